@@ -1,0 +1,1 @@
+//! What happened, as data: a run is the fold of its events.

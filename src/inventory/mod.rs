@@ -1,0 +1,1 @@
+//! Files into a typed inventory with spans.

@@ -1,0 +1,27 @@
+//! The nouns, typed so that a wrong one cannot exist.
+//!
+//! Owns addresses, newtypes, what was observed ([`observed`]) and what a plan is made of ([`change`],
+//! [`step`]). No I/O, no clock, no Proxmox call. Everything serialisable here is part of a published
+//! format (saved plan, journal, JSON output): its text form is stable.
+
+mod addr;
+pub mod change;
+mod names;
+mod net;
+pub mod observed;
+mod pci;
+mod size;
+pub mod step;
+mod tls;
+mod upid;
+
+pub use addr::{Addr, Kind};
+pub use names::{
+    BridgeName, DatasetName, EnvironmentName, GpuName, GroupName, GuestName, HostName, MappingName, NodeName, PoolName,
+    StorageName, Tag, Vmid,
+};
+pub use net::Interface;
+pub use pci::{PciAddress, PciId};
+pub use size::Size;
+pub use tls::Fingerprint;
+pub use upid::Upid;

@@ -1,0 +1,324 @@
+//! What is there now, as it was read; nothing here is an opinion.
+//!
+//! Hosts that share one Proxmox cluster are one *site*: guests, pools, mappings and firewall groups
+//! belong to the site; devices, storages, datasets and files to the host. Every part says of itself
+//! whether it is all there ([`Fact`]), since from a partial observation nothing may be proposed for
+//! deletion.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{BridgeName, DatasetName, HostName, MappingName, NodeName, PciAddress, PciId, StorageName, Vmid};
+
+/// Something read from a host, with how much of it could be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum Fact<T> {
+    /// All of it.
+    Complete {
+        /// What was read.
+        value: T,
+    },
+    /// Some of it.
+    Partial {
+        /// What was read.
+        value: T,
+        /// What is missing and why.
+        why: String,
+    },
+    /// Nothing of it.
+    Unavailable {
+        /// Why.
+        why: String,
+    },
+}
+
+impl<T> Fact<T> {
+    /// All of it was read.
+    pub fn complete(value: T) -> Self {
+        Self::Complete { value }
+    }
+
+    /// Nothing of it was read, because.
+    pub fn unavailable(why: impl Into<String>) -> Self {
+        Self::Unavailable { why: why.into() }
+    }
+
+    /// What was read, if anything.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Complete { value } | Self::Partial { value, .. } => Some(value),
+            Self::Unavailable { .. } => None,
+        }
+    }
+
+    /// Whether all of it was read: only then does "not in it" mean "not there".
+    pub fn is_complete(&self) -> bool {
+        matches!(self, Self::Complete { .. })
+    }
+
+    /// What is missing and why.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Complete { .. } => None,
+            Self::Partial { why, .. } | Self::Unavailable { why } => Some(why),
+        }
+    }
+}
+
+impl<T> Default for Fact<T> {
+    fn default() -> Self {
+        Self::unavailable("was not asked for")
+    }
+}
+
+/// Everything that was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// One entry per site, by the name of the cluster or of its only host.
+    pub sites: BTreeMap<String, Site>,
+    /// One entry per host of the inventory.
+    pub hosts: BTreeMap<HostName, Host>,
+}
+
+/// What hosts of one cluster share; a single host is a site of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// `GET /version`: such as `9.2.11`.
+    pub version: Fact<String>,
+    /// Nodes and whether they are online.
+    pub nodes: Fact<BTreeMap<NodeName, bool>>,
+    /// Whether the cluster may write (quorum); a single node always may.
+    pub quorate: Fact<bool>,
+    /// Every guest that this token may see.
+    pub guests: Fact<BTreeMap<Vmid, GuestListing>>,
+    /// Configurations of the guests that were asked for.
+    pub configs: BTreeMap<Vmid, Fact<GuestConfig>>,
+    /// Resource pools with their comments.
+    pub pools: Fact<BTreeMap<String, String>>,
+    /// PCI mappings.
+    pub mappings: Fact<BTreeMap<MappingName, PciMapping>>,
+    /// Datacenter firewall: options and security groups.
+    pub firewall: Fact<ClusterFirewall>,
+    /// Firewall files of guests that have one.
+    pub guest_firewalls: Fact<BTreeMap<Vmid, GuestFirewall>>,
+}
+
+/// Which technology a guest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuestKind {
+    /// A virtual machine.
+    Qemu,
+    /// A container.
+    Lxc,
+}
+
+impl GuestKind {
+    /// The word in PVE's URLs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::Lxc => "lxc",
+        }
+    }
+}
+
+/// One line of the guest list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestListing {
+    /// VM or container.
+    pub kind: GuestKind,
+    /// Where it is now.
+    pub node: NodeName,
+    /// Its name; absent right after its creation.
+    pub name: Option<String>,
+    /// Whether it runs; unknown while its node is offline.
+    pub status: Power,
+    /// Tags as PVE stores them, split.
+    pub tags: Vec<String>,
+    /// The pool that it is a member of.
+    pub pool: Option<String>,
+    /// Why its configuration is locked, if it is.
+    pub lock: Option<String>,
+    /// Whether it is a template.
+    pub template: bool,
+}
+
+/// Whether a guest runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Power {
+    /// It runs.
+    Running,
+    /// It does not.
+    Stopped,
+    /// Nobody can tell, as its node does not answer.
+    Unknown,
+}
+
+/// A guest's configuration with what waits for a restart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestConfig {
+    /// What is active, every scalar as text; `description` without trailing line breaks.
+    pub current: BTreeMap<String, String>,
+    /// What becomes active with the next start: a new value, or `None` for a removal.
+    pub pending: BTreeMap<String, Option<String>>,
+    /// SHA-1 of the file, for writes that must not overwrite somebody else's.
+    pub digest: Option<String>,
+}
+
+impl GuestConfig {
+    /// What `key` will be after the next start.
+    #[must_use]
+    pub fn coming(&self, key: &str) -> Option<&str> {
+        match self.pending.get(key) {
+            Some(pending) => pending.as_deref(),
+            None => self.current.get(key).map(String::as_str),
+        }
+    }
+
+    /// What `key` is right now.
+    #[must_use]
+    pub fn active(&self, key: &str) -> Option<&str> {
+        self.current.get(key).map(String::as_str)
+    }
+}
+
+/// A PCI mapping of the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PciMapping {
+    /// Its description.
+    pub description: String,
+    /// One option string per node and device: `node=…,path=…,id=…,subsystem-id=…,iommugroup=…`.
+    pub map: Vec<String>,
+    /// SHA-1 of the file.
+    pub digest: Option<String>,
+}
+
+/// The datacenter's firewall.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterFirewall {
+    /// Its options; without `enable` = `1` no rule of any guest is enforced.
+    pub options: BTreeMap<String, String>,
+    /// Security groups by name.
+    pub groups: BTreeMap<String, FirewallGroup>,
+}
+
+/// A security group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallGroup {
+    /// Its comment.
+    pub comment: String,
+    /// Its rules, top rule first.
+    pub rules: Vec<FirewallRule>,
+}
+
+/// A guest's firewall.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestFirewall {
+    /// Options as they are set.
+    pub options: BTreeMap<String, String>,
+    /// Rules, top rule first.
+    pub rules: Vec<FirewallRule>,
+}
+
+/// A firewall rule, in the words of the API: `type`, `action`, `enable`, `macro`, `source`, `dest`,
+/// `proto`, `dport`, `sport`, `iface`, `icmp-type`, `log`, `comment`. What is not set is not in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FirewallRule(pub BTreeMap<String, String>);
+
+/// What belongs to one host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// The site that it belongs to: key of [`Observed::sites`].
+    pub site: String,
+    /// Whether its node answers.
+    pub online: Fact<bool>,
+    /// Devices on its PCI bus.
+    pub pci: Fact<Vec<PciDevice>>,
+    /// Storages that it can use.
+    pub storages: Fact<BTreeMap<StorageName, Storage>>,
+    /// Volumes of the storages that were asked for, by volume id.
+    pub volumes: BTreeMap<StorageName, Fact<BTreeMap<String, Volume>>>,
+    /// ZFS file systems.
+    pub datasets: Fact<BTreeMap<DatasetName, Dataset>>,
+    /// Directories of file-based storages (`/etc/pve/storage.cfg`).
+    pub storage_paths: Fact<BTreeMap<StorageName, String>>,
+    /// Files that were asked for; `None` for one that is not there.
+    pub files: Fact<BTreeMap<String, Option<File>>>,
+    /// Its bridges.
+    pub bridges: Fact<Vec<BridgeName>>,
+}
+
+/// A device on the PCI bus.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PciDevice {
+    /// Where.
+    pub address: PciAddress,
+    /// What.
+    pub id: PciId,
+    /// Whose board; some devices have none.
+    pub subsystem: Option<PciId>,
+    /// Its IOMMU group; `None` where there is no IOMMU.
+    pub iommu_group: Option<u32>,
+    /// What it calls itself.
+    pub name: Option<String>,
+}
+
+/// A storage as a node sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storage {
+    /// `dir`, `zfspool`, …
+    pub kind: String,
+    /// Content types that it takes, sorted.
+    pub content: Vec<String>,
+    /// Whether it is usable right now.
+    pub active: bool,
+    /// Free bytes.
+    pub available: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// A volume on a storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Content type: `import`, `vztmpl`, `images`, …
+    pub content: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// A ZFS file system. Numbers are bytes; `None` where ZFS says `none` or `-`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// Where it is mounted; `None` for `none` and `legacy`.
+    pub mountpoint: Option<String>,
+    /// Whether it is mounted now.
+    pub mounted: bool,
+    /// Its own quota.
+    pub quota: Option<u64>,
+    /// Its record size.
+    pub recordsize: Option<u64>,
+    /// Its compression.
+    pub compression: String,
+    /// Bytes that it and its children use.
+    pub used: u64,
+    /// The user property `infra:owner`: which inventory made it.
+    pub owner: Option<String>,
+    /// Owner of the mounted directory, as uid and gid of the host.
+    pub uid_gid: Option<(u32, u32)>,
+}
+
+/// A file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// SHA-256 of its content, in hex.
+    pub sha256: String,
+    /// Permission bits.
+    pub mode: u32,
+}

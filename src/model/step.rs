@@ -1,0 +1,197 @@
+//! One node of the plan, down to the primitive operations.
+//!
+//! [`Op`] is closed and small: what it holds is data, so that a step can be saved, shown, checked
+//! against the host's API description, rehearsed, journalled and carried out by an executor that
+//! decides nothing. A new kind of resource adds no operation.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::change::{Risk, Via};
+use super::{Addr, HostName};
+use crate::ports::Request;
+
+/// The id of a step, stable across runs: `ct.proj-x/create`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(pub String);
+
+impl StepId {
+    /// The step of `addr` that is called `what`.
+    #[must_use]
+    pub fn new(addr: &Addr, what: &str) -> Self {
+        Self(format!("{addr}/{what}"))
+    }
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One node of the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its id.
+    pub id: StepId,
+    /// What it belongs to.
+    pub addr: Addr,
+    /// What it does, in the words of a progress line: `create VM 100`.
+    pub title: String,
+    /// Where: the host whose API and SSH door the operations go through.
+    pub host: HostName,
+    /// How.
+    pub via: Via,
+    /// What to do, in this order; the last ones read back that it is so.
+    pub ops: Vec<Op>,
+    /// How to take it back.
+    pub undo: Undo,
+    /// What it can cost.
+    pub risk: Risk,
+    /// Steps that must have succeeded before.
+    pub needs: Vec<StepId>,
+    /// Names of what no two steps may use at the same time, such as `hq/guest/104` or
+    /// `hq/storage/local-zfs` (PVE locks them; waiting here is better than a lock timeout there).
+    pub exclusive: Vec<String>,
+}
+
+/// One primitive operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Op {
+    /// A call that is finished when it answers.
+    Call {
+        /// What is sent.
+        request: Request,
+        /// True as soon as the call has had its effect: tells what became of a call whose answer got lost.
+        landed: Option<Condition>,
+    },
+    /// A call that answers with the id of a task, which is followed to its end.
+    Task {
+        /// What is sent.
+        request: Request,
+        /// As in [`Op::Call`], for an answer that got lost before the task's id was known.
+        landed: Option<Condition>,
+    },
+    /// A command over SSH. Its exit code is evidence, not proof: an [`Op::Await`] follows it.
+    Exec {
+        /// Program and arguments.
+        argv: Vec<String>,
+    },
+    /// A file, written under a temporary name beside the target, then renamed over it.
+    PutFile {
+        /// Where, absolute.
+        path: String,
+        /// What.
+        content: String,
+        /// Permission bits, such as `0o644`; the owner is who we are logged in as.
+        mode: u32,
+    },
+    /// Waits until something is true; with `within_s: 0` it is looked at once.
+    Await {
+        /// What.
+        condition: Condition,
+        /// For how many seconds at most.
+        within_s: u32,
+        /// What it means if it does not become true, and what to do; shown to the operator.
+        otherwise: String,
+    },
+}
+
+/// Something that can be looked at without changing anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "look", rename_all = "snake_case")]
+pub enum Condition {
+    /// A GET that answers 200 with all of this in its `data`.
+    Answer {
+        /// What is asked; always a GET.
+        request: Request,
+        /// What must be in the answer.
+        expect: Vec<Expect>,
+    },
+    /// A POST or GET that merely has to be answered with 200, such as a guest agent's `ping`.
+    Answers {
+        /// What is asked; it must change nothing.
+        request: Request,
+    },
+    /// A command over SSH that exits with 0 and prints exactly this, white space at the end aside.
+    Output {
+        /// Program and arguments; it must change nothing.
+        argv: Vec<String>,
+        /// What it must print.
+        stdout: String,
+    },
+}
+
+/// One thing that must hold of an answer's `data`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expect {
+    /// A key of the object in `data`; empty for `data` itself.
+    pub key: String,
+    /// What must hold of it.
+    pub is: Matcher,
+}
+
+impl Expect {
+    /// `key` must be `matcher`.
+    pub fn new(key: impl Into<String>, is: Matcher) -> Self {
+        Self { key: key.into(), is }
+    }
+}
+
+/// How a value of an answer is held against what is wanted. Scalars are compared as text, since PVE
+/// prints the same number now as a number, now as a string.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Matcher {
+    /// Exactly this text, trailing line breaks aside.
+    Equals(String),
+    /// An option string with at least these options, in any order.
+    Options(BTreeMap<String, String>),
+    /// A text with this in it.
+    Contains(String),
+    /// There, whatever it is.
+    Present,
+    /// Not there.
+    Absent,
+    /// An array with an object whose given key has the given value.
+    HasItem(String, String),
+    /// An array without such an object.
+    LacksItem(String, String),
+}
+
+/// How to take a step back; computed when planning, and shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "undo", rename_all = "snake_case")]
+pub enum Undo {
+    /// By these operations.
+    Ops {
+        /// In this order.
+        ops: Vec<Op>,
+    },
+    /// There is nothing to take back.
+    Nothing {
+        /// Why not.
+        why: String,
+    },
+    /// It cannot be taken back.
+    Irreversible {
+        /// Why not.
+        why: String,
+    },
+}
+
+impl Undo {
+    /// Nothing to take back, because.
+    pub fn nothing(why: impl Into<String>) -> Self {
+        Self::Nothing { why: why.into() }
+    }
+
+    /// Cannot be taken back, because.
+    pub fn irreversible(why: impl Into<String>) -> Self {
+        Self::Irreversible { why: why.into() }
+    }
+}

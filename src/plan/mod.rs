@@ -1,0 +1,1 @@
+//! Changes and steps joined into one immutable plan.

@@ -1,0 +1,70 @@
+//! Request and response of an HTTP API that speaks in forms.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BoxFuture, TransportError};
+
+/// The four verbs of the Proxmox VE API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates or starts something; never repeated blindly.
+    Post,
+    /// Sets to a value; repeating it is harmless.
+    Put,
+    /// Removes.
+    Delete,
+}
+
+impl Method {
+    /// The verb as it goes over the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl std::fmt::Display for Method {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One request below the API's root.
+///
+/// Parameters go into the query of GET and DELETE (PVE answers 501 to a body on DELETE) and as a form
+/// into the body of POST and PUT. A name may occur several times: PVE reads that as an array.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The verb.
+    pub method: Method,
+    /// Path below `/api2/json`, starting with `/`, each segment already percent-encoded.
+    pub path: String,
+    /// Names and values, not yet encoded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub params: Vec<(String, String)>,
+}
+
+/// An answer of any status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// HTTP status, or Proxmox's own 595, 596, 599.
+    pub status: u16,
+    /// Reason phrase: PVE puts the error text here, often only here.
+    pub reason: String,
+    /// The body as it came.
+    pub body: Vec<u8>,
+}
+
+/// Sends one request and gives the answer back, whatever it says.
+pub trait Api: Send + Sync {
+    /// Sends exactly once; retries are the caller's decision.
+    fn send<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Response, TransportError>>;
+}

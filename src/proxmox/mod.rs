@@ -1,0 +1,1 @@
+//! The Proxmox VE API as values: endpoints, option strings, answers, errors. Pure.
