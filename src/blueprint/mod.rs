@@ -1,1 +1,13 @@
-//! Inventory, profiles and services resolved: typed, complete, cross-checked. A pure function of files.
+//! Inventory, profiles and services resolved: typed, complete, cross-checked.
+//!
+//! Owns [`Blueprint`] and the way to it ([`resolve`]). A pure function of files: no host is asked, no
+//! secret is read. What is in a blueprint is complete and consistent, so that whoever reads it has
+//! nothing left to check.
+
+mod types;
+
+pub use types::{
+    Access, Agent, ApiAccess, Blueprint, Container, CpuModel, DatasetMount, DeviceNode, Firewall, Gpu, Guest,
+    GuestShape, Host, HostNetwork, HostStorage, Image, ImageSource, Limits, PowerState, Rule, SecretRef, SecurityGroup,
+    SshAccess, Startup, Trust, Verdict, Vm,
+};
