@@ -1,0 +1,163 @@
+//! `/etc/pve/firewall/*.fw`: options, groups and rules as Proxmox stores them.
+//!
+//! Read over SSH, since one `cat` tells of all guests what the API would need two calls each for. The
+//! words are translated into those of the API, so that a rule means the same wherever it was read.
+//! Aliases and ipsets are not ours yet and are skipped. Format observed on 9.2.11.
+
+use std::collections::BTreeMap;
+
+use crate::model::observed::{ClusterFirewall, FirewallGroup, FirewallRule, GuestFirewall};
+
+enum Section {
+    Options,
+    Rules,
+    Group(String),
+    Other,
+}
+
+/// Reads `cluster.fw`.
+#[must_use]
+pub fn read_cluster(text: &str) -> ClusterFirewall {
+    let mut firewall = ClusterFirewall::default();
+    each_line(text, |section, line| match section {
+        Section::Options => insert_option(&mut firewall.options, line),
+        Section::Group(header) => {
+            let (name, comment) = group_header(header);
+            let group = firewall.groups.entry(name).or_default();
+            group.comment = comment;
+            group.rules.extend(line.and_then(rule));
+        }
+        Section::Rules | Section::Other => {}
+    });
+    firewall
+}
+
+/// Reads a guest's file.
+#[must_use]
+pub fn read_guest(text: &str) -> GuestFirewall {
+    let mut firewall = GuestFirewall::default();
+    each_line(text, |section, line| match section {
+        Section::Options => insert_option(&mut firewall.options, line),
+        Section::Rules => firewall.rules.extend(line.and_then(rule)),
+        Section::Group(_) | Section::Other => {}
+    });
+    firewall
+}
+
+/// Calls back once for each section header (without a line) and for each line in it.
+fn each_line(text: &str, mut take: impl FnMut(&Section, Option<&str>)) {
+    let mut section = Section::Other;
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if line.starts_with('[') {
+            section = header(line);
+            take(&section, None);
+        } else {
+            take(&section, Some(line));
+        }
+    }
+}
+
+fn header(line: &str) -> Section {
+    let lower = line.to_ascii_lowercase();
+    if lower.starts_with("[options]") {
+        Section::Options
+    } else if lower.starts_with("[rules]") {
+        Section::Rules
+    } else if lower.starts_with("[group ") {
+        Section::Group(line["[group ".len()..].to_owned())
+    } else {
+        Section::Other
+    }
+}
+
+/// `project-ct] # projects` is a name and a comment.
+fn group_header(rest: &str) -> (String, String) {
+    let (name, after) = rest.split_once(']').unwrap_or((rest, ""));
+    let comment = after.trim().strip_prefix('#').map(str::trim).unwrap_or_default();
+    (name.trim().to_ascii_lowercase(), comment.to_owned())
+}
+
+fn insert_option(options: &mut BTreeMap<String, String>, line: Option<&str>) {
+    if let Some((name, value)) = line.and_then(|line| line.split_once(':')) {
+        options.insert(name.trim().to_owned(), value.trim().to_owned());
+    }
+}
+
+/// `|IN SSH(ACCEPT) -source 10.0.0.0/24 -p tcp -dport 22 # comment`.
+fn rule(line: &str) -> Option<FirewallRule> {
+    let (body, comment) = match line.split_once('#') {
+        Some((body, comment)) => (body, Some(comment.trim())),
+        None => (line, None),
+    };
+    let (enable, body) = match body.trim().strip_prefix('|') {
+        Some(body) => ("0", body),
+        None => ("1", body.trim()),
+    };
+    let mut words = body.split_whitespace();
+    let mut fields = BTreeMap::from([("enable".to_owned(), enable.to_owned())]);
+    let kind = words.next()?.to_ascii_lowercase();
+    let action = words.next()?;
+    match action.split_once('(') {
+        Some((macro_name, action)) => {
+            fields.insert("macro".to_owned(), macro_name.to_owned());
+            fields.insert("action".to_owned(), action.trim_end_matches(')').to_owned());
+        }
+        None => {
+            fields.insert("action".to_owned(), action.to_owned());
+        }
+    }
+    fields.insert("type".to_owned(), kind);
+    while let (Some(flag), Some(value)) = (words.next(), words.next()) {
+        let name = match flag.trim_start_matches('-') {
+            "p" => "proto",
+            "i" => "iface",
+            other => other,
+        };
+        fields.insert(name.to_owned(), value.to_owned());
+    }
+    if let Some(comment) = comment.filter(|c| !c.is_empty()) {
+        fields.insert("comment".to_owned(), comment.to_owned());
+    }
+    Some(FirewallRule(fields))
+}
+
+/// Whether a group by this name is there at all, even without rules.
+#[must_use]
+pub fn group<'a>(firewall: &'a ClusterFirewall, name: &str) -> Option<&'a FirewallGroup> {
+    firewall.groups.get(&name.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cluster_file_gives_options_and_groups() {
+        let firewall = read_cluster(
+            "[OPTIONS]\n\nenable: 1\n\n[ALIASES]\n\nplanhq 192.0.2.10\n\n[IPSET infra-projects]\n\n192.0.2.20 # proj-x\n\n\
+             [group project-ct] # projects\n\nIN DROP -source +dc/infra-projects # no east-west\n\n[group empty]\n\n",
+        );
+        assert_eq!(firewall.options["enable"], "1");
+        let group = &firewall.groups["project-ct"];
+        assert_eq!(group.comment, "projects");
+        assert_eq!(group.rules.len(), 1);
+        assert_eq!(group.rules[0].0["source"], "+dc/infra-projects");
+        assert_eq!(group.rules[0].0["comment"], "no east-west");
+        assert!(firewall.groups["empty"].rules.is_empty());
+    }
+
+    #[test]
+    fn guest_file_gives_rules_top_first() {
+        let firewall = read_guest(
+            "[OPTIONS]\n\nenable: 1\npolicy_in: DROP\n\n[RULES]\n\nIN ACCEPT -source planhq -p tcp -dport 22\n|IN SSH(DROP) -i net0\nGROUP project-ct\n",
+        );
+        assert_eq!(firewall.options["policy_in"], "DROP");
+        let [first, second, third] = &firewall.rules[..] else { panic!("three rules") };
+        assert_eq!((first.0["proto"].as_str(), first.0["dport"].as_str()), ("tcp", "22"));
+        assert_eq!(
+            (second.0["enable"].as_str(), second.0["macro"].as_str(), second.0["iface"].as_str()),
+            ("0", "SSH", "net0")
+        );
+        assert_eq!((third.0["type"].as_str(), third.0["action"].as_str()), ("group", "project-ct"));
+    }
+}
