@@ -81,7 +81,10 @@ impl FromStr for PciId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let half = |part: &str| if part.len() == 4 { u16::from_str_radix(part, 16).ok() } else { None };
+        let half = |part: &str| {
+            let hex = part.len() == 4 && part.bytes().all(|b| b.is_ascii_hexdigit());
+            if hex { u16::from_str_radix(part, 16).ok() } else { None }
+        };
         text.split_once(':')
             .and_then(|(vendor, device)| Some(Self { vendor: half(vendor)?, device: half(device)? }))
             .ok_or_else(|| {

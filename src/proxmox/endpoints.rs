@@ -25,7 +25,6 @@ impl Endpoint {
     ///
     /// # Panics
     /// In debug builds, when the number of parts is wrong.
-    #[must_use]
     pub fn at(&self, parts: &[&str]) -> Call {
         let mut path = String::new();
         let mut parts = parts.iter();
