@@ -1,0 +1,167 @@
+//! A VM or container.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Which of the two kinds a guest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GuestKind {
+    /// A virtual machine.
+    Qemu,
+    /// A container.
+    Lxc,
+}
+
+impl GuestKind {
+    /// The word in URLs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::Lxc => "lxc",
+        }
+    }
+
+    /// The directory of its configuration below `nodes/NODE/`.
+    #[must_use]
+    pub fn directory(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu-server",
+            Self::Lxc => "lxc",
+        }
+    }
+
+    /// What messages call it.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Qemu => "VM",
+            Self::Lxc => "CT",
+        }
+    }
+}
+
+/// A guest as its configuration file and its process are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Guest {
+    /// VM or container.
+    pub kind: GuestKind,
+    /// Where it is.
+    pub node: String,
+    /// Keys in effect, with `lock`, `parent`, `template` and `description` among them, as text.
+    pub config: BTreeMap<String, String>,
+    /// What waits for the next start.
+    #[serde(default)]
+    pub pending: BTreeMap<String, Pending>,
+    /// Snapshots by name.
+    #[serde(default)]
+    pub snapshots: BTreeMap<String, GuestSnapshot>,
+    /// Its process, if it runs.
+    #[serde(default)]
+    pub run: Option<Run>,
+    /// When pvestatd reports it first, in milliseconds: until then lists say `unknown`.
+    #[serde(default)]
+    pub reported_ms: i64,
+}
+
+/// A change that waits for the next start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pending {
+    /// Will be this.
+    Set(String),
+    /// Will be gone.
+    Delete,
+}
+
+/// A snapshot's section of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GuestSnapshot {
+    /// Configuration at that time, without snapshot keys.
+    pub config: BTreeMap<String, String>,
+    /// The snapshot before it.
+    pub parent: Option<String>,
+    /// When it was made, in seconds.
+    pub time: i64,
+    /// What was said about it.
+    pub description: String,
+    /// Set while it is being made or removed: `prepare`, `delete`.
+    pub state: Option<String>,
+}
+
+/// A running guest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Process id.
+    pub pid: u32,
+    /// When it was started, in milliseconds.
+    pub started_ms: i64,
+    /// From when its system inside answers (agent, SSH, shutdown), in milliseconds; never, if `None`.
+    pub booted_ms: Option<i64>,
+}
+
+impl Guest {
+    /// A guest without a process.
+    #[must_use]
+    pub fn new(kind: GuestKind, node: &str, config: BTreeMap<String, String>) -> Self {
+        Self {
+            kind,
+            node: node.to_owned(),
+            config,
+            pending: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
+            run: None,
+            reported_ms: 0,
+        }
+    }
+
+    /// Whether its process runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// Whether the system inside has come up.
+    #[must_use]
+    pub fn has_booted(&self, now_ms: i64) -> bool {
+        self.run.as_ref().and_then(|run| run.booted_ms).is_some_and(|at| at <= now_ms)
+    }
+
+    /// Its name, as lists show it.
+    #[must_use]
+    pub fn name(&self, vmid: u32) -> String {
+        let key = if self.kind == GuestKind::Qemu { "name" } else { "hostname" };
+        self.config.get(key).cloned().unwrap_or_else(|| match self.kind {
+            GuestKind::Qemu => format!("VM {vmid}"),
+            GuestKind::Lxc => format!("CT{vmid}"),
+        })
+    }
+
+    /// The lock that its configuration holds.
+    #[must_use]
+    pub fn lock(&self) -> Option<&str> {
+        self.config.get("lock").map(String::as_str)
+    }
+
+    /// The configuration with what is pending put into effect.
+    #[must_use]
+    pub fn wanted(&self) -> BTreeMap<String, String> {
+        let mut config = self.config.clone();
+        for (key, pending) in &self.pending {
+            match pending {
+                Pending::Set(value) => config.insert(key.clone(), value.clone()),
+                Pending::Delete => config.remove(key),
+            };
+        }
+        config
+    }
+
+    /// A number of the configuration.
+    #[must_use]
+    pub fn number(&self, key: &str, default: u64) -> u64 {
+        self.config.get(key).and_then(|v| v.parse().ok()).unwrap_or(default)
+    }
+}

@@ -1,0 +1,33 @@
+//! What a simulated site consists of: one Proxmox VE cluster, or one single host.
+//!
+//! Owns plain, serialisable data and the arithmetic that belongs to it (space, digests, permissions).
+//! Knows neither HTTP nor a shell: what may be done to it, and what PVE answers, is in
+//! [`rules`](super::rules). The API, the files below `/etc/pve` and the ZFS commands are views of this
+//! one value; none of them has data of its own. Entry type: [`World`].
+
+mod access;
+mod caller;
+pub mod conf;
+mod firewall;
+mod guest;
+mod node;
+mod privileges;
+pub mod property;
+mod storage;
+mod task;
+mod version;
+#[expect(clippy::module_inception, reason = "the file holds the type that the room is named after")]
+mod world;
+mod zfs;
+
+pub use access::{Access, Acl, Grantee, Token, User};
+pub use caller::Caller;
+pub use firewall::{Alias, Firewall, IpSet, IpSetEntry, Rule, SecurityGroup};
+pub use guest::{Guest, GuestKind, GuestSnapshot, Pending, Run};
+pub use node::{File, Network, Node, PciDevice};
+pub use privileges::{built_in_roles, known_privileges};
+pub use storage::{Storage, StorageKind, Volume, content_of, split_volid};
+pub use task::{Task, TaskState, Work};
+pub use version::Version;
+pub use world::{Appliance, Download, Mapping, Pool, World};
+pub use zfs::{Dataset, DatasetKind, Zfs, ZfsError, ZfsSnapshot, Zpool};

@@ -1,0 +1,131 @@
+//! A host: its hardware, interfaces and files.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Volume, Zfs};
+
+/// One node of the site.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Node {
+    /// Address that the cluster knows it by.
+    pub address: String,
+    /// Whether it answers.
+    pub online: bool,
+    /// Logical CPUs.
+    pub cpus: u32,
+    /// CPU as `/proc/cpuinfo` names it.
+    pub cpu_model: String,
+    /// RAM in bytes.
+    pub memory: u64,
+    /// Size of the root file system in bytes.
+    pub root_size: u64,
+    /// What the system itself takes of the root file system, in bytes.
+    pub root_used: u64,
+    /// When it was booted, in milliseconds since the epoch.
+    pub booted_ms: i64,
+    /// SHA-256 fingerprint of its API certificate, as PVE prints it.
+    pub fingerprint: String,
+    /// PCI devices by full address, such as `0000:01:00.0`.
+    pub pci: BTreeMap<String, PciDevice>,
+    /// Network interfaces by name.
+    pub networks: BTreeMap<String, Network>,
+    /// Files that were put there, by absolute path. What PVE makes of its configuration is not in here.
+    pub files: BTreeMap<String, File>,
+    /// Directories that were made, by absolute path, with their mode; parents of files exist without it.
+    pub directories: BTreeMap<String, File>,
+    /// Volumes of directory storages by storage and name within it (`iso/x.iso`, `100/vm-100-disk-0.raw`).
+    pub volumes: BTreeMap<String, BTreeMap<String, Volume>>,
+    /// Pools and datasets.
+    pub zfs: Zfs,
+}
+
+/// One PCI function.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PciDevice {
+    /// Class with subclass and interface, such as `030000`.
+    pub class: String,
+    /// Vendor, four hex digits.
+    pub vendor: String,
+    /// Device, four hex digits.
+    pub device: String,
+    /// Name of the vendor, if the id database knows it.
+    pub vendor_name: Option<String>,
+    /// Name of the device, if the id database knows it.
+    pub device_name: Option<String>,
+    /// Subsystem vendor, four hex digits.
+    pub subsystem_vendor: String,
+    /// Subsystem device, four hex digits.
+    pub subsystem_device: String,
+    /// IOMMU group; -1 without an active IOMMU.
+    pub iommu_group: i32,
+    /// Driver that is bound to it.
+    pub driver: Option<String>,
+}
+
+impl PciDevice {
+    /// `vendor:device`, as a mapping holds it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}:{}", self.vendor, self.device)
+    }
+
+    /// `vendor:device` of the subsystem.
+    #[must_use]
+    pub fn subsystem_id(&self) -> String {
+        format!("{}:{}", self.subsystem_vendor, self.subsystem_device)
+    }
+}
+
+/// One interface of `/etc/network/interfaces`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Network {
+    /// `eth`, `bridge`, `bond`, `vlan`.
+    pub kind: String,
+    /// Address with prefix length.
+    pub cidr: Option<String>,
+    /// Default gateway.
+    pub gateway: Option<String>,
+    /// Ports of a bridge, separated by spaces.
+    pub ports: String,
+    /// Whether a bridge knows VLANs.
+    pub vlan_aware: bool,
+    /// Whether it comes up by itself.
+    pub autostart: bool,
+}
+
+/// A file or directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct File {
+    /// Its bytes; empty for a directory.
+    #[serde(with = "base64_bytes")]
+    pub content: Vec<u8>,
+    /// Permission bits, such as `0o644`.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// When it was last written, in milliseconds since the epoch.
+    pub modified_ms: i64,
+}
+
+mod base64_bytes {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,204 @@
+//! Workers: what PVE does in the background.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One worker, running or ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its UPID.
+    pub upid: String,
+    /// Where it runs.
+    pub node: String,
+    /// Process id.
+    pub pid: u32,
+    /// Start of the process in clock ticks.
+    pub pstart: u64,
+    /// When it started, in milliseconds.
+    pub started_ms: i64,
+    /// Its type, such as `qmcreate`.
+    pub kind: String,
+    /// What it works on, such as a vmid; may be empty.
+    pub id: String,
+    /// Who started it, without token.
+    pub user: String,
+    /// With which token.
+    pub token: Option<String>,
+    /// What it said so far, without the final line.
+    pub log: Vec<String>,
+    /// Running or ended.
+    pub state: TaskState,
+}
+
+/// How far a worker is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskState {
+    /// Takes effect when its time has come.
+    Running {
+        /// When it ends, in milliseconds.
+        due_ms: i64,
+        /// What it will have done by then.
+        work: Work,
+        /// The failure that a fault has in store for it.
+        #[serde(default)]
+        doom: Option<String>,
+    },
+    /// Over.
+    Stopped {
+        /// When it ended, in milliseconds.
+        ended_ms: i64,
+        /// `OK`, `WARNINGS: n`, or what went wrong.
+        exit: String,
+    },
+}
+
+/// What a worker does, as data, so that it survives being saved and can be looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "work", rename_all = "snake_case")]
+pub enum Work {
+    /// Makes a guest out of the parameters of its creation.
+    Create {
+        /// The guest.
+        vmid: u32,
+        /// Checked parameters of the request.
+        params: BTreeMap<String, String>,
+    },
+    /// Removes a guest with its volumes.
+    Destroy {
+        /// The guest.
+        vmid: u32,
+        /// Remove it from backup jobs, too; ACLs, pool and firewall go in any case.
+        purge: bool,
+        /// Stop a running container first.
+        force: bool,
+    },
+    /// Changes a VM's configuration (`POST …/config`).
+    Configure {
+        /// The guest.
+        vmid: u32,
+        /// Checked parameters of the request.
+        params: BTreeMap<String, String>,
+    },
+    /// Starts a guest.
+    Start {
+        /// The guest.
+        vmid: u32,
+    },
+    /// Ends a guest's process at once.
+    Stop {
+        /// The guest.
+        vmid: u32,
+    },
+    /// Asks the system inside to shut down.
+    Shutdown {
+        /// The guest.
+        vmid: u32,
+        /// End it anyhow when time is up.
+        force: bool,
+    },
+    /// Shuts down and starts again, putting pending changes into effect.
+    Reboot {
+        /// The guest.
+        vmid: u32,
+    },
+    /// Resets the machine; pending changes stay pending.
+    Reset {
+        /// The guest.
+        vmid: u32,
+    },
+    /// Grows a volume.
+    Resize {
+        /// The guest.
+        vmid: u32,
+        /// Key of the volume, such as `scsi0`.
+        disk: String,
+        /// New size, or growth when it starts with `+`.
+        size: String,
+    },
+    /// Makes a snapshot of a guest.
+    Snapshot {
+        /// The guest.
+        vmid: u32,
+        /// Its name.
+        name: String,
+        /// What is said about it.
+        description: String,
+    },
+    /// Goes back to a snapshot.
+    Rollback {
+        /// The guest.
+        vmid: u32,
+        /// Its name.
+        name: String,
+        /// Start the guest afterwards.
+        start: bool,
+    },
+    /// Removes a snapshot.
+    DeleteSnapshot {
+        /// The guest.
+        vmid: u32,
+        /// Its name.
+        name: String,
+        /// Carry on when a volume's snapshot cannot be removed.
+        force: bool,
+    },
+    /// Turns a guest into a template.
+    Template {
+        /// The guest.
+        vmid: u32,
+    },
+    /// Fetches a file into a storage.
+    Download {
+        /// Storage.
+        storage: String,
+        /// Name within it, such as `iso/x.iso`.
+        volume: String,
+        /// Where it comes from.
+        url: String,
+        /// What it must hash to: algorithm and hex digest.
+        checksum: Option<(String, String)>,
+    },
+    /// Frees a volume.
+    FreeVolume {
+        /// Storage.
+        storage: String,
+        /// Name within it.
+        volume: String,
+    },
+    /// Only takes its time.
+    Nothing,
+}
+
+impl Task {
+    /// Whether it still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        matches!(self.state, TaskState::Running { .. })
+    }
+
+    /// How it ended, if it did.
+    #[must_use]
+    pub fn exit(&self) -> Option<&str> {
+        match &self.state {
+            TaskState::Stopped { exit, .. } => Some(exit),
+            TaskState::Running { .. } => None,
+        }
+    }
+
+    /// Its log with the final line, as `GET …/log` and the log file have it.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = self.log.clone();
+        match self.exit() {
+            None => {}
+            Some("OK") => lines.push("TASK OK".to_owned()),
+            Some(exit) if exit.starts_with("WARNINGS: ") => lines.push(format!("TASK {exit}")),
+            // A worker that was killed had no time to write a last line.
+            Some("unexpected status") => {}
+            Some(exit) => lines.push(format!("TASK ERROR: {exit}")),
+        }
+        lines
+    }
+}
