@@ -1,1 +1,15 @@
-//! Opens the doors: HTTPS with a pinned certificate, SSH with known host keys, the system clock.
+//! The doors of `ports`, opened for real: HTTPS with a pinned or CA-checked server, SSH, the clock.
+//!
+//! Owns every socket of this program and the trust decisions that go with it; must not know what is
+//! asked over them. Nothing here retries: [`Https`] and [`Ssh`] send once and say exactly how far a
+//! failed request came. Only `cli` makes adapters; everybody else sees the ports.
+
+mod clock;
+mod https;
+mod ssh;
+mod tls;
+
+pub use clock::SystemClock;
+pub use https::{Https, HttpsError, HttpsTarget};
+pub use ssh::{Ssh, SshSettings, SshTarget};
+pub use tls::Trust;

@@ -4,12 +4,16 @@
 //! no Proxmox noun and does no I/O: `adapters` open the doors, `lab` stands behind them.
 
 mod api;
+mod batch;
 mod clock;
+mod put;
 mod quote;
 mod shell;
 
 pub use api::{Api, Method, Request, Response};
+pub use batch::{Batch, BatchError, OnFailure};
 pub use clock::Clock;
+pub use put::{PutError, put};
 pub use quote::{quote, quote_all};
 pub use shell::{Command, Output, Shell};
 
