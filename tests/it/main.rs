@@ -1,1 +1,5 @@
 //! The one integration-test binary: each suite is a module.
+
+mod https_real;
+mod sh_real;
+mod ssh_real;
