@@ -1,4 +1,5 @@
 //! The SSH door against a real OpenSSH server on loopback.
+#![expect(clippy::print_stdout, reason = "a suite that cannot run says so")]
 
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -286,8 +287,11 @@ fn an_agent_lets_us_in_with_an_encrypted_key() {
         let added = Process::new("ssh-add").arg("-q").arg(server.path(name)).env("SSH_AUTH_SOCK", &socket).status();
         assert!(added.unwrap().success());
     }
-    let locked =
-        Process::new("ssh-keygen").args(["-q", "-p", "-N", "a passphrase", "-f"]).arg(server.path("client")).status();
+    let locked = Process::new("ssh-keygen")
+        .args(["-q", "-p", "-N", "a passphrase", "-f"])
+        .arg(server.path("client"))
+        .stdout(Stdio::null())
+        .status();
     assert!(locked.unwrap().success());
     let settings = SshSettings { agent: Some(socket.into_std_path_buf()), ..SshSettings::isolated() };
     let result = on_runtime(sh(&Ssh::new(server.target(), settings), "true"));
