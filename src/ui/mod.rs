@@ -1,1 +1,30 @@
-//! All that a person reads.
+//! What the person sees, as views of values.
+//!
+//! Owns the [`Writer`] (the only thing that writes to stdout and stderr) and one view per answer: plan,
+//! status, history, progress, JSON. A view takes a value and a [`Terminal`] and gives text; it does no
+//! work of its own, asks no host and knows nothing of how a plan is carried out.
+
+mod diff_view;
+mod history_view;
+pub mod json;
+mod plan_view;
+mod progress;
+mod prompt;
+mod status_view;
+mod terminal;
+mod text;
+mod theme;
+mod writer;
+
+#[cfg(test)]
+mod sample;
+
+pub use history_view::{run_list, run_steps};
+pub use plan_view::{Detail, plan_text};
+pub use progress::Progress;
+pub use prompt::{PromptError, confirm, type_name};
+pub use status_view::{GuestLine, HostLine, Status, status_text};
+pub use terminal::{ColourChoice, Terminal};
+pub use text::{duration, join_and, plural};
+pub use theme::Role;
+pub use writer::Writer;

@@ -1,0 +1,156 @@
+//! Hand-made values for the tests of the views.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::event::{Event, Outcome, RunId, RunOutcome, StepOutline, What};
+use crate::model::change::{Action, Change, FieldChange, FieldValue, Risk, Via};
+use crate::model::step::{Op, Step, StepId, Undo};
+use crate::plan::{Gap, Orphan, Plan};
+use crate::ports::{Method, Request};
+
+fn text(value: &str) -> FieldValue {
+    FieldValue::Text(value.to_owned())
+}
+
+fn field(path: &str, from: FieldValue, to: FieldValue) -> FieldChange {
+    FieldChange { path: path.to_owned(), from, to, drift: false, needs_restart: false }
+}
+
+fn change(addr: &str, action: Action, reason: &str, fields: Vec<FieldChange>) -> Change {
+    Change {
+        addr: addr.parse().unwrap(),
+        action,
+        reason: reason.to_owned(),
+        via: Via::Api,
+        risk: Risk::None,
+        drift: fields.iter().any(|f| f.drift),
+        fields,
+    }
+}
+
+fn step(addr: &str, what: &str, title: &str, via: Via) -> Step {
+    let addr = addr.parse().unwrap();
+    Step {
+        id: StepId::new(&addr, what),
+        addr,
+        title: title.to_owned(),
+        host: "hq".parse().unwrap(),
+        via,
+        ops: vec![Op::Call {
+            request: Request { method: Method::Post, path: "/nodes/pve1/lxc".to_owned(), params: Vec::new() },
+            landed: None,
+        }],
+        undo: Undo::irreversible("a sample"),
+        risk: Risk::None,
+        needs: Vec::new(),
+        exclusive: Vec::new(),
+    }
+}
+
+/// A plan with one of everything.
+pub fn plan() -> Plan {
+    let memory = FieldChange { drift: true, needs_restart: true, ..field("memory", text("16 GiB"), text("32 GiB")) };
+    let create = Change {
+        via: Via::ApiAndSsh,
+        ..change(
+            "ct.proj-x",
+            Action::Create,
+            "does not exist",
+            vec![
+                field("vmid", FieldValue::Absent, text("104")),
+                field("mp0", FieldValue::Absent, text("/rpool/containers/proj-x,mp=/workspace")),
+                field("token", FieldValue::Absent, FieldValue::Sensitive { sensitive: true }),
+            ],
+        )
+    };
+    let restart =
+        Change { risk: Risk::Downtime, ..change("vm.plan-hq", Action::Restart, "memory differs", vec![memory]) };
+    let rules = change(
+        "guest_firewall.proj-y",
+        Action::Update,
+        "rules and 6 more differ",
+        std::iter::once(field(
+            "rules",
+            text("in accept tcp 22\nin drop\n"),
+            text("in accept tcp 22\nin accept tcp 80\nin drop\n"),
+        ))
+        .chain((0..6).map(|n| field(&format!("option{n}"), FieldValue::Absent, text("1"))))
+        .collect(),
+    );
+    let destroy = Change {
+        via: Via::Ssh,
+        risk: Risk::DataLoss,
+        ..change("dataset.hq:rpool/containers/old", Action::Destroy, "named with `--allow-destroy`", Vec::new())
+    };
+    Plan {
+        format: Plan::FORMAT,
+        infra: "0.1.0".to_owned(),
+        inventory: "vrooli".parse().unwrap(),
+        changes: vec![create, restart, Change { risk: Risk::Reachability, ..rules }, destroy],
+        steps: vec![
+            step("ct.proj-x", "create", "create container 104", Via::Api),
+            step("vm.plan-hq", "memory", "set memory of VM 100", Via::Api),
+        ],
+        preconditions: Default::default(),
+        orphans: vec![Orphan {
+            addr: "ct.proj-old".parse().unwrap(),
+            host: "hq".parse().unwrap(),
+            description: "vmid 107 on pve1, running".to_owned(),
+        }],
+        gaps: vec![Gap { addr: "ct.far".parse().unwrap(), why: "node pve2 does not answer".to_owned() }],
+        notes: vec!["the datacenter's firewall is off: no rule of any guest is enforced".to_owned()],
+        memory: ["ct.proj-x", "vm.plan-hq", "guest_firewall.proj-y"]
+            .map(|addr| (addr.parse().unwrap(), Default::default()))
+            .into(),
+    }
+}
+
+/// A moment, `seconds` after the sample run began.
+pub fn at(seconds: f64) -> Timestamp {
+    let start: Timestamp = "2026-11-21T11:45:00Z".parse().unwrap();
+    start + Duration::from_secs_f64(seconds)
+}
+
+/// A run that creates one container, fails at a VM, and leaves a third step unstarted.
+pub fn events() -> Vec<Event> {
+    let outline: Vec<StepOutline> = plan()
+        .steps
+        .into_iter()
+        .chain([step("guest_firewall.proj-y", "rules", "write rules of proj-y", Via::Api)])
+        .map(|s| StepOutline { id: s.id, addr: s.addr, title: s.title, host: s.host })
+        .collect();
+    let (create, memory) = (outline[0].id.clone(), outline[1].id.clone());
+    let upid = "UPID:pve1:00000145:0001EC48:6B01672F:vzcreate:104:infra@pve!laptop:".parse().unwrap();
+    let run = RunId::new(at(0.0), 7);
+    let failed = Outcome::Failed {
+        why: "no such PCI device\nkvm: exit 1".to_owned(),
+        hint: Some("see whether the GPU is still in its slot".to_owned()),
+    };
+    vec![
+        (
+            0.0,
+            What::RunStarted {
+                run,
+                inventory: "vrooli".to_owned(),
+                verb: "apply".to_owned(),
+                operator: "ada@laptop".to_owned(),
+                plan: "sha256:00".to_owned(),
+                steps: outline,
+            },
+        ),
+        (0.0, What::StepStarted { step: create.clone() }),
+        (0.0, What::OpStarted { step: create.clone(), op: 0, title: "POST /nodes/pve1/lxc".to_owned() }),
+        (0.1, What::TaskStarted { step: create.clone(), upid }),
+        (0.5, What::StepStarted { step: memory.clone() }),
+        (1.0, What::TaskLog { step: create.clone(), lines: vec!["extracting archive".to_owned()] }),
+        (3.0, What::OpFinished { step: create.clone(), op: 0, outcome: Outcome::Done }),
+        (3.2, What::StepFinished { step: create, outcome: Outcome::Done }),
+        (4.0, What::StepFinished { step: memory, outcome: failed }),
+        (4.0, What::RunFinished { outcome: RunOutcome::Failed }),
+    ]
+    .into_iter()
+    .map(|(seconds, what)| Event { at: at(seconds), what })
+    .collect()
+}
