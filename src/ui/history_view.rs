@@ -40,7 +40,7 @@ pub fn run_steps(run: &RunState, zone: &TimeZone, terminal: &Terminal) -> String
     let id = run.run.as_ref().map(ToString::to_string).unwrap_or_default();
     let word = outcome_word(run.outcome);
     let head = format!(
-        "{}  {} of {} by {}, {} {} {} in {}",
+        "{}  {} of {} by {}, {} {} {} after {}",
         terminal.paint(Role::Strong, id),
         run.verb,
         run.inventory,
@@ -150,7 +150,7 @@ mod tests {
     fn a_run_shows_each_step_and_why_it_failed() {
         assert_snapshot!(run_steps(&fold(&sample::events()), &TimeZone::UTC, &Terminal::plain()), @r"
         20261121T114500Z-haaa  apply of vrooli by ada@laptop, 2026-11-21 11:45:00 UTC ·
-          failed in 4.0 s
+          failed after 4.0 s
 
         hq  ct.proj-x  create container 104 … done (3.2 s)
         hq  vm.plan-hq  set memory of VM 100 … failed (3.5 s)
@@ -165,7 +165,7 @@ mod tests {
     fn a_killed_run_says_what_is_not_known() {
         assert_snapshot!(run_steps(&fold(&sample::events()[..5]), &TimeZone::UTC, &Terminal::plain()), @r"
         20261121T114500Z-haaa  apply of vrooli by ada@laptop, 2026-11-21 11:45:00 UTC ·
-          unfinished in 0.5 s
+          unfinished after 0.5 s
 
         hq  ct.proj-x  create container 104 … begun, and its end is not known
         hq  vm.plan-hq  set memory of VM 100 … begun, and its end is not known
