@@ -1,1 +1,17 @@
-//! The command line: arguments, settings, context, errors.
+//! The command line: flags in, an exit code out.
+//!
+//! Owns the verbs (one file each under `commands`), what flags and environment mean together
+//! (`settings`), the making of adapters (`context`) and the translation of every error for a person
+//! (`error`). Decides nothing about hosts: a verb calls the pipeline and gives its answer to `ui`.
+//! Entry: [`main`].
+
+mod args;
+mod commands;
+mod error;
+mod exit;
+mod run;
+
+pub use args::Cli;
+pub use error::CommandError;
+pub use exit::Exit;
+pub use run::main;

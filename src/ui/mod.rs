@@ -8,6 +8,7 @@ mod diff_view;
 mod history_view;
 pub mod json;
 mod plan_view;
+mod problem;
 mod progress;
 mod prompt;
 mod status_view;
@@ -21,6 +22,7 @@ mod sample;
 
 pub use history_view::{run_list, run_steps};
 pub use plan_view::{Detail, plan_text};
+pub use problem::problem_text;
 pub use progress::Progress;
 pub use prompt::{PromptError, confirm, type_name};
 pub use status_view::{GuestLine, HostLine, Status, status_text};

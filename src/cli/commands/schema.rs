@@ -1,0 +1,36 @@
+//! `infra schema`: the published shape of what is read and written.
+
+use clap::ValueEnum;
+
+use crate::cli::{CommandError, Exit};
+use crate::ui::{Writer, json};
+
+/// Print the JSON Schema of an inventory, or of what `plan --output json` answers
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: infra schema inventory > .vscode/inventory.schema.json")]
+pub struct Args {
+    /// Of what
+    #[arg(value_enum)]
+    of: Of,
+}
+
+/// What has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Of {
+    /// What `plan --output json` answers
+    Plan,
+}
+
+impl Of {
+    /// The schema as text, with a line break at the end.
+    pub fn text(self) -> serde_json::Result<String> {
+        json::pretty(&match self {
+            Self::Plan => json::plan_schema(),
+        })
+    }
+}
+
+pub fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError> {
+    writer.answer(&args.of.text()?)?;
+    Ok(Exit::Fine)
+}

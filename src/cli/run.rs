@@ -1,0 +1,77 @@
+//! From the command line to an exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use tracing_subscriber::EnvFilter;
+
+use super::args::Command;
+use super::{Cli, CommandError, Exit, commands};
+use crate::ui::{ColourChoice, Terminal, Writer};
+
+/// Runs the program. Parses before it does anything else, so that `--version` reads no file and starts
+/// no runtime.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error).into(),
+    };
+    let mut writer = Writer::for_process(cli.global.color);
+    log_to_stderr(cli.global.verbose, writer.err());
+    let exit = match dispatch(cli.command, cli.global.verbose, &mut writer) {
+        Ok(exit) => exit,
+        Err(error) => {
+            tell(&error, &mut writer);
+            error.exit
+        }
+    };
+    exit.into()
+}
+
+fn dispatch(command: Command, _verbose: u8, writer: &mut Writer) -> Result<Exit, CommandError> {
+    match command {
+        Command::Completions(args) => commands::completions::run(&args, writer),
+        Command::Docs(args) => commands::docs::run(&args),
+        Command::Schema(args) => commands::schema::run(&args, writer),
+    }
+}
+
+/// Help and version are answers; everything else that clap says is a wrong usage.
+fn usage(error: &clap::Error) -> Exit {
+    let mut writer = Writer::for_process(ColourChoice::Auto);
+    let text = |terminal: Terminal| {
+        let styled = error.render();
+        if terminal.colour { styled.ansi().to_string() } else { styled.to_string() }
+    };
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match writer.answer(&text(writer.out())) {
+            Ok(()) => Exit::Fine,
+            Err(_) => Exit::Failed,
+        },
+        _ => {
+            writer.tell(&text(writer.err()));
+            Exit::Usage
+        }
+    }
+}
+
+fn tell(error: &CommandError, writer: &mut Writer) {
+    let terminal = writer.err();
+    for diagnostic in &error.diagnostics {
+        writer.tell(&crate::ui::problem_text(diagnostic, &terminal));
+    }
+}
+
+fn log_to_stderr(verbose: u8, terminal: Terminal) {
+    let level = match verbose {
+        0 => return,
+        1 => "infra=debug",
+        _ => "infra=trace,russh=debug,reqwest=debug,hyper=debug",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal.colour)
+        .init();
+}
