@@ -27,6 +27,7 @@ pub mod resources;
 // L2: what to do about it
 pub mod plan;
 // L4: what is, and doing it
+pub mod client;
 pub mod exec;
 pub mod observe;
 // L5: the outside

@@ -1,0 +1,18 @@
+//! Talking to one host: what to send again, what never, and how to follow a task.
+//!
+//! Owns [`Session`] (calls over `ports::Api` with the retries that are safe), [`CallError`] with its
+//! advice, and [`Doors`], the two doors of every host. Knows no resource and makes no decision about
+//! what to change: `observe` reads through it, `exec` acts through it.
+
+mod doors;
+mod error;
+mod hint;
+mod session;
+mod task;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use doors::{Door, Doors};
+pub use error::CallError;
+pub use session::{Session, Wait};
+pub use task::{TaskEnd, TaskWatch};
