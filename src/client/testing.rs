@@ -1,6 +1,6 @@
 //! Doors and a clock for tests: canned answers at the transport.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,10 +45,13 @@ impl Reply {
     }
 }
 
+type ApiRule = Box<dyn Fn(&Request) -> Reply + Send + Sync>;
+type ShellRule = Box<dyn Fn(&Command) -> Result<Output, TransportError> + Send + Sync>;
+
 /// Answers by a script, or by a function of the request.
 pub struct FakeApi {
     script: Mutex<VecDeque<Reply>>,
-    rule: Option<Box<dyn Fn(&Request) -> Reply + Send + Sync>>,
+    rule: Option<ApiRule>,
     seen: Mutex<Vec<Request>>,
 }
 
@@ -89,7 +92,7 @@ impl Api for FakeApi {
 
 /// Runs commands by a function of argument vector and input.
 pub struct FakeShell {
-    rule: Box<dyn Fn(&Command) -> Result<Output, TransportError> + Send + Sync>,
+    rule: ShellRule,
     seen: Mutex<Vec<Command>>,
 }
 
@@ -97,6 +100,11 @@ impl FakeShell {
     /// Answers by what is run.
     pub fn rule(rule: impl Fn(&Command) -> Result<Output, TransportError> + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { rule: Box::new(rule), seen: Mutex::default() })
+    }
+
+    /// What was given to each command to read.
+    pub fn scripts(&self) -> Vec<String> {
+        self.seen.lock().unwrap().iter().map(|c| String::from_utf8(c.stdin.clone()).unwrap()).collect()
     }
 
     /// What was run, as command lines.
@@ -166,7 +174,21 @@ pub fn post(path: &str) -> Request {
     Request { method: Method::Post, path: path.into(), params: Vec::new() }
 }
 
-/// Canned answers by `METHOD /path`.
-pub fn table(rows: &[(&str, &str)]) -> BTreeMap<String, String> {
-    rows.iter().map(|(key, json)| ((*key).to_owned(), (*json).to_owned())).collect()
+/// Answers a batch: `run` is asked for each of its command lines.
+pub fn batch_reply(script: &Command, run: impl Fn(&str) -> Output) -> Output {
+    let text = String::from_utf8(script.stdin.clone()).unwrap();
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    let mut reply = None;
+    for line in text.lines() {
+        if let Some(command) = line.strip_suffix(" </dev/null") {
+            reply = Some(run(command));
+        } else if let Some(words) = line.strip_prefix("printf '\\n%s %s %s\\n' ") {
+            let reply = reply.as_ref().unwrap();
+            let mut words = words.split(' ');
+            let (nonce, index) = (words.next().unwrap(), words.next().unwrap());
+            stdout += &format!("{}\n{nonce} {index} {}\n", String::from_utf8_lossy(&reply.stdout), reply.code);
+            stderr += &format!("{}\n{nonce} {index}\n", String::from_utf8_lossy(&reply.stderr));
+        }
+    }
+    output(0, &stdout, &stderr)
 }

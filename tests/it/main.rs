@@ -2,5 +2,6 @@
 
 mod cli;
 mod https_real;
+mod observe_recorded;
 mod sh_real;
 mod ssh_real;

@@ -1,0 +1,23 @@
+//! One file per fact: the request or command that asks for it, and the pure reader of the answer.
+//!
+//! A reader gives the whole value or says why the answer is not understood; it never guesses. Formats
+//! are those observed on Proxmox VE 9.2.11 and ZFS 2.3.
+
+pub mod bridges;
+pub mod cluster_firewall;
+pub mod datasets;
+pub mod files;
+pub mod guest_config;
+pub mod guest_firewalls;
+pub mod guests;
+pub mod nodes;
+pub mod owners;
+pub mod pci_devices;
+pub mod pci_mappings;
+pub mod pools;
+mod row;
+pub mod storage_paths;
+pub mod storages;
+mod text;
+pub mod version;
+pub mod volumes;

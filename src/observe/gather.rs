@@ -1,0 +1,289 @@
+//! All reads, as concurrently as the hosts bear.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::host::{NodeFacts, read};
+use super::shell::{Firewalls, ShellFacts, ShellReads};
+use super::site::SiteFacts;
+use super::{Interest, facts, guests};
+use crate::blueprint::{self, Blueprint};
+use crate::client::{Doors, Session};
+use crate::model::observed::{Fact, GuestConfig, GuestListing, Host, Observed, Site};
+use crate::model::{HostName, NodeName, Vmid};
+
+/// Reads everything that a plan for `blueprint` is held against.
+///
+/// Per host: 7 requests and one batch over SSH (a second one where a dataset or a storage is not
+/// where it usually is). Per site: 4 requests through the first host that answers. Per managed guest
+/// that exists: one request.
+pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) -> Observed {
+    let hosts: Vec<&blueprint::Host> = blueprint.hosts.values().collect();
+    let managed = managed(blueprint);
+
+    let mut shells: BTreeMap<HostName, Task<ShellFacts>> = BTreeMap::new();
+    let mut leads: BTreeMap<&str, &HostName> = BTreeMap::new();
+    for host in &hosts {
+        if let Some(reads) = shell_reads(host, doors, interest) {
+            let lead = *leads.entry(host.site.as_str()).or_insert(&host.name) == &host.name;
+            let vmids = lead.then(|| managed.get(host.site.as_str()).cloned().unwrap_or_default());
+            shells.insert(host.name.clone(), Task::spawn(reads.read(vmids)));
+        }
+    }
+
+    let mut probes = BTreeMap::new();
+    for host in &hosts {
+        let session = doors.session(&host.name).cloned();
+        probes.insert(host.name.clone(), Task::spawn(probe(session, host.name.clone())));
+    }
+    let mut versions = BTreeMap::new();
+    for (name, task) in probes {
+        versions.insert(name, task.join().await);
+    }
+
+    let mut nodes = BTreeMap::new();
+    for host in &hosts {
+        let read = match (doors.session(&host.name), &versions[&host.name]) {
+            (Some(session), Ok(_)) => {
+                Task::spawn(NodeFacts::read(session.clone(), host.node.clone(), host.storage.files.clone()))
+            }
+            (_, version) => {
+                let why = version.as_ref().err().cloned().unwrap_or_default();
+                Task::ready(NodeFacts::unavailable(&why))
+            }
+        };
+        nodes.insert(host.name.clone(), read);
+    }
+
+    let mut sites = BTreeMap::new();
+    for site in blueprint.sites().keys() {
+        let members = || hosts.iter().filter(|host| host.site == *site);
+        let lead = members().find(|host| versions[&host.name].is_ok());
+        let read = match lead.and_then(|host| doors.session(&host.name)) {
+            Some(session) => Task::spawn(SiteFacts::read(session.clone())),
+            None => Task::ready(SiteFacts::unavailable(&silence(members().map(|host| &versions[&host.name])))),
+        };
+        sites.insert((*site).to_owned(), (lead.map(|host| host.name.clone()), read));
+    }
+
+    let mut observed = Observed::default();
+    let mut node_lists: BTreeMap<&str, BTreeMap<NodeName, guests::NodeList>> = BTreeMap::new();
+    for host in &hosts {
+        let node = nodes.remove(&host.name).expect("every host was read").join().await;
+        let shell = match shells.remove(&host.name) {
+            Some(task) => task.join().await,
+            None => ShellFacts::unavailable(&format!("no SSH access is declared for host `{}`", host.name)),
+        };
+        node_lists.entry(host.site.as_str()).or_default().insert(host.node.clone(), node.guests);
+        if let Some(firewall) = shell.firewall {
+            let site = observed.sites.entry(host.site.clone()).or_default();
+            (site.firewall, site.guest_firewalls) = (firewall.cluster, firewall.guests);
+        }
+        let read = Host {
+            site: host.site.clone(),
+            online: Fact::default(),
+            pci: node.pci,
+            storages: node.storages,
+            volumes: BTreeMap::from([(host.storage.files.clone(), node.volumes)]),
+            datasets: shell.datasets,
+            storage_paths: shell.storage_paths,
+            files: shell.files,
+            bridges: node.bridges,
+        };
+        observed.hosts.insert(host.name.clone(), read);
+    }
+
+    for (name, (lead, read)) in sites {
+        let read = read.join().await;
+        let site = observed.sites.entry(name.clone()).or_default();
+        site.version = match &lead {
+            Some(lead) => versions[lead].clone().map_or_else(Fact::unavailable, Fact::complete),
+            None => Fact::unavailable(read.nodes.why().unwrap_or_default()),
+        };
+        let online = read.nodes.value().map(|(nodes, _)| nodes);
+        let lists = node_lists.remove(name.as_str()).unwrap_or_default();
+        site.guests = guests::join(read.guests, &lists, online);
+        for host in hosts.iter().filter(|host| host.site == name) {
+            if let Some(there) = observed.hosts.get_mut(&host.name) {
+                there.online = node_state(&host.node, &read.nodes, &versions[&host.name]);
+            }
+        }
+        site.configs = configs(
+            site,
+            online,
+            managed.get(name.as_str()).map(Vec::as_slice).unwrap_or_default(),
+            &session_by_node(&hosts, &name, doors, &versions),
+            lead.as_ref().and_then(|lead| doors.session(lead)),
+        )
+        .await;
+        (site.nodes, site.quorate) = split(read.nodes);
+        (site.pools, site.mappings) = (read.pools, read.mappings);
+        if site.firewall.value().is_none() {
+            elsewhere(site, &name, &hosts, doors, &leads, &managed).await;
+        }
+    }
+    observed
+}
+
+async fn probe(session: Option<Session>, host: HostName) -> Result<String, String> {
+    match session {
+        Some(session) => read(&session, facts::version::request(), facts::version::read).await,
+        None => Err(format!("host `{host}` has no door")),
+    }
+}
+
+/// Why nobody of a site answers.
+fn silence<'a>(versions: impl Iterator<Item = &'a Result<String, String>>) -> String {
+    versions.filter_map(|version| version.as_ref().err()).cloned().collect::<Vec<_>>().join("; ")
+}
+
+/// Numbers of the blueprint's guests by site.
+fn managed(blueprint: &Blueprint) -> BTreeMap<&str, Vec<Vmid>> {
+    let mut managed: BTreeMap<&str, Vec<Vmid>> = BTreeMap::new();
+    for guest in blueprint.guests.values() {
+        managed.entry(blueprint.host_of(guest).site.as_str()).or_default().push(guest.vmid);
+    }
+    managed
+}
+
+fn shell_reads(host: &blueprint::Host, doors: &Doors, interest: &Interest) -> Option<ShellReads> {
+    let shell = doors.shell(&host.name)?;
+    Some(ShellReads {
+        shell: Arc::clone(shell),
+        clock: Arc::clone(doors.clock()),
+        storage: host.storage.files.clone(),
+        snippets: interest.snippets.get(&host.name).cloned().unwrap_or_default(),
+        datasets: interest.datasets.get(&host.name).cloned().unwrap_or_default(),
+    })
+}
+
+/// Whether a host's node is online, or why nobody knows.
+fn node_state(node: &NodeName, nodes: &Fact<facts::nodes::Nodes>, version: &Result<String, String>) -> Fact<bool> {
+    match (nodes.value(), version) {
+        (Some((nodes, _)), _) => match nodes.get(node) {
+            Some(online) => Fact::complete(*online),
+            None => {
+                let names = nodes.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                Fact::unavailable(format!("there is no node `{node}` here, only {names}; set the host's `node`"))
+            }
+        },
+        (None, Err(why)) => Fact::unavailable(why),
+        (None, Ok(_)) => Fact::unavailable(nodes.why().unwrap_or_default()),
+    }
+}
+
+fn session_by_node(
+    hosts: &[&blueprint::Host],
+    site: &str,
+    doors: &Doors,
+    versions: &BTreeMap<HostName, Result<String, String>>,
+) -> BTreeMap<NodeName, Session> {
+    hosts
+        .iter()
+        .filter(|host| host.site == site && versions[&host.name].is_ok())
+        .filter_map(|host| Some((host.node.clone(), doors.session(&host.name)?.clone())))
+        .collect()
+}
+
+/// One request per managed guest that is there, on whatever node it is by now.
+async fn configs(
+    site: &Site,
+    online: Option<&BTreeMap<NodeName, bool>>,
+    managed: &[Vmid],
+    sessions: &BTreeMap<NodeName, Session>,
+    lead: Option<&Session>,
+) -> BTreeMap<Vmid, Fact<GuestConfig>> {
+    let mut configs = BTreeMap::new();
+    let Some(guests) = site.guests.value() else {
+        let why = site.guests.why().unwrap_or_default();
+        return managed.iter().map(|vmid| (*vmid, Fact::unavailable(why))).collect();
+    };
+    let mut reads = JoinSet::new();
+    for vmid in managed {
+        let Some(GuestListing { node, kind, .. }) = guests.get(vmid) else {
+            if let Some(why) = site.guests.why() {
+                configs.insert(*vmid, Fact::unavailable(why));
+            }
+            continue;
+        };
+        let offline = online.and_then(|online| online.get(node)) == Some(&false);
+        match sessions.get(node).or(lead) {
+            Some(session) if !offline => {
+                let (session, request, vmid) =
+                    (session.clone(), facts::guest_config::request(node, *kind, *vmid), *vmid);
+                reads.spawn(async move { (vmid, read(&session, request, facts::guest_config::read).await) });
+            }
+            _ => {
+                configs.insert(*vmid, Fact::unavailable(format!("node `{node}` is offline")));
+            }
+        }
+    }
+    for (vmid, read) in reads.join_all().await {
+        configs.insert(vmid, super::host::fact(read));
+    }
+    configs
+}
+
+fn split(nodes: Fact<facts::nodes::Nodes>) -> (Fact<BTreeMap<NodeName, bool>>, Fact<bool>) {
+    match nodes {
+        Fact::Complete { value: (nodes, quorate) } => (Fact::complete(nodes), Fact::complete(quorate)),
+        Fact::Partial { value: (nodes, quorate), why } => {
+            (Fact::Partial { value: nodes, why: why.clone() }, Fact::Partial { value: quorate, why })
+        }
+        Fact::Unavailable { why } => (Fact::unavailable(&why), Fact::unavailable(why)),
+    }
+}
+
+/// Reads a site's firewall files on another of its hosts, where the first one did not let us.
+async fn elsewhere(
+    site: &mut Site,
+    name: &str,
+    hosts: &[&blueprint::Host],
+    doors: &Doors,
+    leads: &BTreeMap<&str, &HostName>,
+    managed: &BTreeMap<&str, Vec<Vmid>>,
+) {
+    let Some(lead) = leads.get(name) else {
+        let firewalls = Firewalls::unavailable(&format!("no SSH access is declared for a host of `{name}`"));
+        (site.firewall, site.guest_firewalls) = (firewalls.cluster, firewalls.guests);
+        return;
+    };
+    let mut last = None;
+    for host in hosts.iter().filter(|host| host.site == name && host.name != **lead) {
+        let Some(reads) = shell_reads(host, doors, &Interest::default()) else { continue };
+        let firewalls = reads.read_firewall(managed.get(name).cloned().unwrap_or_default()).await;
+        let found = firewalls.cluster.value().is_some();
+        last = Some(firewalls);
+        if found {
+            break;
+        }
+    }
+    if let Some(firewalls) = last {
+        (site.firewall, site.guest_firewalls) = (firewalls.cluster, firewalls.guests);
+    }
+}
+
+/// A read under way, given up when nobody waits for it any more.
+struct Task<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> Task<T> {
+    fn spawn(future: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(tokio::spawn(future))
+    }
+
+    fn ready(value: T) -> Self {
+        Self::spawn(std::future::ready(value))
+    }
+
+    async fn join(mut self) -> T {
+        (&mut self.0).await.expect("a read neither panics nor is aborted while it is waited for")
+    }
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

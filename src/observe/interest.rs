@@ -1,0 +1,17 @@
+//! What is looked at only on request.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{DatasetName, HostName};
+
+/// What is looked at only on request, beside all that the blueprint itself names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// Names of snippets on the host's storage for files: [`Host::files`] will hold them by their
+    /// absolute path, `<storage's directory>/snippets/<name>`.
+    ///
+    /// [`Host::files`]: crate::model::observed::Host::files
+    pub snippets: BTreeMap<HostName, BTreeSet<String>>,
+    /// Datasets whose directory's owner is needed.
+    pub datasets: BTreeMap<HostName, BTreeSet<DatasetName>>,
+}

@@ -1,0 +1,240 @@
+//! What is read over SSH: one batch per host, and a second one only where a path was guessed wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{facts, reason};
+use crate::client::CallError;
+use crate::model::observed::{ClusterFirewall, Dataset, Fact, File, GuestFirewall};
+use crate::model::{DatasetName, StorageName, Vmid};
+use crate::ports::{Batch, Clock, OnFailure, Output, Shell};
+
+/// How long a batch may take; `zfs list` on a busy pool of spinning disks is what takes its time.
+const LIMIT: Duration = Duration::from_secs(60);
+/// How often a batch is sent while the connection fails. It only reads, so that repeating is safe.
+const ATTEMPTS: u32 = 3;
+
+/// What to read on one host.
+pub(super) struct ShellReads {
+    pub shell: Arc<dyn Shell>,
+    pub clock: Arc<dyn Clock>,
+    pub storage: StorageName,
+    pub snippets: BTreeSet<String>,
+    pub datasets: BTreeSet<DatasetName>,
+}
+
+/// What was read on one host.
+pub(super) struct ShellFacts {
+    pub datasets: Fact<BTreeMap<DatasetName, Dataset>>,
+    pub storage_paths: Fact<BTreeMap<StorageName, String>>,
+    pub files: Fact<BTreeMap<String, Option<File>>>,
+    pub firewall: Option<Firewalls>,
+}
+
+/// Firewall files of a site.
+pub(super) struct Firewalls {
+    pub cluster: Fact<ClusterFirewall>,
+    pub guests: Fact<BTreeMap<Vmid, GuestFirewall>>,
+}
+
+impl Firewalls {
+    pub fn unavailable(why: &str) -> Self {
+        Self { cluster: Fact::unavailable(why), guests: Fact::unavailable(why) }
+    }
+}
+
+impl ShellFacts {
+    pub fn unavailable(why: &str) -> Self {
+        Self {
+            datasets: Fact::unavailable(why),
+            storage_paths: Fact::unavailable(why),
+            files: Fact::unavailable(why),
+            firewall: None,
+        }
+    }
+}
+
+/// Which file's digests and modes are where in a batch.
+struct FileReads {
+    paths: Vec<String>,
+    at: Option<(usize, usize)>,
+}
+
+impl FileReads {
+    fn push(batch: &mut Batch, paths: Vec<String>) -> Self {
+        let at = (!paths.is_empty()).then(|| {
+            (batch.push(facts::files::digests_command(&paths)), batch.push(facts::files::modes_command(&paths)))
+        });
+        Self { paths, at }
+    }
+
+    fn read(&self, outputs: &[Output]) -> Fact<BTreeMap<String, Option<File>>> {
+        match self.at {
+            None => Fact::complete(BTreeMap::new()),
+            Some((digests, modes)) => fact(facts::files::read(&self.paths, &outputs[digests], &outputs[modes])),
+        }
+    }
+}
+
+impl ShellReads {
+    /// Reads everything, with the firewall files of the site and of these guests if asked to.
+    pub async fn read(self, firewall: Option<Vec<Vmid>>) -> ShellFacts {
+        let mut batch = new_batch();
+        let zfs = batch.push(facts::datasets::COMMAND);
+        let storages = batch.push(facts::storage_paths::COMMAND);
+        // datasets are mounted at their own name unless somebody decided otherwise
+        let guessed: Vec<String> = self.datasets.iter().map(|name| format!("/{name}")).collect();
+        let owners = (!guessed.is_empty()).then(|| batch.push(facts::owners::command(&guessed)));
+        let guessed_files = FileReads::push(&mut batch, self.guessed_files());
+        let firewall = firewall.map(|vmids| FirewallReads::push(&mut batch, vmids));
+        let outputs = match self.run(&batch).await {
+            Ok(outputs) => outputs,
+            Err(why) => {
+                let firewall = firewall.map(|_| Firewalls::unavailable(&why));
+                return ShellFacts { firewall, ..ShellFacts::unavailable(&why) };
+            }
+        };
+        let mut datasets = fact(facts::datasets::read(&outputs[zfs]));
+        let storage_paths = fact(facts::storage_paths::read(&outputs[storages]));
+        let mut known = owners.map(|at| facts::owners::read(&outputs[at])).unwrap_or_default();
+        let mut files = guessed_files.read(&outputs);
+
+        let mut second = new_batch();
+        let elsewhere =
+            self.mountpoints(&datasets).into_iter().filter(|path| !guessed.contains(path)).collect::<Vec<_>>();
+        let owners = (!elsewhere.is_empty()).then(|| second.push(facts::owners::command(&elsewhere)));
+        let wanted = self.files(&storage_paths);
+        let file_reads = match &wanted {
+            Ok(paths) if *paths != guessed_files.paths => Some(FileReads::push(&mut second, paths.clone())),
+            _ => None,
+        };
+        if let Err(why) = &wanted {
+            files = Fact::unavailable(why);
+        }
+        if !second.is_empty() {
+            match self.run(&second).await {
+                Ok(outputs) => {
+                    known.extend(owners.map(|at| facts::owners::read(&outputs[at])).unwrap_or_default());
+                    if let Some(reads) = file_reads {
+                        files = reads.read(&outputs);
+                    }
+                }
+                Err(why) => {
+                    if file_reads.is_some() {
+                        files = Fact::unavailable(why);
+                    }
+                }
+            }
+        }
+        own(&mut datasets, &known);
+        ShellFacts { datasets, storage_paths, files, firewall: firewall.map(|reads| reads.read(&outputs)) }
+    }
+
+    /// Reads the firewall files alone.
+    pub async fn read_firewall(self, vmids: Vec<Vmid>) -> Firewalls {
+        let mut batch = new_batch();
+        let reads = FirewallReads::push(&mut batch, vmids);
+        match self.run(&batch).await {
+            Ok(outputs) => reads.read(&outputs),
+            Err(why) => Firewalls::unavailable(&why),
+        }
+    }
+
+    /// Where the snippets are if the storage is where PVE puts `local`.
+    fn guessed_files(&self) -> Vec<String> {
+        if self.storage.as_str() == "local" { self.below("/var/lib/vz") } else { Vec::new() }
+    }
+
+    fn below(&self, directory: &str) -> Vec<String> {
+        self.snippets.iter().map(|name| format!("{directory}/snippets/{name}")).collect()
+    }
+
+    fn files(&self, storage_paths: &Fact<BTreeMap<StorageName, String>>) -> Result<Vec<String>, String> {
+        if self.snippets.is_empty() {
+            return Ok(Vec::new());
+        }
+        match storage_paths {
+            Fact::Complete { value } | Fact::Partial { value, .. } => match value.get(&self.storage) {
+                Some(directory) => Ok(self.below(directory)),
+                None => Err(format!("storage `{}` has no directory", self.storage)),
+            },
+            Fact::Unavailable { why } => Err(why.clone()),
+        }
+    }
+
+    fn mountpoints(&self, datasets: &Fact<BTreeMap<DatasetName, Dataset>>) -> Vec<String> {
+        let all = datasets.value();
+        self.datasets.iter().filter_map(|name| all?.get(name)?.mountpoint.clone()).collect()
+    }
+
+    async fn run(&self, batch: &Batch) -> Result<Vec<Output>, String> {
+        let command = batch.command(LIMIT);
+        let mut attempt = 1;
+        loop {
+            match self.shell.run(&command).await {
+                Ok(output) => return batch.read(&output).map_err(|error| error.to_string()),
+                Err(error) if attempt < ATTEMPTS && CallError::Transport(error.clone()).is_unreachable() => {
+                    self.clock.sleep(Duration::from_millis(300) * attempt).await;
+                    attempt += 1;
+                }
+                Err(error) => return Err(reason::of_transport(&error)),
+            }
+        }
+    }
+}
+
+/// Which firewall file is where in a batch.
+struct FirewallReads {
+    cluster: usize,
+    guests: Vec<(Vmid, usize)>,
+}
+
+impl FirewallReads {
+    fn push(batch: &mut Batch, vmids: Vec<Vmid>) -> Self {
+        Self {
+            cluster: batch.push(facts::cluster_firewall::COMMAND),
+            guests: vmids.into_iter().map(|vmid| (vmid, batch.push(facts::guest_firewalls::command(vmid)))).collect(),
+        }
+    }
+
+    fn read(&self, outputs: &[Output]) -> Firewalls {
+        let mut guests = BTreeMap::new();
+        let mut missing = Vec::new();
+        for (vmid, at) in &self.guests {
+            match facts::guest_firewalls::read(&outputs[*at]) {
+                Ok(Some(firewall)) => {
+                    guests.insert(*vmid, firewall);
+                }
+                Ok(None) => {}
+                Err(invalid) => missing.push(format!("{vmid}: {}", invalid.problem)),
+            }
+        }
+        let guests = if missing.is_empty() {
+            Fact::complete(guests)
+        } else {
+            Fact::Partial { value: guests, why: missing.join("; ") }
+        };
+        Firewalls { cluster: fact(facts::cluster_firewall::read(&outputs[self.cluster])), guests }
+    }
+}
+
+fn new_batch() -> Batch {
+    Batch::new(fastrand::u128(..), OnFailure::Continue)
+}
+
+fn fact<T>(read: Result<T, crate::diag::Invalid>) -> Fact<T> {
+    match read {
+        Ok(value) => Fact::complete(value),
+        Err(invalid) => Fact::unavailable(invalid.problem),
+    }
+}
+
+/// Notes who owns the directory of each dataset that is mounted; where it is not, `stat` saw what lies beneath.
+fn own(datasets: &mut Fact<BTreeMap<DatasetName, Dataset>>, owners: &BTreeMap<String, (u32, u32)>) {
+    if let Fact::Complete { value } | Fact::Partial { value, .. } = datasets {
+        for dataset in value.values_mut().filter(|dataset| dataset.mounted) {
+            dataset.uid_gid = dataset.mountpoint.as_ref().and_then(|path| owners.get(path)).copied();
+        }
+    }
+}
