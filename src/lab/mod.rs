@@ -5,4 +5,5 @@
 //! mistakes. What is claimed here about PVE is held against its published API description and against
 //! recorded exchanges by tests.
 
+pub mod shell;
 pub mod world;

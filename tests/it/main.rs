@@ -1,7 +1,13 @@
 //! The one integration-test binary: each suite is a module.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are tests, and a suite that cannot run says so"
+)]
 
 mod cli;
 mod https_real;
+mod lab_shell;
 mod observe_recorded;
 mod sh_real;
 mod ssh_real;

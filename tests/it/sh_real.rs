@@ -38,7 +38,7 @@ fn sh(args: &[&str], stdin: &[u8]) -> Output {
     Output { code: output.status.code().unwrap_or(-1), stdout: output.stdout, stderr: output.stderr }
 }
 
-fn blocking<T>(future: impl Future<Output = T>) -> T {
+pub fn blocking<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 

@@ -1,0 +1,172 @@
+//! Carries a script out, one list after the other.
+
+use std::collections::BTreeMap;
+
+use super::call::Call;
+use super::programs;
+use super::syntax::{Part, Reader, Redirect, Simple, When, Word};
+use crate::lab::world::World;
+use crate::ports::Output;
+
+/// Runs one command line on a node, as sshd hands it to root's login shell.
+pub fn run_line(world: &mut World, node: &str, line: &str, stdin: &[u8]) -> Output {
+    let mut machine = Machine {
+        world,
+        node,
+        shell: Shell::Bash,
+        variables: BTreeMap::new(),
+        status: 0,
+        stdin: stdin.to_vec(),
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    };
+    let code = machine.script(line);
+    Output { code, stdout: machine.stdout, stderr: machine.stderr }
+}
+
+/// Which shell reads the line; they word their errors differently.
+#[derive(Debug, Clone, Copy)]
+enum Shell {
+    /// Root's login shell.
+    Bash,
+    /// Debian's `sh`.
+    Dash,
+}
+
+struct Machine<'a> {
+    world: &'a mut World,
+    node: &'a str,
+    shell: Shell,
+    variables: BTreeMap<String, String>,
+    status: i32,
+    stdin: Vec<u8>,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Machine<'_> {
+    fn script(&mut self, text: &str) -> i32 {
+        let mut reader = Reader::new(text);
+        loop {
+            let line = reader.line();
+            let list = match reader.list() {
+                Ok(Some(list)) => list,
+                Ok(None) => return self.status,
+                Err(error) => {
+                    self.complain(error.line, &error.message);
+                    return 2;
+                }
+            };
+            for (when, simple) in list {
+                let runs = match when {
+                    When::Always => true,
+                    When::Success => self.status == 0,
+                    When::Failure => self.status != 0,
+                };
+                if !runs {
+                    continue;
+                }
+                if let Some(code) = self.simple(&simple, line) {
+                    return code;
+                }
+            }
+        }
+    }
+
+    fn complain(&mut self, line: usize, message: &str) {
+        let text = match self.shell {
+            Shell::Bash => format!("bash: line {line}: {message}\n"),
+            Shell::Dash => format!("sh: {line}: {message}\n"),
+        };
+        self.stderr.extend_from_slice(text.as_bytes());
+    }
+
+    fn expand(&self, word: &Word) -> String {
+        word.iter().fold(String::new(), |mut text, part| {
+            match part {
+                Part::Text(part) => text.push_str(part),
+                Part::Variable(name) if name == "?" => text.push_str(&self.status.to_string()),
+                Part::Variable(name) => text.push_str(self.variables.get(name).map_or("", String::as_str)),
+            }
+            text
+        })
+    }
+
+    /// Runs one command; gives an exit code back if the script ends here.
+    fn simple(&mut self, simple: &Simple, line: usize) -> Option<i32> {
+        let words: Vec<String> = simple.words.iter().map(|word| self.expand(word)).collect();
+        let assignments: Vec<(String, String)> =
+            simple.assignments.iter().map(|(name, word)| (name.clone(), self.expand(word))).collect();
+        let Some((name, args)) = words.split_first() else {
+            self.variables.extend(assignments);
+            self.status = 0;
+            return None;
+        };
+        match name.as_str() {
+            "exit" => {
+                return Some(args.first().and_then(|code| code.parse().ok()).unwrap_or(self.status));
+            }
+            "export" => {
+                for (name, value) in args.iter().filter_map(|arg| arg.split_once('=')) {
+                    self.variables.insert(name.to_owned(), value.to_owned());
+                }
+                self.status = 0;
+                return None;
+            }
+            _ => {}
+        }
+        let mut nothing = Vec::new();
+        let input = if simple.redirects.contains(&Redirect::NoInput) { &mut nothing } else { &mut self.stdin };
+        let (code, mut stdout, mut stderr) = if name == "sh" {
+            nested(self.world, self.node, args, input)
+        } else if let Some(program) = programs::find(name) {
+            let (stdout, stderr) = (Vec::new(), Vec::new());
+            let mut call = Call { world: self.world, node: self.node, name, args, stdin: input, stdout, stderr };
+            let code = program(&mut call);
+            (code, call.stdout, call.stderr)
+        } else {
+            let message = match self.shell {
+                Shell::Bash => format!("bash: line {line}: {name}: command not found\n"),
+                Shell::Dash => format!("sh: {line}: {name}: not found\n"),
+            };
+            (127, Vec::new(), message.into_bytes())
+        };
+        for redirect in &simple.redirects {
+            match redirect {
+                Redirect::NoInput => {}
+                Redirect::OutToErr => stderr.append(&mut stdout),
+                Redirect::ErrToOut => stdout.append(&mut stderr),
+                Redirect::NoOut => stdout.clear(),
+                Redirect::NoErr => stderr.clear(),
+            }
+        }
+        self.stdout.append(&mut stdout);
+        self.stderr.append(&mut stderr);
+        self.status = code;
+        None
+    }
+}
+
+/// `sh -s` and `sh -c`. Commands of `sh -s` find no input: the script is all there is.
+fn nested(world: &mut World, node: &str, args: &[String], stdin: &mut Vec<u8>) -> (i32, Vec<u8>, Vec<u8>) {
+    let (script, stdin) = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] | ["-s"] => (std::mem::take(stdin), Vec::new()),
+        ["-c", line] => (line.as_bytes().to_vec(), std::mem::take(stdin)),
+        _ => return (2, Vec::new(), b"sh: 0: Illegal option: the lab knows `-s` and `-c`\n".to_vec()),
+    };
+    let Ok(script) = String::from_utf8(script) else {
+        return (2, Vec::new(), b"sh: 1: Syntax error: the lab reads UTF-8 only\n".to_vec());
+    };
+    let mut machine = Machine {
+        world,
+        node,
+        shell: Shell::Dash,
+        variables: BTreeMap::new(),
+        status: 0,
+        stdin,
+        stdout: Vec::new(),
+        stderr: Vec::new(),
+    };
+    let code = machine.script(&script);
+    (code, machine.stdout, machine.stderr)
+}

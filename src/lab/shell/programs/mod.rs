@@ -1,0 +1,78 @@
+//! The programs that a lab host has: one file each, in this list.
+//!
+//! A program prints what the real one prints, for the options that this project sends; for any other
+//! option it fails and says so. The entry is [`find`].
+
+mod cat;
+mod chmod;
+mod chown;
+mod date;
+mod dd;
+mod echo;
+mod hostname;
+mod id;
+mod install;
+mod ls;
+mod mkdir;
+mod mv;
+mod printf;
+mod rm;
+mod rmdir;
+mod sha256sum;
+mod stat;
+mod tee;
+mod test;
+mod touch;
+mod uname;
+mod zfs;
+mod zfs_list;
+mod zfs_property;
+mod zpool;
+
+use super::call::Program;
+
+/// Every program by name, in the order of their names.
+pub const PROGRAMS: &[(&str, Program)] = &[
+    ("[", test::run),
+    ("cat", cat::run),
+    ("chmod", chmod::run),
+    ("chown", chown::run),
+    ("date", date::run),
+    ("dd", dd::run),
+    ("echo", echo::run),
+    ("false", |_| 1),
+    ("hostname", hostname::run),
+    ("id", id::run),
+    ("install", install::run),
+    ("ls", ls::run),
+    ("mkdir", mkdir::run),
+    ("mv", mv::run),
+    ("printf", printf::run),
+    ("rm", rm::run),
+    ("rmdir", rmdir::run),
+    ("sha256sum", sha256sum::run),
+    ("stat", stat::run),
+    ("tee", tee::run),
+    ("test", test::run),
+    ("touch", touch::run),
+    ("true", |_| 0),
+    ("uname", uname::run),
+    ("zfs", zfs::run),
+    ("zpool", zpool::run),
+];
+
+/// The program of that name.
+#[must_use]
+pub fn find(name: &str) -> Option<Program> {
+    PROGRAMS.iter().find(|(known, _)| *known == name).map(|(_, program)| *program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_in_the_order_of_their_names() {
+        assert!(PROGRAMS.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+}

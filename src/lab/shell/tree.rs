@@ -1,0 +1,322 @@
+//! A node's files as its programs see them: what PVE renders, what was put there, volumes, mount points.
+//!
+//! Owns the joining of those sources into one tree; changes nothing (see [`edit`](super::edit)). Paths
+//! are absolute. Entry: [`meta`], [`read`], [`list`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::pmxcfs;
+use crate::lab::world::{File, Node, StorageKind, World};
+
+/// Why a file operation failed, in the words of `strerror(3)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// `ENOENT`
+    #[error("No such file or directory")]
+    NotFound,
+    /// `EEXIST`
+    #[error("File exists")]
+    Exists,
+    /// `ENOTDIR`
+    #[error("Not a directory")]
+    NotADirectory,
+    /// `EISDIR`
+    #[error("Is a directory")]
+    IsADirectory,
+    /// `ENOTEMPTY`
+    #[error("Directory not empty")]
+    NotEmpty,
+    /// `EPERM`
+    #[error("Operation not permitted")]
+    NotPermitted,
+    /// `EACCES`; also what a cluster without quorum answers to a write below `/etc/pve`.
+    #[error("Permission denied")]
+    Denied,
+    /// `EOPNOTSUPP`: exists on a real host, but the lab cannot read it back.
+    #[error("Operation not supported")]
+    NotModelled,
+}
+
+/// What kind of thing a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A character or block device.
+    Device,
+}
+
+/// What `stat` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meta {
+    /// Which kind.
+    pub kind: FileKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Size in bytes.
+    pub size: u64,
+    /// When it was last written, in milliseconds since the epoch.
+    pub modified_ms: i64,
+}
+
+/// Directories that every host has.
+const DIRECTORIES: [&str; 27] = [
+    "/boot",
+    "/dev",
+    "/etc/network",
+    "/etc/modprobe.d",
+    "/etc/modules-load.d",
+    "/etc/systemd/system",
+    "/etc/cron.d",
+    "/etc/pve/firewall",
+    "/etc/pve/ha",
+    "/etc/pve/mapping",
+    "/etc/pve/priv/lock",
+    "/etc/pve/sdn",
+    "/etc/pve/virtual-guest",
+    "/home",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/proc",
+    "/root/.ssh",
+    "/run",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+    "/var/lib/vz",
+    "/var/tmp",
+];
+
+/// Devices that every host has.
+const DEVICES: [&str; 7] =
+    ["/dev/null", "/dev/zero", "/dev/stdin", "/dev/fuse", "/dev/kvm", "/dev/net/tun", "/dev/vfio/vfio"];
+
+/// Makes a path canonical: no double or trailing slashes, no `.` and `..`, PVE's symlinks followed.
+#[must_use]
+pub fn canonical(node: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let path = format!("/{}", parts.join("/"));
+    let links = [("/etc/pve/local", ""), ("/etc/pve/lxc", "/lxc"), ("/etc/pve/qemu-server", "/qemu-server")];
+    for (link, target) in links {
+        if let Some(rest) = path.strip_prefix(link).filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+            return format!("/etc/pve/nodes/{node}{target}{rest}");
+        }
+    }
+    path
+}
+
+pub(super) fn in_cluster(path: &str) -> bool {
+    path.starts_with("/etc/pve/")
+}
+
+/// Where a file is kept: those of `/etc/pve` are the cluster's and stand on its first node.
+fn keeper<'a>(world: &'a World, node: &'a str, path: &str) -> &'a str {
+    if in_cluster(path) { world.nodes.keys().next().map_or(node, String::as_str) } else { node }
+}
+
+pub(super) fn stored<'a>(world: &'a World, node: &str, path: &str) -> Option<&'a File> {
+    world.nodes.get(keeper(world, node, path))?.files.get(path)
+}
+
+pub(super) fn stored_mut<'a>(world: &'a mut World, node: &str, path: &str) -> Option<&'a mut Node> {
+    let keeper = keeper(world, node, path).to_owned();
+    world.nodes.get_mut(&keeper)
+}
+
+/// Files that are made up from the world.
+pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
+    let mut files = pmxcfs::rendered(world, node);
+    files.insert("/etc/hostname".to_owned(), format!("{node}\n").into_bytes());
+    files.insert("/etc/subuid".to_owned(), b"root:100000:65536\n".to_vec());
+    files.insert("/etc/subgid".to_owned(), b"root:100000:65536\n".to_vec());
+    files
+}
+
+/// Size and SHA-256 of a volume that is a file, by its path. Its bytes are not modelled.
+fn volume(world: &World, node: &str, path: &str) -> Option<(u64, Option<String>, i64)> {
+    for storage in world.storages.keys().filter(|storage| !world.is_zfs(storage)) {
+        for (name, volume) in world.volumes(node, storage) {
+            if world.volume_path(&format!("{storage}:{name}")).as_deref() == Some(path) {
+                return Some((volume.size, volume.sha256, volume.ctime * 1000));
+            }
+        }
+    }
+    None
+}
+
+/// Every directory of a node.
+fn directories(world: &World, node: &str) -> BTreeSet<String> {
+    let mut found: BTreeSet<String> = DIRECTORIES.iter().map(|path| (*path).to_owned()).collect();
+    for name in world.nodes.keys() {
+        found.extend(["lxc", "qemu-server", "priv"].map(|sub| format!("/etc/pve/nodes/{name}/{sub}")));
+    }
+    for storage in world.storages.values() {
+        if let StorageKind::Dir { path, .. } = &storage.kind {
+            let subs = ["template/iso", "template/cache", "snippets", "images", "dump", "import"];
+            found.extend(subs.map(|sub| format!("{path}/{sub}")));
+        }
+    }
+    if let Some(here) = world.nodes.get(node) {
+        let mounted = here.zfs.datasets.iter().filter(|(_, dataset)| dataset.mounted);
+        found.extend(mounted.filter_map(|(name, _)| here.zfs.get(name, "mountpoint")));
+        found.extend(here.directories.keys().cloned());
+        found.extend(here.files.keys().filter_map(|path| parent(path)).map(str::to_owned));
+    }
+    if let Some(first) = world.nodes.values().next() {
+        found.extend(first.directories.keys().filter(|path| in_cluster(path)).cloned());
+    }
+    let leaves: Vec<String> = found.iter().cloned().collect();
+    for leaf in &leaves {
+        let mut at = leaf.as_str();
+        while let Some(up) = parent(at) {
+            if !found.insert(up.to_owned()) {
+                break;
+            }
+            at = up;
+        }
+    }
+    found
+}
+
+pub(super) fn parent(path: &str) -> Option<&str> {
+    match path.rsplit_once('/')? {
+        ("", "") => None,
+        ("", _) => Some("/"),
+        (up, _) => Some(up),
+    }
+}
+
+/// Tells what a path names.
+///
+/// # Errors
+/// If it names nothing.
+pub fn meta(world: &World, node: &str, path: &str) -> Result<Meta, FileError> {
+    let path = canonical(node, path);
+    let file = |mode, uid, gid, size, modified_ms| Meta { kind: FileKind::File, mode, uid, gid, size, modified_ms };
+    if let Some(found) = stored(world, node, &path) {
+        return Ok(file(found.mode, found.uid, found.gid, found.content.len() as u64, found.modified_ms));
+    }
+    if let Some(content) = rendered(world, node).get(&path) {
+        let (mode, gid) = if in_cluster(&path) { (0o640, 33) } else { (0o644, 0) };
+        return Ok(file(mode, 0, gid, content.len() as u64, 0));
+    }
+    let device = path == "/dev/zvol"
+        || world
+            .nodes
+            .get(node)
+            .is_some_and(|n| path.strip_prefix("/dev/zvol/").is_some_and(|name| n.zfs.datasets.contains_key(name)));
+    if DEVICES.contains(&path.as_str()) || device {
+        return Ok(Meta { kind: FileKind::Device, mode: 0o660, uid: 0, gid: 0, size: 0, modified_ms: 0 });
+    }
+    if let Some((size, _, modified_ms)) = volume(world, node, &path) {
+        return Ok(file(0o644, 0, 0, size, modified_ms));
+    }
+    if directories(world, node).contains(&path) || path == "/" {
+        let directory = |mode, uid, gid| Meta { kind: FileKind::Directory, mode, uid, gid, size: 4096, modified_ms: 0 };
+        if in_cluster(&path) {
+            return Ok(directory(if path.starts_with("/etc/pve/priv") { 0o700 } else { 0o755 }, 0, 33));
+        }
+        if let Some(here) = world.nodes.get(node) {
+            if let Some(dataset) = here.zfs.mounted_at(&path).and_then(|name| here.zfs.datasets.get(name)) {
+                return Ok(directory(dataset.mode, dataset.uid, dataset.gid));
+            }
+            if let Some(made) = here.directories.get(&path) {
+                return Ok(directory(made.mode, made.uid, made.gid));
+            }
+        }
+        let mode = match path.as_str() {
+            "/tmp" | "/var/tmp" => 0o1777,
+            "/root" | "/root/.ssh" => 0o700,
+            _ => 0o755,
+        };
+        return Ok(directory(mode, 0, 0));
+    }
+    // a file on the way is no directory
+    let mut at = path.as_str();
+    while let Some(up) = parent(at) {
+        if matches!(meta_of_file(world, node, up), Some(FileKind::File | FileKind::Device)) {
+            return Err(FileError::NotADirectory);
+        }
+        at = up;
+    }
+    Err(FileError::NotFound)
+}
+
+fn meta_of_file(world: &World, node: &str, path: &str) -> Option<FileKind> {
+    let is_file = stored(world, node, path).is_some() || rendered(world, node).contains_key(path);
+    is_file.then_some(FileKind::File).or_else(|| DEVICES.contains(&path).then_some(FileKind::Device))
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// If there is none, or its bytes are not modelled.
+pub fn read(world: &World, node: &str, path: &str) -> Result<Vec<u8>, FileError> {
+    let path = canonical(node, path);
+    if let Some(found) = stored(world, node, &path) {
+        return Ok(found.content.clone());
+    }
+    if let Some(content) = rendered(world, node).remove(&path) {
+        return Ok(content);
+    }
+    match meta(world, node, &path)?.kind {
+        FileKind::Directory => Err(FileError::IsADirectory),
+        FileKind::Device if path == "/dev/null" => Ok(Vec::new()),
+        FileKind::File | FileKind::Device => Err(FileError::NotModelled),
+    }
+}
+
+/// SHA-256 of a volume whose bytes are not modelled.
+#[must_use]
+pub fn known_sha256(world: &World, node: &str, path: &str) -> Option<String> {
+    volume(world, node, &canonical(node, path))?.1
+}
+
+/// Names in a directory.
+///
+/// # Errors
+/// If it is none.
+pub fn list(world: &World, node: &str, path: &str) -> Result<Vec<String>, FileError> {
+    let path = canonical(node, path);
+    if meta(world, node, &path)?.kind != FileKind::Directory {
+        return Err(FileError::NotADirectory);
+    }
+    let mut names = BTreeSet::new();
+    let mut add = |full: &str| {
+        if parent(full) == Some(path.as_str()) {
+            names.extend(full.rsplit('/').next().map(str::to_owned));
+        }
+    };
+    directories(world, node).iter().for_each(|dir| add(dir));
+    rendered(world, node).keys().for_each(|file| add(file));
+    for (name, host) in &world.nodes {
+        let here = host.files.keys().filter(|file| keeper(world, node, file) == name);
+        here.for_each(|file| add(file));
+    }
+    for storage in world.storages.keys().filter(|storage| !world.is_zfs(storage)) {
+        for name in world.volumes(node, storage).keys() {
+            if let Some(file) = world.volume_path(&format!("{storage}:{name}")) {
+                add(&file);
+            }
+        }
+    }
+    Ok(names.into_iter().collect())
+}
