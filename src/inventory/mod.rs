@@ -1,1 +1,42 @@
-//! Files into a typed inventory with spans.
+//! Files into a typed [`Inventory`] with places.
+//!
+//! Owns the format that the operator writes: parsing, merging of files and layers, decoding, and the
+//! JSON Schema of it all. A pure function of texts ([`load`] over [`InventoryFiles`]); reading them from
+//! disk is `adapters::files`. Must not check one entry against another: that is `blueprint`'s.
+//!
+//! # How files become one inventory
+//! Each `-i PATH` is a layer: a file, or a directory with all its `*.yaml` and `*.yml`. Within one
+//! layer every entry (a host, a guest, an image, a group) is written once; twice is an error. A later
+//! layer overrides an earlier one key by key: blocks are merged, lists and single values replaced, and
+//! `null` removes.
+//!
+//! Profiles are `profiles/*.yaml` beside the files, else in the nearest directory above; a profile's
+//! name is its file's name.
+
+mod document;
+mod files;
+mod firewall;
+mod guest;
+mod host;
+mod image;
+mod layers;
+mod load;
+mod mask;
+pub mod parse;
+mod schema;
+mod values;
+
+pub use document::Document;
+pub use files::{InventoryFiles, Layer, SourceFile};
+pub use firewall::{FirewallSection, Group, GuestFirewall, Rule};
+pub use guest::{Agent, Dataset, Device, Guest, Limits, Profile, Shape, Startup};
+pub use host::{Api, Gpu, Host, HostStorage, Jump, Network, Ssh};
+pub use image::Image;
+pub use load::{Inventory, Loaded, load};
+pub use mask::mask;
+pub use schema::schema;
+pub use values::{
+    Action, Compression, CpuName, DatasetPath, DevicePath, Direction, HttpsUrl, Ip, KindName, MountPath, Package, Peer,
+    PeerList, Ports, Protocol, PublicKey, SecretName, ServiceName, ServiceRef, Sha256, SiteName, State, Subnet,
+    TokenId, UserName,
+};

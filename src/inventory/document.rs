@@ -1,0 +1,36 @@
+//! The whole of an inventory.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::values::PublicKey;
+use super::{FirewallSection, Guest, Host, Image};
+use crate::diag::Spanned;
+use crate::model::{EnvironmentName, GuestName, HostName, PoolName};
+
+/// One environment: its hosts, and the guests that shall be on them.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[schemars(title = "infra inventory")]
+pub struct Document {
+    /// The version of this format: 1.
+    #[schemars(required, range(min = 1, max = 1))]
+    pub schema: Option<Spanned<u32>>,
+    /// The environment's name; it marks what belongs to it.
+    #[schemars(required, example = &"vrooli")]
+    pub name: Option<Spanned<EnvironmentName>>,
+    /// The resource pool of its guests; the environment's name unless given.
+    pub pool: Option<Spanned<PoolName>>,
+    /// Public SSH keys for every guest that lists none of its own.
+    pub ssh_keys: Option<Vec<Spanned<PublicKey>>>,
+    /// Proxmox VE hosts by name.
+    #[schemars(required)]
+    pub hosts: Option<BTreeMap<Spanned<HostName>, Spanned<Host>>>,
+    /// Cloud images and container templates by name.
+    pub images: Option<BTreeMap<Spanned<String>, Spanned<Image>>>,
+    /// What guests' firewalls share.
+    pub firewall: Option<Spanned<FirewallSection>>,
+    /// VMs and containers by name, which is also their host name.
+    pub guests: Option<BTreeMap<Spanned<GuestName>, Spanned<Guest>>>,
+}

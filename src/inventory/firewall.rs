@@ -1,0 +1,64 @@
+//! Firewall groups and rules.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::values::{Action, Direction, PeerList, Ports, Protocol};
+use crate::diag::Spanned;
+use crate::model::GroupName;
+
+/// What guests' firewalls share.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct FirewallSection {
+    /// Security groups by name.
+    pub groups: Option<BTreeMap<Spanned<GroupName>, Spanned<Group>>>,
+}
+
+/// A named list of rules.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct Group {
+    /// What it is for.
+    pub comment: Option<Spanned<String>>,
+    /// Its rules; the first one that matches decides.
+    #[schemars(required)]
+    pub rules: Option<Vec<Spanned<Rule>>>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct Rule {
+    /// What happens to a packet that matches.
+    #[schemars(required)]
+    pub action: Option<Spanned<Action>>,
+    /// Which traffic it looks at; `in` unless given.
+    pub direction: Option<Spanned<Direction>>,
+    /// From where; from anywhere unless given.
+    pub source: Option<Spanned<PeerList>>,
+    /// To where; to anywhere unless given.
+    pub dest: Option<Spanned<PeerList>>,
+    /// The protocol; any unless given.
+    pub protocol: Option<Spanned<Protocol>>,
+    /// The ports; any unless given. They need a protocol that has ports.
+    pub ports: Option<Spanned<Ports>>,
+    /// What it is for.
+    pub comment: Option<Spanned<String>>,
+}
+
+/// A guest's firewall.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct GuestFirewall {
+    /// Whether it is on; it is unless given.
+    pub enabled: Option<Spanned<bool>>,
+    /// What happens to inbound traffic that no rule names; `drop` unless given.
+    #[serde(rename = "in")]
+    pub inbound: Option<Spanned<Action>>,
+    /// What happens to outbound traffic that no rule names; `accept` unless given.
+    #[serde(rename = "out")]
+    pub outbound: Option<Spanned<Action>>,
+    /// Security groups, in order; a profile's come first.
+    pub groups: Option<Vec<Spanned<GroupName>>>,
+    /// Rules of its own, before those of the groups; a guest's come before its profile's.
+    pub rules: Option<Vec<Spanned<Rule>>>,
+}

@@ -1,0 +1,221 @@
+//! From texts to an [`Inventory`].
+
+use std::collections::BTreeMap;
+
+use super::layers::{overlay, unite};
+use super::mask::mask;
+use super::parse::{Broken, Ids, Node, decode, parse};
+use super::{Document, InventoryFiles, Profile, SourceFile};
+use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span, Spanned};
+
+/// The version of the format that this program reads.
+const SCHEMA: u32 = 1;
+
+/// One environment as it was written, merged and decoded but not yet held against itself.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// What the files say together.
+    pub document: Document,
+    /// Profiles by name.
+    pub profiles: BTreeMap<String, Spanned<Profile>>,
+    /// What was wrong and left out: its absence is no further problem.
+    pub broken: Broken,
+    /// The start of its first file, for problems that have no better place.
+    pub start: Span,
+}
+
+/// What loading gives.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The texts, so that places can be shown; secrets in them are masked.
+    pub sources: SourceMap,
+    /// What could be read; there may be errors beside it.
+    pub inventory: Option<Inventory>,
+    /// Every problem, by place.
+    pub diagnostics: Diagnostics,
+}
+
+/// Reads an inventory. Every problem of every file is reported at once; nothing is read from disk.
+#[must_use]
+pub fn load(files: &InventoryFiles) -> Loaded {
+    let mut reader = Reader::default();
+    let mut layers = Vec::new();
+    for layer in &files.layers {
+        if layer.files.is_empty() {
+            reader.diagnostics.push(
+                Diagnostic::error("inventory.empty", format!("there is no YAML file in `{}`", layer.path))
+                    .hint("an inventory directory holds `*.yaml` files; `infra init` writes a first one"),
+            );
+        }
+        let trees: Vec<Node> = layer.files.iter().filter_map(|file| reader.tree(file)).collect();
+        layers.extend(unite(trees, &mut reader.diagnostics));
+    }
+    let profiles: Vec<(String, Node)> = files
+        .profiles
+        .iter()
+        .filter_map(|file| Some((file.path.file_stem()?.to_owned(), reader.tree(file)?)))
+        .collect();
+    let Reader { sources, mut diagnostics, .. } = reader;
+
+    let mut broken = Broken::default();
+    let profiles = profiles
+        .into_iter()
+        .filter_map(|(name, tree)| {
+            let decoded = decode::<Spanned<Profile>>(&tree, &mut diagnostics);
+            broken.extend(decoded.broken);
+            if decoded.value.is_none() {
+                broken.insert(tree.span, &name);
+            }
+            decoded.value.map(|profile| (name, profile))
+        })
+        .collect();
+    let inventory = layers.into_iter().reduce(overlay).and_then(|tree| {
+        let decoded = decode::<Document>(&tree, &mut diagnostics);
+        broken.extend(decoded.broken);
+        let document = decoded.value?;
+        check_schema(&document, &tree, &broken, &mut diagnostics);
+        Some(Inventory { document, profiles, broken, start: start_of(&tree) })
+    });
+    if inventory.is_none() && !diagnostics.has_errors() {
+        diagnostics.push(
+            Diagnostic::error("inventory.empty", "the inventory is empty")
+                .hint("start with `schema: 1`, `name: …` and `hosts:`; `infra init` writes a first one"),
+        );
+    }
+    diagnostics.sort_by_place();
+    Loaded { sources, inventory, diagnostics }
+}
+
+fn start_of(tree: &Node) -> Span {
+    Span { file: tree.span.file, start: tree.span.start, end: tree.span.start }
+}
+
+fn check_schema(document: &Document, tree: &Node, broken: &Broken, diagnostics: &mut Diagnostics) {
+    match document.schema {
+        Some(schema) if schema.value == SCHEMA => {}
+        Some(schema) => diagnostics.push(
+            Diagnostic::error("inventory.schema", format!("format {} is not known to this version", schema.value))
+                .at(schema.span, "")
+                .hint(format!("this version reads `schema: {SCHEMA}`; a newer one may read yours")),
+        ),
+        None if broken.key(tree.span, "schema") => {}
+        None => diagnostics.push(
+            Diagnostic::error("inventory.missing", "the inventory does not say which format it has")
+                .at(start_of(tree), "")
+                .hint(format!("begin it with `schema: {SCHEMA}`")),
+        ),
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    sources: SourceMap,
+    ids: Ids,
+    diagnostics: Diagnostics,
+}
+
+impl Reader {
+    fn tree(&mut self, file: &SourceFile) -> Option<Node> {
+        let bytes = match &file.content {
+            Ok(bytes) => bytes,
+            Err(why) => {
+                self.diagnostics.push(
+                    Diagnostic::error("inventory.unreadable", format!("`{}` cannot be read", file.path)).cause(why),
+                );
+                return None;
+            }
+        };
+        match std::str::from_utf8(bytes) {
+            Ok(text) => {
+                let id = self.sources.add(&file.path, mask(text));
+                let tree = parse(id, text, &mut self.ids, &mut self.diagnostics);
+                if tree.is_none() && text.len() == bytes.len() && is_blank(text) {
+                    self.diagnostics
+                        .push(Diagnostic::warning("inventory.empty-file", "this file is empty").at(place(id, 0), ""));
+                }
+                tree
+            }
+            Err(error) => {
+                let valid = error.valid_up_to();
+                let text = String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}");
+                let id = self.sources.add(&file.path, mask(&text));
+                self.diagnostics.push(
+                    Diagnostic::error("inventory.encoding", "this file is not UTF-8 text")
+                        .at(place(id, valid), "here is the first byte that is no text")
+                        .hint("save it as UTF-8; if it is encrypted, decrypt it first"),
+                );
+                None
+            }
+        }
+    }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.lines().all(|line| matches!(line.trim(), "" | "---") || line.trim_start().starts_with('#'))
+}
+
+fn place(file: FileId, offset: usize) -> Span {
+    let start = u32::try_from(offset).unwrap_or(u32::MAX);
+    Span { file, start, end: start }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::Layer;
+
+    fn files(layers: &[&[(&str, &str)]]) -> InventoryFiles {
+        let layer = |files: &&[(&str, &str)]| Layer {
+            path: "inv".into(),
+            files: files.iter().map(|(path, text)| SourceFile::new(*path, *text)).collect(),
+        };
+        InventoryFiles { layers: layers.iter().map(layer).collect(), profiles: Vec::new() }
+    }
+
+    const BASE: &str = "schema: 1\nname: x\nhosts:\n  a: { address: one, api: { port: 1, token: secret:a } }\n";
+
+    #[test]
+    fn a_later_layer_overrides_key_by_key() {
+        let over = "hosts:\n  a:\n    api: { port: 2, token: null }\n  b: { address: two }\n";
+        let loaded = load(&files(&[&[("a.yaml", BASE)], &[("b.yaml", over)]]));
+        assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+        let hosts = loaded.inventory.unwrap().document.hosts.unwrap();
+        let (_, a) = hosts.iter().next().unwrap();
+        let api = a.api.as_ref().unwrap();
+        assert_eq!((a.address.as_ref().unwrap().as_str(), api.port.unwrap().value), ("one", 2));
+        assert_eq!(loaded.sources.place(api.port.unwrap().span).file, "b.yaml");
+        assert!(api.token.is_none());
+        assert_eq!(hosts.len(), 2);
+    }
+
+    #[test]
+    fn within_a_layer_every_entry_is_written_once() {
+        let more = "schema: 1\nhosts:\n  b: { address: two }\n  a: { address: three }\n";
+        let loaded = load(&files(&[&[("a.yaml", BASE), ("b.yaml", more)]]));
+        let codes: Vec<_> = loaded.diagnostics.iter().map(|d| d.code).collect();
+        assert_eq!(codes, ["inventory.duplicate-entry"]);
+        assert_eq!(loaded.inventory.unwrap().document.hosts.unwrap().len(), 2);
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let text = "schema: 1\nname: Not Good\nhosts:\n  a: { address: 1, api: { prot: 5, port: x } }\nguests: 5\n";
+        let loaded = load(&files(&[&[("a.yaml", text)]]));
+        let codes: Vec<_> = loaded.diagnostics.iter().map(|d| d.code).collect();
+        assert_eq!(
+            codes,
+            ["inventory.value", "inventory.type", "inventory.unknown-key", "inventory.type", "inventory.type"]
+        );
+        let broken = loaded.inventory.unwrap().broken;
+        assert!(broken.name("port") && broken.name("guests") && !broken.name("token"));
+    }
+
+    #[test]
+    fn a_secret_in_clear_text_is_never_shown() {
+        let text = BASE.replace("secret:a", "0a1b2c3d-1234-5678-9abc-0123456789ab");
+        let loaded = load(&files(&[&[("a.yaml", &text)]]));
+        assert!(loaded.diagnostics.has_errors());
+        let shown = format!("{:?} {:?} {:?}", loaded.diagnostics, loaded.sources, loaded.inventory);
+        assert!(!shown.contains("0a1b2c3d"), "{shown}");
+    }
+}

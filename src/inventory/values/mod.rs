@@ -1,0 +1,20 @@
+//! Single values of the format, each checked as soon as it is read.
+//!
+//! What is wrong with a value is said once, here, with what to write instead; nothing here looks at a
+//! second value.
+
+mod lists;
+mod macros;
+mod public_key;
+mod refs;
+mod text;
+mod words;
+
+pub use lists::{PeerList, Ports};
+pub use public_key::PublicKey;
+pub use refs::{Peer, ServiceRef};
+pub use text::{
+    CpuName, DatasetPath, DevicePath, HttpsUrl, Ip, MountPath, Package, SecretName, ServiceName, Sha256, SiteName,
+    Subnet, TokenId, UserName,
+};
+pub use words::{Action, Compression, Direction, KindName, Protocol, State};
