@@ -4,8 +4,18 @@
 //! secret is read. What is in a blueprint is complete and consistent, so that whoever reads it has
 //! nothing left to check.
 
+mod assemble;
+mod draft;
+mod profiles;
+mod resolve;
+mod rules;
+mod selection;
+#[cfg(test)]
+pub(crate) mod testing;
 mod types;
 
+pub use resolve::resolve;
+pub use selection::Selection;
 pub use types::{
     Access, Agent, ApiAccess, Blueprint, Container, CpuModel, DatasetMount, DeviceNode, Firewall, Gpu, Guest,
     GuestShape, Host, HostNetwork, HostStorage, Image, ImageSource, Limits, PowerState, Rule, SecretRef, SecurityGroup,

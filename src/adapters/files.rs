@@ -1,0 +1,180 @@
+//! The operator's files: which belong to an inventory, and their bytes.
+
+use std::io::ErrorKind;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::diag::Invalid;
+use crate::inventory::{InventoryFiles, Layer, SourceFile};
+
+/// Reads everything that the inventory at `paths` is made from, one layer per path.
+///
+/// Nothing fails here: what cannot be read is in the result with the reason, and loading reports it.
+#[must_use]
+pub fn read_inventory(paths: &[Utf8PathBuf]) -> InventoryFiles {
+    let mut files = InventoryFiles::default();
+    let mut profile_dirs: Vec<Utf8PathBuf> = Vec::new();
+    for path in paths {
+        files.layers.push(Layer { path: path.clone(), files: layer(path) });
+        if let Some(dir) = profiles_near(path).filter(|dir| !profile_dirs.iter().any(|known| same(known, dir))) {
+            files.profiles.extend(yaml_files(&dir).unwrap_or_default().iter().map(|file| read(file)));
+            profile_dirs.push(dir);
+        }
+    }
+    files
+}
+
+/// The only inventory below `inventories/` of `dir`, if nothing else was asked for.
+///
+/// # Errors
+/// When there is none or more than one, with what to write.
+pub fn only_inventory(dir: &Utf8Path) -> Result<Utf8PathBuf, Invalid> {
+    let root = dir.join("inventories");
+    let mut found: Vec<Utf8PathBuf> = entries(&root)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|path| path.is_dir() && yaml_files(path).is_ok_and(|files| !files.is_empty()))
+        .collect();
+    found.sort();
+    match found.as_slice() {
+        [one] => Ok(one.strip_prefix(dir).unwrap_or(one).to_owned()),
+        [] => Err(Invalid::new("there is no inventory in `./inventories`")
+            .hint("name one with `-i PATH` or INFRA_INVENTORY, or write a first one with `infra init`")),
+        several => {
+            let names: Vec<&str> = several.iter().filter_map(|path| path.file_name()).collect();
+            Err(Invalid::new(format!("there are {} inventories in `./inventories`", several.len()))
+                .hint(format!("name one with `-i inventories/NAME` or INFRA_INVENTORY; there are {}", names.join(", "))))
+        }
+    }
+}
+
+fn layer(path: &Utf8Path) -> Vec<SourceFile> {
+    if !path.is_dir() {
+        return vec![read(path)];
+    }
+    match yaml_files(path) {
+        Ok(files) => files.iter().map(|file| read(file)).collect(),
+        Err(why) => vec![SourceFile { path: path.to_owned(), content: Err(why) }],
+    }
+}
+
+fn read(path: &Utf8Path) -> SourceFile {
+    let content = std::fs::read(path).map_err(|error| why(&error));
+    SourceFile { path: path.to_owned(), content }
+}
+
+/// The reason in words that do not change with the system.
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "there is no such file".to_owned(),
+        ErrorKind::PermissionDenied => "reading it is not permitted".to_owned(),
+        ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn entries(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, String> {
+    let found = dir.read_dir_utf8().map_err(|error| why(&error))?;
+    Ok(found.filter_map(|entry| entry.ok().map(camino::Utf8DirEntry::into_path)).collect())
+}
+
+/// YAML files of a directory, sorted; editors' hidden files are left out.
+fn yaml_files(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, String> {
+    let is_yaml = |path: &Utf8PathBuf| {
+        matches!(path.extension(), Some("yaml" | "yml")) && !path.file_name().is_some_and(|name| name.starts_with('.'))
+    };
+    let mut files: Vec<Utf8PathBuf> = entries(dir)?.into_iter().filter(is_yaml).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// The directory `profiles` beside the inventory, else in the nearest directory above.
+fn profiles_near(path: &Utf8Path) -> Option<Utf8PathBuf> {
+    let start = if path.is_dir() { path.to_owned() } else { path.parent()?.to_owned() };
+    let start = if start.as_str().is_empty() { Utf8PathBuf::from(".") } else { start };
+    // Climbing needs the whole way; what is shown is as short as what was typed.
+    let full = start.canonicalize_utf8().ok()?;
+    let mut shown = start;
+    for dir in full.ancestors() {
+        if dir.join("profiles").is_dir() {
+            return Some(tidy(&shown.join("profiles")));
+        }
+        shown.push("..");
+    }
+    None
+}
+
+/// Removes `x/..` and `.` where that leaves the same path.
+fn tidy(path: &Utf8Path) -> Utf8PathBuf {
+    let mut tidy = Utf8PathBuf::new();
+    for part in path.components() {
+        match part.as_str() {
+            "." => {}
+            ".." if tidy.file_name().is_some_and(|name| name != "..") && !tidy.is_symlink() => {
+                tidy.pop();
+            }
+            part => tidy.push(part),
+        }
+    }
+    tidy
+}
+
+fn same(a: &Utf8Path, b: &Utf8Path) -> bool {
+    a == b || matches!((a.canonicalize_utf8(), b.canonicalize_utf8()), (Ok(a), Ok(b)) if a == b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[&str]) -> (tempfile::TempDir, Utf8PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+        for file in files {
+            let path = root.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, file).unwrap();
+        }
+        (dir, root)
+    }
+
+    fn names(files: &[SourceFile]) -> Vec<&str> {
+        files.iter().filter_map(|file| file.path.file_name()).collect()
+    }
+
+    #[test]
+    fn a_directory_is_all_its_yaml_files_and_the_nearest_profiles() {
+        let (_dir, root) = tree(&[
+            "inventories/a/two.yml",
+            "inventories/a/one.yaml",
+            "inventories/a/.hidden.yaml",
+            "inventories/a/README.md",
+            "profiles/p.yaml",
+            "over.yaml",
+        ]);
+        let files = read_inventory(&[root.join("inventories/a"), root.join("over.yaml")]);
+        assert_eq!(names(&files.layers[0].files), ["one.yaml", "two.yml"]);
+        assert_eq!(names(&files.layers[1].files), ["over.yaml"]);
+        assert_eq!(names(&files.profiles), ["p.yaml"], "the same directory counts once");
+        assert_eq!(files.profiles[0].path, root.join("profiles/p.yaml"));
+        assert_eq!(only_inventory(&root).unwrap(), "inventories/a");
+    }
+
+    #[test]
+    fn profiles_beside_the_inventory_come_first() {
+        let (_dir, root) = tree(&["inventories/a/x.yaml", "inventories/a/profiles/near.yaml", "profiles/far.yaml"]);
+        let files = read_inventory(&[root.join("inventories/a")]);
+        assert_eq!(names(&files.profiles), ["near.yaml"]);
+        assert_eq!(names(&files.layers[0].files), ["x.yaml"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        let (_dir, root) = tree(&["inventories/a/x.yaml", "inventories/b/x.yaml"]);
+        let files = read_inventory(&[root.join("nope.yaml")]);
+        assert_eq!(files.layers[0].files[0].content, Err("there is no such file".to_owned()));
+        let several = only_inventory(&root).unwrap_err();
+        assert!(several.hint.unwrap().ends_with("there are a, b"));
+        assert!(only_inventory(&root.join("inventories")).is_err());
+    }
+}

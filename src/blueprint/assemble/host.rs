@@ -1,0 +1,117 @@
+//! Hosts and how they are reached.
+
+use std::collections::BTreeMap;
+
+use crate::blueprint::draft::{Draft, NamedHost, site};
+use crate::blueprint::{Access, ApiAccess, Gpu, Host, HostNetwork, HostStorage, SecretRef, SshAccess, Trust};
+use crate::diag::Spanned;
+use crate::inventory;
+
+const API_PORT: u16 = 8006;
+const SSH_PORT: u16 = 22;
+
+pub(super) fn host(draft: &Draft<'_>, named: NamedHost<'_>) -> Option<Host> {
+    let (name, own) = named;
+    let node = match &own.node {
+        Some(node) => node.value.clone(),
+        None => name.as_str().parse().ok()?,
+    };
+    let storage = own.storage.as_ref()?;
+    let network = own.network.as_ref()?;
+    let gateway = network.gateway.as_ref()?.value.0;
+    let gpus: Option<BTreeMap<_, _>> = own
+        .gpus
+        .iter()
+        .flatten()
+        .map(|(name, gpu)| {
+            Some((
+                name.value.clone(),
+                Gpu {
+                    id: gpu.id?.value,
+                    subsystem: gpu.subsystem.map(|id| id.value),
+                    address: gpu.address.as_ref().map(|address| address.value.clone()),
+                    vram: gpu.vram.map(|vram| vram.value),
+                    span: name.span,
+                },
+            ))
+        })
+        .collect();
+    Some(Host {
+        name: name.value.clone(),
+        node,
+        site: site(named).to_owned(),
+        access: Access { api: api(own)?, ssh: ssh(draft, own, 0)? },
+        storage: HostStorage {
+            guests: storage.guests.as_ref()?.value.clone(),
+            files: storage.files.as_ref()?.value.clone(),
+            datasets: storage.datasets.as_ref().map(|dataset| dataset.value.clone()),
+        },
+        network: HostNetwork {
+            bridge: network.bridge.as_ref()?.value.clone(),
+            subnet: network.subnet.as_ref()?.value.0,
+            gateway,
+            dns: match &network.dns {
+                Some(dns) if !dns.is_empty() => dns.iter().map(|ip| ip.value.0).collect(),
+                _ => vec![gateway],
+            },
+            domain: text(network.domain.as_ref()),
+            vlan: network.vlan.map(|vlan| vlan.value),
+        },
+        gpus: gpus?,
+        span: name.span,
+    })
+}
+
+fn text(value: Option<&Spanned<String>>) -> Option<String> {
+    value.map(|value| value.value.clone())
+}
+
+fn api(host: &inventory::Host) -> Option<ApiAccess> {
+    let api = host.api.as_ref()?;
+    let token = api.token.as_ref()?;
+    Some(ApiAccess {
+        host: text(api.host.as_ref()).or_else(|| text(host.address.as_ref()))?,
+        port: api.port.map_or(API_PORT, |port| port.value),
+        token_id: api.token_id.as_ref()?.value.0.clone(),
+        token: SecretRef { name: token.value.0.clone(), span: token.span },
+        trust: match (&api.fingerprint, &api.ca_file) {
+            (Some(fingerprint), _) => Trust::Fingerprint(fingerprint.value),
+            (None, Some(file)) => Trust::CaFile(file.value.clone()),
+            (None, None) => return None,
+        },
+    })
+}
+
+/// `None` if something is missing, `Some(None)` without SSH.
+#[expect(clippy::option_option, reason = "no access and an incomplete one are two things")]
+fn ssh(draft: &Draft<'_>, host: &inventory::Host, depth: usize) -> Option<Option<SshAccess>> {
+    let Some(ssh) = &host.ssh else { return Some(None) };
+    let jump = match &ssh.jump {
+        None => None,
+        Some(jump) => Some(Box::new(jump_access(draft, jump, depth)?)),
+    };
+    Some(Some(SshAccess {
+        host: text(ssh.host.as_ref()).or_else(|| text(host.address.as_ref()))?,
+        port: ssh.port.map_or(SSH_PORT, |port| port.value),
+        user: ssh.user.as_ref().map_or_else(|| "root".to_owned(), |user| user.value.0.clone()),
+        host_key: ssh.host_key.as_ref().map(|key| key.value.0.clone()),
+        identity: ssh.identity.as_ref().map(|file| file.value.clone()),
+        jump,
+    }))
+}
+
+fn jump_access(draft: &Draft<'_>, jump: &inventory::Jump, depth: usize) -> Option<SshAccess> {
+    if let Some(name) = &jump.name {
+        // A rule refuses circles; a chain cannot be longer than there are hosts.
+        let (_, host) = draft.host(&name.value).filter(|_| depth < draft.hosts().count())?;
+        return ssh(draft, host, depth + 1)?;
+    }
+    Some(SshAccess {
+        host: text(jump.host.as_ref())?,
+        port: jump.port.map_or(SSH_PORT, |port| port.value),
+        user: jump.user.as_ref().map_or_else(|| "root".to_owned(), |user| user.value.0.clone()),
+        host_key: jump.host_key.as_ref().map(|key| key.value.0.clone()),
+        identity: jump.identity.as_ref().map(|file| file.value.clone()),
+        jump: None,
+    })
+}

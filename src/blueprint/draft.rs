@@ -1,0 +1,124 @@
+//! An inventory with its profiles resolved: what the rules look at.
+
+use std::collections::BTreeMap;
+
+use crate::diag::{Diagnostics, Span, Spanned};
+use crate::inventory::parse::Broken;
+use crate::inventory::{Group, Guest, Host, Image, Inventory, KindName, Peer, Rule, Shape, SiteName};
+use crate::model::{GuestName, HostName};
+
+use super::profiles;
+
+/// An inventory as it is checked: guests carry what their profiles give them.
+#[derive(Debug)]
+pub(super) struct Draft<'a> {
+    pub(super) inventory: &'a Inventory,
+    pub(super) guests: Vec<DraftGuest<'a>>,
+    pub(super) broken: Broken,
+}
+
+/// A guest on top of its profiles.
+#[derive(Debug)]
+pub(super) struct DraftGuest<'a> {
+    pub(super) name: &'a Spanned<GuestName>,
+    pub(super) own: &'a Spanned<Guest>,
+    pub(super) shape: Shape,
+}
+
+impl DraftGuest<'_> {
+    pub(super) fn kind(&self) -> Option<KindName> {
+        self.shape.kind.map(|kind| kind.value)
+    }
+
+    pub(super) fn routes(&self) -> impl Iterator<Item = (&Spanned<SiteName>, &Spanned<u16>)> {
+        self.shape.routes.iter().flatten()
+    }
+}
+
+/// A host with its name.
+pub(super) type NamedHost<'a> = (&'a Spanned<HostName>, &'a Spanned<Host>);
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(inventory: &'a Inventory, report: &mut Diagnostics) -> Self {
+        let mut broken = inventory.broken.clone();
+        let guests = inventory
+            .document
+            .guests
+            .iter()
+            .flatten()
+            .map(|(name, own)| DraftGuest {
+                name,
+                own,
+                shape: profiles::shape(inventory, name, own, &mut broken, report),
+            })
+            .collect();
+        Self { inventory, guests, broken }
+    }
+
+    pub(super) fn hosts(&self) -> impl Iterator<Item = NamedHost<'a>> + use<'a> {
+        self.inventory.document.hosts.iter().flatten()
+    }
+
+    pub(super) fn images(&self) -> impl Iterator<Item = (&'a Spanned<String>, &'a Spanned<Image>)> + use<'a> {
+        self.inventory.document.images.iter().flatten()
+    }
+
+    pub(super) fn groups(
+        &self,
+    ) -> impl Iterator<Item = (&'a Spanned<crate::model::GroupName>, &'a Spanned<Group>)> + use<'a> {
+        self.inventory.document.firewall.iter().flat_map(|firewall| firewall.groups.iter().flatten())
+    }
+
+    pub(super) fn host(&self, name: &HostName) -> Option<NamedHost<'a>> {
+        self.hosts().find(|(own, _)| own.value == *name)
+    }
+
+    pub(super) fn host_of(&self, guest: &DraftGuest<'_>) -> Option<NamedHost<'a>> {
+        self.host(&guest.own.host.as_ref()?.value)
+    }
+
+    pub(super) fn image_of(&self, guest: &DraftGuest<'_>) -> Option<&'a Image> {
+        let name = guest.shape.image.as_ref()?;
+        self.images().find(|(own, _)| own.value == name.value).map(|(_, image)| &image.value)
+    }
+
+    pub(super) fn guest(&self, name: &GuestName) -> Option<&DraftGuest<'a>> {
+        self.guests.iter().find(|guest| guest.name.value == *name)
+    }
+
+    /// Where a guest is: hosts of one cluster share numbers and names.
+    pub(super) fn site_of(&self, guest: &DraftGuest<'_>) -> Option<&'a str> {
+        self.host_of(guest).map(site)
+    }
+
+    /// Every firewall rule: those of the groups, then those of the guests.
+    pub(super) fn rules(&self) -> impl Iterator<Item = &Spanned<Rule>> {
+        let own = self.guests.iter().filter_map(|guest| guest.shape.firewall.as_ref());
+        let own = own.flat_map(|firewall| firewall.rules.iter().flatten());
+        self.groups().flat_map(|(_, group)| group.rules.iter().flatten()).chain(own)
+    }
+}
+
+/// The site of a host: its cluster, or itself.
+pub(super) fn site<'a>((name, host): NamedHost<'a>) -> &'a str {
+    host.cluster.as_ref().map_or(name.as_str(), |cluster| cluster.as_str())
+}
+
+/// Peers of a rule, both ends.
+pub(super) fn peers(rule: &Rule) -> impl Iterator<Item = (&Peer, Span)> {
+    let ends = rule.source.iter().chain(&rule.dest);
+    ends.flat_map(|end| end.value.0.iter().map(|peer| (peer, end.span)))
+}
+
+/// The first entry per key, and what to do with every further one.
+pub(super) fn once<K: Ord, V>(items: impl IntoIterator<Item = (K, V)>, mut again: impl FnMut(&K, &V, &V)) {
+    let mut seen: BTreeMap<K, V> = BTreeMap::new();
+    for (key, value) in items {
+        match seen.get(&key) {
+            Some(first) => again(&key, first, &value),
+            None => {
+                seen.insert(key, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What must be given is given.
+
+use crate::blueprint::draft::Draft;
+use crate::diag::{Diagnostic, Diagnostics, Span, Spanned};
+use crate::inventory::{Dataset, Host, Rule};
+
+/// Reports every required key that is missing. Guests may get theirs from a profile.
+pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
+    let document = &draft.inventory.document;
+    let top = Block { what: "the inventory".to_owned(), span: draft.inventory.start, at: draft.inventory.start };
+    let mut missing = Missing { draft, report };
+    missing.need(&document.name, &top, "name", "give the environment a name: `name: vrooli`");
+    if document.hosts.as_ref().is_none_or(std::collections::BTreeMap::is_empty) {
+        missing.need::<()>(&None, &top, "hosts", "describe at least one host under `hosts:`");
+    }
+    for (name, own) in draft.hosts() {
+        missing.host(&format!("host `{}`", name.value), own, name.span);
+    }
+    for (name, group) in draft.groups() {
+        let block = Block { what: format!("firewall group `{}`", name.value), span: group.span, at: name.span };
+        missing.need(&group.rules, &block, "rules", "write `rules: []` for a group without rules");
+    }
+    let rules: Vec<&Spanned<Rule>> = draft.rules().collect();
+    for rule in rules {
+        let block = Block { what: "this rule".to_owned(), span: rule.span, at: rule.span };
+        missing.need(&rule.action, &block, "action", "say what happens: `action: accept`, `drop` or `reject`");
+    }
+    for guest in &draft.guests {
+        let (own, shape) = (guest.own, &guest.shape);
+        let block = Block { what: format!("guest `{}`", guest.name.value), span: own.span, at: guest.name.span };
+        missing.need(&own.host, &block, "host", "name the host that it is placed on");
+        missing.need(&own.vmid, &block, "vmid", "give it a number of 100 or more that is free in the cluster");
+        missing.need(&own.address, &block, "address", "give it a free address of the host's subnet");
+        let profile = "write it here, or name a `profile` that has it";
+        missing.need(&shape.kind, &block, "kind", "write `kind: vm` or `kind: container`, or name a `profile`");
+        missing.need(&shape.cores, &block, "cores", profile);
+        missing.need(&shape.memory, &block, "memory", profile);
+        missing.need(&shape.disk, &block, "disk", profile);
+        missing.need(&shape.image, &block, "image", profile);
+        for dataset in shape.datasets.iter().flatten() {
+            missing.dataset(dataset);
+        }
+        for device in shape.devices.iter().flatten() {
+            let block = Block { what: "this device".to_owned(), span: device.span, at: device.span };
+            missing.need(&device.path, &block, "path", "name the device node, such as `/dev/net/tun`");
+        }
+    }
+}
+
+/// A block of keys: what it is called, which it is, and where to point.
+struct Block {
+    what: String,
+    span: Span,
+    at: Span,
+}
+
+struct Missing<'d, 'r> {
+    draft: &'d Draft<'d>,
+    report: &'r mut Diagnostics,
+}
+
+impl Missing<'_, '_> {
+    fn need<T>(&mut self, value: &Option<T>, block: &Block, key: &str, hint: &str) {
+        let inventory_start = block.span == self.draft.inventory.start;
+        let known = self.draft.broken.key(block.span, key) || (inventory_start && self.draft.broken.name(key));
+        if value.is_none() && !known {
+            let problem = Diagnostic::error("inventory.required", format!("{} has no `{key}`", block.what))
+                .at(block.at, "")
+                .hint(hint);
+            if !self.report.iter().any(|said| *said == problem) {
+                self.report.push(problem);
+            }
+        }
+    }
+
+    fn host(&mut self, what: &str, host: &Spanned<Host>, at: Span) {
+        let block = |part: &str, span| Block { what: format!("{part}{what}"), span, at };
+        let own = block("", host.span);
+        self.need(&host.address, &own, "address", "write its name in DNS or its address");
+        self.need(&host.api, &own, "api", "write `api: { token_id: …, token: secret:…, fingerprint: … }`");
+        self.need(&host.storage, &own, "storage", "write `storage: { guests: local-zfs, files: local }`");
+        self.need(&host.network, &own, "network", "write `network: { bridge: vmbr0, subnet: …, gateway: … }`");
+        if let Some(api) = &host.api {
+            let block = block("the API of ", api.span);
+            self.need(&api.token_id, &block, "token_id", "write `user@realm!name`, such as `infra@pve!laptop`");
+            self.need(&api.token, &block, "token", "name the secret, such as `secret:hq-token`");
+        }
+        if let Some(storage) = &host.storage {
+            let block = block("the storage of ", storage.span);
+            self.need(&storage.guests, &block, "guests", "name a storage for disks, such as `local-zfs`");
+            self.need(&storage.files, &block, "files", "name a storage for images and templates, such as `local`");
+        }
+        if let Some(network) = &host.network {
+            let block = block("the network of ", network.span);
+            self.need(&network.bridge, &block, "bridge", "name the guests' bridge, such as `vmbr0`");
+            self.need(&network.subnet, &block, "subnet", "write the guests' network, such as `10.0.0.0/24`");
+            self.need(&network.gateway, &block, "gateway", "write the gateway's address inside the subnet");
+        }
+        for (name, gpu) in host.gpus.iter().flatten() {
+            let block = Block { what: format!("GPU `{}`", name.value), span: gpu.span, at: name.span };
+            self.need(&gpu.id, &block, "id", "write vendor and device as `lspci -nn` shows them, such as `10de:2684`");
+        }
+    }
+
+    fn dataset(&mut self, dataset: &Spanned<Dataset>) {
+        let block = Block { what: "this dataset".to_owned(), span: dataset.span, at: dataset.span };
+        self.need(&dataset.name, &block, "name", "name it, such as `proj-x`");
+        self.need(&dataset.mount, &block, "mount", "say where the container sees it, such as `/workspace`");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::blueprint::testing::codes;
+
+    #[test]
+    fn required() {
+        let own = "inventory.required";
+        assert_eq!(codes("guests: { proj-x: { host: null, cores: null } }"), [own, own]);
+        assert_eq!(codes("guests: { proj-x: { datasets: [{ name: a }], devices: [{ uid: 5 }] } }"), [own, own]);
+        assert_eq!(codes("hosts: { hq: { storage: { files: null }, gpus: { rtx4090: { id: null } } } }"), [own, own]);
+        assert_eq!(codes("name: null"), [own]);
+        assert_eq!(codes("name: 5"), ["inventory.type"]);
+        assert_eq!(codes("guests: { proj-x: { cores: many } }"), ["inventory.type"]);
+    }
+}

@@ -1,0 +1,69 @@
+//! Services that guests use are offered.
+
+use crate::blueprint::draft::{Draft, once};
+use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
+
+/// Reports uses of unknown guests, of services that the guest does not offer, and of a guest's own
+/// services; and services that are listed twice.
+pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
+    for guest in &draft.guests {
+        for wanted in guest.shape.uses.iter().flatten() {
+            let Some(other) = draft.guest(&wanted.guest) else {
+                if !draft.broken.name(wanted.guest.as_str()) {
+                    report.push(
+                        Diagnostic::error(CODE, format!("guest `{}` uses a service of `{}`, which is no guest", guest.name.value, wanted.guest))
+                            .at(wanted.span, "")
+                            .hint_maybe(did_you_mean(wanted.guest.as_str(), draft.guests.iter().map(|guest| guest.name.as_str()))),
+                    );
+                }
+                continue;
+            };
+            let offered = || other.shape.services.iter().flatten().map(|service| service.value.0.as_str());
+            if other.name == guest.name {
+                report.push(
+                    Diagnostic::error(CODE, format!("guest `{}` uses a service of itself", guest.name.value))
+                        .at(wanted.span, "")
+                        .hint("remove it: services of one guest reach one another anyway"),
+                );
+            } else if !offered().any(|service| service == wanted.service.0) && !draft.broken.key(other.own.span, "services") {
+                let list = offered().collect::<Vec<_>>().join(", ");
+                let hint = did_you_mean(&wanted.service.0, offered()).unwrap_or_else(|| {
+                    if list.is_empty() { "list it under that guest's `services`".to_owned() } else { format!("it has {list}") }
+                });
+                report.push(
+                    Diagnostic::error(CODE, format!("guest `{}` has no service `{}`", wanted.guest, wanted.service.0))
+                        .at(wanted.span, "")
+                        .related(other.name.span, "the guest")
+                        .hint(hint),
+                );
+            }
+        }
+        let services = guest.shape.services.iter().flatten().map(|service| (&service.value.0, service.span));
+        once(services, |service, first, again| {
+            report.push(
+                Diagnostic::error(CODE, format!("guest `{}` has the service `{service}` twice", guest.name.value))
+                    .at(*again, "again here")
+                    .related(*first, "first here")
+                    .hint("remove one; a profile's services are kept when a guest adds some"),
+            );
+        });
+    }
+}
+
+const CODE: &str = "inventory.service-known";
+
+#[cfg(test)]
+mod tests {
+    use crate::blueprint::testing::{codes, said};
+
+    #[test]
+    fn service_known() {
+        let refused = |over: &str| codes(over).contains(&"inventory.service-known");
+        assert!(refused("guests: { proj-x: { uses: [plan-hq/ollama] } }"));
+        assert!(refused("guests: { proj-x: { uses: [plan/ollama] } }"));
+        assert!(refused("guests: { proj-x: { services: [a], uses: [proj-x/a] } }"));
+        assert!(refused("guests: { proj-x: { services: [a, a] } }"));
+        assert!(!refused("guests: { plan-hq: { services: [ollama] }, proj-x: { uses: [plan-hq/ollama] } }"));
+        assert!(said("guests: { plan-hq: { services: [ollama] }, proj-x: { uses: [plan-hq/olama] } }").contains("did you mean `ollama`?"));
+    }
+}
