@@ -42,8 +42,10 @@ pub fn only_inventory(dir: &Utf8Path) -> Result<Utf8PathBuf, Invalid> {
             .hint("name one with `-i PATH` or INFRA_INVENTORY, or write a first one with `infra init`")),
         several => {
             let names: Vec<&str> = several.iter().filter_map(|path| path.file_name()).collect();
-            Err(Invalid::new(format!("there are {} inventories in `./inventories`", several.len()))
-                .hint(format!("name one with `-i inventories/NAME` or INFRA_INVENTORY; there are {}", names.join(", "))))
+            Err(Invalid::new(format!("there are {} inventories in `./inventories`", several.len())).hint(format!(
+                "name one with `-i inventories/NAME` or INFRA_INVENTORY; there are {}",
+                names.join(", ")
+            )))
         }
     }
 }

@@ -5,6 +5,7 @@
 //! failed request came. Only `cli` makes adapters; everybody else sees the ports.
 
 mod clock;
+pub mod files;
 mod https;
 mod ssh;
 mod tls;

@@ -7,6 +7,7 @@
 
 mod cli;
 mod https_real;
+mod inventories;
 mod lab_shell;
 mod observe_recorded;
 mod sh_real;
