@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BridgeName, DatasetName, HostName, MappingName, NodeName, PciAddress, PciId, StorageName, Vmid};
+use super::{BridgeName, DatasetName, HostName, MappingName, NodeName, PciAddress, PciId, StorageName, Upid, Vmid};
 
 /// Something read from a host, with how much of it could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +103,8 @@ pub struct Site {
     pub firewall: Fact<ClusterFirewall>,
     /// Firewall files of guests that have one.
     pub guest_firewalls: Fact<BTreeMap<Vmid, GuestFirewall>>,
+    /// Tasks that run right now (`GET /cluster/tasks`): a guest with one is not planned, but waited for.
+    pub tasks: Fact<Vec<Upid>>,
 }
 
 /// Which technology a guest is.

@@ -17,7 +17,7 @@ use crate::model::{HostName, NodeName, Vmid};
 /// Reads everything that a plan for `blueprint` is held against.
 ///
 /// Per host: 7 requests and one batch over SSH (a second one where a dataset or a storage is not
-/// where it usually is). Per site: 4 requests through the first host that answers. Per managed guest
+/// where it usually is). Per site: 5 requests through the first host that answers. Per managed guest
 /// that exists: one request.
 pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) -> Observed {
     let hosts: Vec<&blueprint::Host> = blueprint.hosts.values().collect();
@@ -119,7 +119,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
         )
         .await;
         (site.nodes, site.quorate) = split(read.nodes);
-        (site.pools, site.mappings) = (read.pools, read.mappings);
+        (site.pools, site.mappings, site.tasks) = (read.pools, read.mappings, read.tasks);
         if site.firewall.value().is_none() {
             elsewhere(site, &name, &hosts, doors, &leads, &managed).await;
         }

@@ -6,7 +6,7 @@ use super::facts;
 use super::host::{fact, read};
 use crate::client::Session;
 use crate::model::observed::{Fact, GuestListing, PciMapping};
-use crate::model::{MappingName, Vmid};
+use crate::model::{MappingName, Upid, Vmid};
 
 /// What was read of a site.
 pub(super) struct SiteFacts {
@@ -14,6 +14,7 @@ pub(super) struct SiteFacts {
     pub guests: Result<BTreeMap<Vmid, GuestListing>, String>,
     pub pools: Fact<BTreeMap<String, String>>,
     pub mappings: Fact<BTreeMap<MappingName, PciMapping>>,
+    pub tasks: Fact<Vec<Upid>>,
 }
 
 impl SiteFacts {
@@ -23,16 +24,18 @@ impl SiteFacts {
             guests: Err(why.to_owned()),
             pools: Fact::unavailable(why),
             mappings: Fact::unavailable(why),
+            tasks: Fact::unavailable(why),
         }
     }
 
     pub async fn read(session: Session) -> Self {
-        let (nodes, guests, pools, mappings) = tokio::join!(
+        let (nodes, guests, pools, mappings, tasks) = tokio::join!(
             read(&session, facts::nodes::request(), facts::nodes::read),
             read(&session, facts::guests::site_request(), facts::guests::read_site),
             read(&session, facts::pools::request(), facts::pools::read),
             read(&session, facts::pci_mappings::request(), facts::pci_mappings::read),
+            read(&session, facts::tasks::request(), facts::tasks::read),
         );
-        Self { nodes: fact(nodes), guests, pools: fact(pools), mappings: fact(mappings) }
+        Self { nodes: fact(nodes), guests, pools: fact(pools), mappings: fact(mappings), tasks: fact(tasks) }
     }
 }

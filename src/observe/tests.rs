@@ -216,9 +216,9 @@ async fn requests_are_a_constant_and_one_per_managed_guest() {
         assert_eq!(observed.sites["hq"].configs.len(), managed as usize);
         api.count()
     };
-    assert_eq!(count(0).await, 11);
-    assert_eq!(count(1).await, 12);
-    assert_eq!(count(150).await, 161);
+    assert_eq!(count(0).await, 12);
+    assert_eq!(count(1).await, 13);
+    assert_eq!(count(150).await, 162);
 }
 
 #[tokio::test]

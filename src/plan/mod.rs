@@ -1,8 +1,17 @@
 //! Changes and steps joined into one immutable plan.
 //!
-//! Owns [`Plan`], how it is built from a blueprint and an observation, the graph of its steps, its
-//! check against itself and its saved form. Decides everything that an apply will do; does no I/O.
+//! Owns [`Plan`], how it is built from a blueprint and an observation ([`build`], [`teardown`]), the
+//! order of its steps, its check against itself ([`lint`]) and what of it moved since it was saved
+//! ([`stale`]). Decides everything that an apply will do; does no I/O.
 
+mod build;
+mod graph;
+mod lint;
 mod saved;
+mod stale;
 
+pub use build::{Request, Scope, build, teardown};
+pub use graph::{Cycle, order};
+pub use lint::lint;
 pub use saved::{Gap, Memory, Orphan, Plan, Summary};
+pub use stale::{Moved, stale};

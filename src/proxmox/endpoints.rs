@@ -118,6 +118,8 @@ endpoints! {
     CLUSTER_RESOURCES = Get "/cluster/resources" ["type"];
     /// Nodes and quorum.
     CLUSTER_STATUS = Get "/cluster/status" [];
+    /// Recent and running tasks of all nodes.
+    CLUSTER_TASKS = Get "/cluster/tasks" [];
     /// What this token may do.
     PERMISSIONS = Get "/access/permissions" [];
 

@@ -1,1 +1,147 @@
 //! One file per kind of resource, pure: what should be, what differs, which steps mend it.
+//!
+//! Owns the trait [`Resource`] and its kinds. A kind looks at the blueprint and at what was observed,
+//! and answers with a [`Finding`]; it sends nothing and knows no clock. `docs/adding-a-resource.md`
+//! shows how to add one.
+
+mod container;
+mod dataset;
+mod difference;
+mod firewall_group;
+mod guest;
+mod guest_firewall;
+mod image;
+mod operations;
+mod ownership;
+mod pci_mapping;
+mod pool;
+mod rules;
+mod setting;
+mod snippet;
+mod vm;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use dataset::datasets_of_interest;
+pub use difference::Fields;
+pub use ownership::owner_tag;
+pub use snippet::snippets_of_interest;
+
+use crate::blueprint::Blueprint;
+use crate::diag::Diagnostics;
+use crate::model::change::Change;
+use crate::model::observed::Observed;
+use crate::model::step::{Step, StepId};
+use crate::model::{Addr, HostName, Kind};
+
+/// Something that the inventory asks for.
+pub trait Resource {
+    /// Its address.
+    fn addr(&self) -> Addr;
+
+    /// The host that it is placed on, or that speaks for its site.
+    fn host(&self) -> &HostName;
+
+    /// What differs from what was observed, and the steps that mend it.
+    fn find(&self, context: &Context<'_>) -> Finding;
+
+    /// How to remove it; `None` where there is nothing of ours to remove.
+    fn removal(&self, context: &Context<'_>) -> Option<Removal>;
+}
+
+/// What a finding is based on.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// What should be.
+    pub blueprint: &'a Blueprint,
+    /// What is.
+    pub observed: &'a Observed,
+    /// What we applied last, field by field: tells drift from intent.
+    pub memory: &'a BTreeMap<Addr, Fields>,
+    /// Objects that the operator named as free to be destroyed or replaced.
+    pub allow_destroy: &'a BTreeSet<Addr>,
+    /// Steps that an earlier run began and of whose end nothing is known.
+    pub unfinished: &'a BTreeSet<StepId>,
+}
+
+/// What was found about one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// It is as it should be.
+    Unchanged {
+        /// What it should be, field by field.
+        desired: Fields,
+    },
+    /// It differs.
+    Changed(Changed),
+    /// It cannot be told: something could not be observed.
+    Gap {
+        /// Why not.
+        why: String,
+    },
+    /// It must not be touched, or cannot be what it should be.
+    Refused(Diagnostics),
+}
+
+/// A difference and its steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Changed {
+    /// What differs.
+    pub change: Change,
+    /// What mends it, in order.
+    pub steps: Vec<Step>,
+    /// What it should be, field by field.
+    pub desired: Fields,
+    /// What was observed of it, as text: a precondition of the steps.
+    pub seen: String,
+    /// What the operator should know.
+    pub notes: Vec<String>,
+}
+
+/// How to remove a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removal {
+    /// What goes.
+    pub change: Change,
+    /// How.
+    pub steps: Vec<Step>,
+    /// Whether data goes with it: then it must be named by the operator.
+    pub holds_data: bool,
+    /// What was observed of it, as text.
+    pub seen: String,
+    /// Why it cannot be removed, if so.
+    pub refused: Diagnostics,
+}
+
+/// The resources of one kind.
+pub type Desired = for<'a> fn(&'a Blueprint) -> Vec<Box<dyn Resource + 'a>>;
+
+/// Every kind with its resources, in dependency order. A new kind is one file and one line here.
+pub const KINDS: [(Kind, Desired); 9] = [
+    (Kind::Pool, pool::desired),
+    (Kind::PciMapping, pci_mapping::desired),
+    (Kind::Image, image::desired),
+    (Kind::Snippet, snippet::desired),
+    (Kind::Dataset, dataset::desired),
+    (Kind::FirewallGroup, firewall_group::desired),
+    (Kind::Vm, vm::desired),
+    (Kind::Container, container::desired),
+    (Kind::GuestFirewall, guest_firewall::desired),
+];
+
+/// Everything that a blueprint asks for, in dependency order.
+#[must_use]
+pub fn all(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
+    KINDS.iter().flat_map(|(_, desired)| desired(blueprint)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_listed_once_and_in_order() {
+        let listed: Vec<Kind> = KINDS.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(listed, Kind::ALL);
+    }
+}

@@ -18,6 +18,7 @@ pub mod pools;
 mod row;
 pub mod storage_paths;
 pub mod storages;
+pub mod tasks;
 mod text;
 pub mod version;
 pub mod volumes;

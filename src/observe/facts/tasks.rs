@@ -1,0 +1,43 @@
+//! Tasks that run right now.
+
+use serde_json::Value;
+
+use super::row::Row;
+use crate::diag::Invalid;
+use crate::model::Upid;
+use crate::ports::Request;
+use crate::proxmox::endpoints;
+
+/// Asks for them.
+#[must_use]
+pub fn request() -> Request {
+    endpoints::CLUSTER_TASKS.at(&[]).request()
+}
+
+/// Reads them: those without an end (finished ones stay in the list for a while).
+///
+/// # Errors
+/// When the answer is not understood.
+pub fn read(data: &Value) -> Result<Vec<Upid>, Invalid> {
+    Row::all(data)?
+        .into_iter()
+        .filter(|row| row.text("endtime").is_none())
+        .map(|row| row.need("upid")?.parse())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_those_without_an_end_run() {
+        let upid = |id: &str| format!("UPID:pve1:00000A9D:0002E02F:6B01699F:qmcreate:{id}:infra@pve!tok:");
+        let data = serde_json::json!([
+            {"upid": upid("100"), "starttime": 1, "endtime": 2, "status": "OK"},
+            {"upid": upid("101"), "starttime": 1},
+        ]);
+        let running = read(&data).unwrap();
+        assert_eq!(running.iter().map(Upid::id).collect::<Vec<_>>(), ["101"]);
+    }
+}

@@ -1,0 +1,303 @@
+//! From what should be and what is to what will be done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use super::{Gap, Memory, Orphan, Plan, lint, order};
+use crate::blueprint::Blueprint;
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::model::change::Change;
+use crate::model::observed::{GuestKind, Observed, Power};
+use crate::model::step::{Step, StepId};
+use crate::model::{Addr, HostName, Kind};
+use crate::resources::{self, Context, Finding, Resource, owner_tag};
+
+/// Which part of an inventory is planned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Only these resources and what they are made of; all if empty.
+    pub targets: BTreeSet<Addr>,
+    /// Only what is on these hosts; all if empty.
+    pub hosts: BTreeSet<HostName>,
+}
+
+impl Scope {
+    /// Whether a resource is in it. What belongs to a guest (its snippet and firewall) goes with it.
+    #[must_use]
+    pub fn covers(&self, addr: &Addr, host: &HostName) -> bool {
+        let placed = self.hosts.is_empty() || self.hosts.contains(host);
+        let meant = |target: &Addr| {
+            let of_guest = matches!(target.kind, Kind::Vm | Kind::Container)
+                && matches!(addr.kind, Kind::Snippet | Kind::GuestFirewall)
+                && addr.name == target.name;
+            target == addr || of_guest
+        };
+        placed && (self.targets.is_empty() || self.targets.iter().any(meant))
+    }
+
+    /// Whether it is everything.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.targets.is_empty() && self.hosts.is_empty()
+    }
+}
+
+/// What a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// What should be.
+    pub blueprint: &'a Blueprint,
+    /// What is.
+    pub observed: &'a Observed,
+    /// What was applied last.
+    pub memory: &'a Memory,
+    /// Which part is planned.
+    pub scope: &'a Scope,
+    /// Objects that may be destroyed or replaced although they hold data.
+    pub allow_destroy: &'a BTreeSet<Addr>,
+    /// Steps that an earlier run began and of whose end nothing is known.
+    pub unfinished: &'a BTreeSet<StepId>,
+}
+
+impl<'a> Request<'a> {
+    fn context(&self) -> Context<'a> {
+        Context {
+            blueprint: self.blueprint,
+            observed: self.observed,
+            memory: self.memory,
+            allow_destroy: self.allow_destroy,
+            unfinished: self.unfinished,
+        }
+    }
+
+    fn resources(&self) -> Vec<Box<dyn Resource + 'a>> {
+        let all = resources::all(self.blueprint);
+        all.into_iter().filter(|resource| self.scope.covers(&resource.addr(), resource.host())).collect()
+    }
+
+    fn unknown_targets(&self) -> Diagnostics {
+        let known: BTreeSet<Addr> = resources::all(self.blueprint).iter().map(|resource| resource.addr()).collect();
+        let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+        self.scope
+            .targets
+            .difference(&known)
+            .map(|target| {
+                let text = target.to_string();
+                Diagnostic::error("plan.unknown-target", format!("there is no `{text}` in this inventory"))
+                    .hint_maybe(crate::diag::did_you_mean(&text, names.iter().map(String::as_str)))
+            })
+            .collect()
+    }
+
+    fn plan(&self) -> Plan {
+        Plan {
+            format: Plan::FORMAT,
+            infra: env!("CARGO_PKG_VERSION").to_owned(),
+            inventory: self.blueprint.name.clone(),
+            changes: Vec::new(),
+            steps: Vec::new(),
+            preconditions: BTreeMap::new(),
+            orphans: Vec::new(),
+            gaps: Vec::new(),
+            notes: Vec::new(),
+            memory: Memory::new(),
+        }
+    }
+}
+
+/// Plans what makes the hosts be what the blueprint says.
+///
+/// # Errors
+/// With every reason to refuse: foreign objects, replacements that nobody allowed, devices that are
+/// not there. Then nothing at all is planned.
+pub fn build(request: &Request<'_>) -> Result<Plan, Diagnostics> {
+    let context = request.context();
+    let mut plan = request.plan();
+    let mut refused = request.unknown_targets();
+    for resource in request.resources() {
+        let addr = resource.addr();
+        match resource.find(&context) {
+            Finding::Unchanged { desired } => {
+                plan.memory.insert(addr, desired);
+            }
+            Finding::Changed(changed) => {
+                plan.preconditions.insert(addr.clone(), digest(&changed.seen));
+                plan.memory.insert(addr, changed.desired);
+                plan.changes.push(changed.change);
+                plan.steps.extend(changed.steps);
+                plan.notes.extend(changed.notes);
+            }
+            Finding::Gap { why } => plan.gaps.push(Gap { addr, why }),
+            Finding::Refused(problems) => refused.extend(problems),
+        }
+    }
+    if refused.has_errors() {
+        return Err(refused);
+    }
+    drop_what_hangs_on_gaps(&mut plan);
+    if request.scope.is_everything() {
+        plan.orphans = orphans(request);
+    }
+    plan.notes.extend(firewall_notes(request));
+    finish(plan)
+}
+
+/// Plans the removal of everything of ours that is in scope.
+///
+/// # Errors
+/// When something that holds data was not named, or something must not be removed.
+pub fn teardown(request: &Request<'_>) -> Result<Plan, Diagnostics> {
+    let context = request.context();
+    let mut plan = request.plan();
+    let mut refused = request.unknown_targets();
+    let explicit = |addr: &Addr| request.scope.targets.contains(addr);
+    let mut removals = Vec::new();
+    for resource in request.resources() {
+        let addr = resource.addr();
+        // Images are shared and quickly had again; only who names one removes it.
+        if addr.kind == Kind::Image && !explicit(&addr) {
+            continue;
+        }
+        let Some(removal) = resource.removal(&context) else { continue };
+        if removal.holds_data && !request.allow_destroy.contains(&addr) {
+            refused.push(
+                Diagnostic::error("plan.destroy-not-allowed", format!("{addr} holds data and was not named"))
+                    .hint(format!("to lose it for good: `--allow-destroy {addr}`")),
+            );
+        }
+        refused.extend(removal.refused.clone());
+        removals.push((addr, removal));
+    }
+    if refused.has_errors() {
+        return Err(refused);
+    }
+    // What was made last goes first: each removal waits for those of the kinds that build on it.
+    removals.reverse();
+    let mut before: Vec<(Kind, StepId)> = Vec::new();
+    for (addr, mut removal) in removals {
+        for step in &mut removal.steps {
+            step.needs.extend(before.iter().filter(|(kind, _)| *kind > addr.kind).map(|(_, id)| id.clone()));
+            if addr.kind == Kind::Dataset {
+                let below = format!("{}/", addr.name);
+                step.needs.extend(
+                    before
+                        .iter()
+                        .filter(|(_, id)| id.0.starts_with(&format!("dataset.{below}")))
+                        .map(|(_, id)| id.clone()),
+                );
+            }
+        }
+        before.extend(removal.steps.iter().map(|step| (addr.kind, step.id.clone())));
+        plan.preconditions.insert(addr, digest(&removal.seen));
+        plan.changes.push(removal.change);
+        plan.steps.extend(removal.steps);
+    }
+    finish(plan)
+}
+
+fn finish(mut plan: Plan) -> Result<Plan, Diagnostics> {
+    plan.notes.dedup();
+    plan.steps = order(std::mem::take(&mut plan.steps)).map_err(|cycle| {
+        Diagnostic::error("plan.cycle", cycle.to_string()).hint("this is a fault of infra: please report it")
+    })?;
+    let contradictions = lint(&plan);
+    if contradictions.has_errors() { Err(contradictions) } else { Ok(plan) }
+}
+
+/// The digest of what was observed of a resource.
+pub(super) fn digest(seen: &str) -> String {
+    let mut hex = String::with_capacity(16);
+    for byte in Sha256::digest(seen.as_bytes()).iter().take(8) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+/// A guest cannot be made while what it is made of is unknown; what is there already may still change.
+fn drop_what_hangs_on_gaps(plan: &mut Plan) {
+    loop {
+        let unknown: BTreeSet<Addr> = plan.gaps.iter().map(|gap| gap.addr.clone()).collect();
+        let hangs = |step: &Step| {
+            step.needs
+                .iter()
+                .find_map(|need| unknown.iter().find(|addr| need.0.starts_with(&format!("{addr}/"))))
+                .cloned()
+        };
+        let Some((addr, on)) = plan.steps.iter().find_map(|step| Some((step.addr.clone(), hangs(step)?))) else {
+            return;
+        };
+        plan.steps.retain(|step| step.addr != addr);
+        plan.changes.retain(|change: &Change| change.addr != addr);
+        plan.preconditions.remove(&addr);
+        plan.memory.remove(&addr);
+        plan.gaps.push(Gap { addr, why: format!("it needs {on}, of which nothing is known") });
+    }
+}
+
+/// Guests that carry our tag and that the inventory does not know. Only from a complete list: what was
+/// not seen is not gone (safety rule 3).
+fn orphans(request: &Request<'_>) -> Vec<Orphan> {
+    let tag = owner_tag(&request.blueprint.name);
+    let mut orphans = Vec::new();
+    for (site, speaker) in request.blueprint.sites() {
+        let Some(guests) = request.observed.sites.get(site).and_then(|site| site.guests.value()) else { continue };
+        let known: BTreeSet<_> = request
+            .blueprint
+            .guests
+            .values()
+            .filter(|guest| request.blueprint.host_of(guest).site == site)
+            .map(|guest| guest.vmid)
+            .collect();
+        for (vmid, listing) in guests {
+            if known.contains(vmid) || !listing.tags.iter().any(|written| written == tag.as_str()) {
+                continue;
+            }
+            let kind = match listing.kind {
+                GuestKind::Qemu => Kind::Vm,
+                GuestKind::Lxc => Kind::Container,
+            };
+            let name = listing.name.clone().unwrap_or_else(|| vmid.to_string());
+            let status = match listing.status {
+                Power::Running => "running",
+                Power::Stopped => "stopped",
+                Power::Unknown => "its node does not answer",
+            };
+            let on = request.blueprint.hosts.values().find(|host| host.site == site && host.node == listing.node);
+            orphans.push(Orphan {
+                addr: Addr::new(kind, name),
+                host: on.unwrap_or(speaker).name.clone(),
+                description: format!("vmid {vmid} on node {}, {status}", listing.node),
+            });
+        }
+    }
+    orphans
+}
+
+/// Rules that nobody enforces are worth a word.
+fn firewall_notes(request: &Request<'_>) -> Vec<String> {
+    let wants = |site: &str| {
+        request
+            .blueprint
+            .guests
+            .values()
+            .any(|guest| guest.firewall.enabled && request.blueprint.host_of(guest).site == site)
+    };
+    request
+        .blueprint
+        .sites()
+        .into_keys()
+        .filter(|site| wants(site))
+        .filter(|site| {
+            let firewall = request.observed.sites.get(*site).and_then(|site| site.firewall.value());
+            firewall.is_some_and(|firewall| firewall.options.get("enable").map(String::as_str) != Some("1"))
+        })
+        .map(|site| {
+            format!(
+                "the datacenter firewall of {site} is off: the guests' rules are stored and not enforced \
+                 (Datacenter → Firewall → Options, once you know that you keep your own access)"
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,134 @@
+//! The plan checked against itself, whoever made it: the last look before anything runs, and the
+//! first at a plan that was read from a file.
+
+use std::collections::BTreeSet;
+
+use super::{Plan, order};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::model::change::{Action, Risk};
+use crate::model::step::{Condition, Op, Step, StepId, Undo};
+use crate::ports::Method;
+
+/// Every contradiction of a plan with itself.
+#[must_use]
+pub fn lint(plan: &Plan) -> Diagnostics {
+    let mut problems = Diagnostics::new();
+    let mut fault = |what: String| {
+        problems.push(
+            Diagnostic::error("plan.contradiction", what).hint("make the plan anew; if it comes back, report it"),
+        );
+    };
+    let mut seen: BTreeSet<&StepId> = BTreeSet::new();
+    for step in &plan.steps {
+        if !seen.insert(&step.id) {
+            fault(format!("step {} is in it twice", step.id));
+        }
+        if let Some(need) = step.needs.iter().find(|need| !seen.contains(need)) {
+            fault(format!("step {} comes before {need}, which it needs", step.id));
+        }
+        if step.ops.is_empty() {
+            fault(format!("step {} does nothing", step.id));
+        }
+        if !plan.changes.iter().any(|change| change.addr == step.addr) {
+            fault(format!("step {} belongs to {}, which does not change", step.id, step.addr));
+        }
+        if destroys(step) && step.risk != Risk::DataLoss {
+            fault(format!("step {} removes a guest or dataset and does not say so", step.id));
+        }
+        if let Some(request) = lying_look(step) {
+            fault(format!("step {} looks with `{request}`, which changes something", step.id));
+        }
+    }
+    for change in &plan.changes {
+        if change.action != Action::None && !plan.steps.iter().any(|step| step.addr == change.addr) {
+            fault(format!("{} changes without a step", change.addr));
+        }
+        if !plan.preconditions.contains_key(&change.addr) {
+            fault(format!("{} changes without a precondition", change.addr));
+        }
+    }
+    if let Err(cycle) = order(plan.steps.clone()) {
+        fault(cycle.to_string());
+    }
+    problems
+}
+
+/// Whether a step's own operations (not its undo) remove something that holds data.
+fn destroys(step: &Step) -> bool {
+    // The torso of an interrupted create has no data; it is removed right before its create.
+    let recreates =
+        step.ops.iter().any(|op| matches!(op, Op::Exec { argv } if argv.iter().any(|word| word == "unlock")))
+            && !matches!(step.undo, Undo::Irreversible { .. });
+    !recreates
+        && step.ops.iter().any(|op| match op {
+            Op::Task { request, .. } | Op::Call { request, .. } => {
+                let parts: Vec<&str> = request.path.split('/').skip(1).collect();
+                request.method == Method::Delete && matches!(parts[..], ["nodes", _, "qemu" | "lxc", _])
+            }
+            Op::Exec { argv } => matches!(&argv[..], [zfs, destroy, ..] if zfs == "zfs" && destroy == "destroy"),
+            Op::PutFile { .. } | Op::Await { .. } => false,
+        })
+}
+
+/// A look that would change something, if any.
+fn lying_look(step: &Step) -> Option<String> {
+    let harmless = |condition: &Condition| match condition {
+        Condition::Answer { request, .. } => request.method == Method::Get,
+        Condition::Answers { request } => request.method == Method::Get || request.path.ends_with("/agent/ping"),
+        Condition::Output { .. } => true,
+    };
+    let looks = step.ops.iter().filter_map(|op| match op {
+        Op::Call { landed, .. } | Op::Task { landed, .. } => landed.as_ref(),
+        Op::Await { condition, .. } => Some(condition),
+        Op::Exec { .. } | Op::PutFile { .. } => None,
+    });
+    looks.filter(|condition| !harmless(condition)).find_map(|condition| match condition {
+        Condition::Answer { request, .. } | Condition::Answers { request } => {
+            Some(format!("{} {}", request.method, request.path))
+        }
+        Condition::Output { .. } => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::tests::step;
+    use super::*;
+    use crate::plan::Memory;
+
+    fn plan(steps: Vec<Step>) -> Plan {
+        Plan {
+            format: Plan::FORMAT,
+            infra: String::new(),
+            inventory: "t".parse().unwrap(),
+            changes: Vec::new(),
+            steps,
+            preconditions: std::collections::BTreeMap::new(),
+            orphans: Vec::new(),
+            gaps: Vec::new(),
+            notes: Vec::new(),
+            memory: Memory::new(),
+        }
+    }
+
+    fn said(plan: &Plan) -> String {
+        lint(plan).iter().map(|problem| problem.summary.clone()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn removal_of_a_guest_says_that_data_goes() {
+        let mut remove = step("a", &[]);
+        remove.ops = vec![Op::Exec { argv: vec!["zfs".into(), "destroy".into(), "rpool/x".into()] }];
+        assert!(said(&plan(vec![remove.clone()])).contains("does not say so"));
+        remove.risk = Risk::DataLoss;
+        assert!(!said(&plan(vec![remove])).contains("does not say so"));
+    }
+
+    #[test]
+    fn order_and_repetition_are_looked_at() {
+        let said = said(&plan(vec![step("b", &["a"]), step("a", &[]), step("a", &[])]));
+        assert!(said.contains("ct.b/x comes before ct.a/x"), "{said}");
+        assert!(said.contains("ct.a/x is in it twice"), "{said}");
+        assert!(said.contains("ct.a/x does nothing"), "{said}");
+    }
+}

@@ -1,0 +1,296 @@
+//! `ct`: an unprivileged container made from a template, with datasets and device nodes of its host.
+//!
+//! Bind mounts, device nodes and every feature but `nesting` are given to root@pam alone, which no API
+//! token is (not even root@pam's own); they are set over SSH with `pct` (`pve-api.md`, 9.2.11).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::difference::{Difference, Fields, between};
+use super::guest::{Located, Planner, RootPart, Shape, common_settings, guest_addr};
+use super::operations::options;
+use super::setting::{Form, Setting, settle};
+use super::{Context, Finding, Removal, Resource, dataset, image};
+use crate::blueprint::{Blueprint, Container, Guest, GuestShape, Host};
+use crate::model::observed::GuestConfig;
+use crate::model::step::{Expect, Matcher, Op, StepId};
+use crate::model::{Addr, HostName, NodeName};
+use crate::ports::Request;
+use crate::proxmox::endpoints::LXC_CREATE;
+use crate::proxmox::options::Options;
+
+struct LinuxContainer<'a> {
+    blueprint: &'a Blueprint,
+    guest: &'a Guest,
+    host: &'a Host,
+    container: &'a Container,
+}
+
+pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
+    blueprint
+        .guests
+        .values()
+        .filter_map(|guest| match &guest.shape {
+            GuestShape::Container(container) => {
+                let host = blueprint.host_of(guest);
+                Some(Box::new(LinuxContainer { blueprint, guest, host, container }) as Box<dyn Resource>)
+            }
+            GuestShape::Vm(_) => None,
+        })
+        .collect()
+}
+
+impl Resource for LinuxContainer<'_> {
+    fn addr(&self) -> Addr {
+        guest_addr(self.guest)
+    }
+
+    fn host(&self) -> &HostName {
+        &self.guest.host
+    }
+
+    fn find(&self, context: &Context<'_>) -> Finding {
+        Planner { context, guest: self.guest, shape: self }.find()
+    }
+
+    fn removal(&self, context: &Context<'_>) -> Option<Removal> {
+        Planner { context, guest: self.guest, shape: self }.removal()
+    }
+}
+
+/// Keys of one numbered family (`mp0`, `mp1`, …) by what identifies an entry.
+struct Family {
+    prefix: &'static str,
+    /// Limit of PVE: `mp0` to `mp255`, `dev0` to `dev255`.
+    limit: usize,
+}
+
+const MOUNTS: Family = Family { prefix: "mp", limit: 256 };
+const DEVICES: Family = Family { prefix: "dev", limit: 256 };
+
+impl Family {
+    fn keys<'c>(&self, config: &'c GuestConfig, coming: bool) -> Vec<(String, &'c str)> {
+        let keys: BTreeSet<&String> = config.current.keys().chain(config.pending.keys()).collect();
+        keys.into_iter()
+            .filter(|key| key.strip_prefix(self.prefix).is_some_and(|n| n.parse::<usize>().is_ok()))
+            .filter_map(|key| Some((key.clone(), if coming { config.coming(key) } else { config.active(key) }?)))
+            .collect()
+    }
+
+    fn free(&self, taken: &BTreeSet<String>) -> Option<String> {
+        (0..self.limit).map(|index| format!("{}{index}", self.prefix)).find(|key| !taken.contains(key))
+    }
+}
+
+/// Bind mounts by the path that the container sees; volumes of a storage are not ours to manage.
+fn bind_mount(text: &str) -> Option<(String, String)> {
+    let parsed = Options::parse(text);
+    let source = parsed.head.as_deref().filter(|head| head.starts_with('/'))?;
+    let read_only = if parsed.flag("ro") == Some(true) { " (read-only)" } else { "" };
+    Some((parsed.get("mp")?.to_owned(), format!("{source}{read_only}")))
+}
+
+/// Device nodes by their path.
+fn device(text: &str) -> Option<(String, String)> {
+    let mut parsed = Options::parse(text);
+    let path = parsed.head.take().or_else(|| parsed.named.remove("path"))?;
+    Some((path, parsed.to_string()))
+}
+
+impl LinuxContainer<'_> {
+    fn mounts(&self) -> BTreeMap<String, (String, String)> {
+        let entry = |mount: &crate::blueprint::DatasetMount| {
+            let source = dataset::mountpoint(&mount.dataset);
+            let (ro, shown) = if mount.read_only { (",ro=1", " (read-only)") } else { ("", "") };
+            (mount.mount.clone(), (format!("{source}{shown}"), format!("{source},mp={}{ro}", mount.mount)))
+        };
+        self.container.datasets.iter().map(entry).collect()
+    }
+
+    fn devices(&self) -> BTreeMap<String, (String, String)> {
+        let entry = |node: &crate::blueprint::DeviceNode| {
+            let rest = format!("gid={},mode={:04o},uid={}", node.gid, node.mode, node.uid);
+            (node.path.clone(), (rest.clone(), format!("{},{rest}", node.path)))
+        };
+        self.container.devices.iter().map(entry).collect()
+    }
+
+    fn features(&self) -> [Setting; 2] {
+        let flag = |name: &str, on: bool| {
+            let want = Some(i32::from(on).to_string());
+            Setting::option("features", name, want, Some("0")).form(Form::Flag).restart()
+        };
+        [flag("nesting", self.container.nesting), flag("keyctl", self.container.keyctl)]
+    }
+}
+
+/// What of a family differs, and which keys to write or delete.
+fn family_part(
+    family: &Family,
+    path: &str,
+    identify: fn(&str) -> Option<(String, String)>,
+    wanted: &BTreeMap<String, (String, String)>,
+    located: &Located,
+    part: &mut RootPart,
+) -> BTreeMap<String, Option<String>> {
+    let config = &located.config;
+    let shown = |keys: &[(String, &str)]| -> Fields {
+        keys.iter().filter_map(|(_, text)| identify(text)).map(|(id, value)| (format!("{path}.{id}"), value)).collect()
+    };
+    let coming = family.keys(config, true);
+    let desired: Fields = wanted.iter().map(|(id, (value, _))| (format!("{path}.{id}"), value.clone())).collect();
+    part.desired.extend(desired.clone());
+    let active = shown(&family.keys(config, false));
+    let waits = between(&active, &desired);
+    for difference in waits {
+        let change_or_removal = difference.from.is_some();
+        // A new mount is hot-plugged; a device node, and everything that goes, waits for a restart.
+        let restart = located.running && (change_or_removal || family.prefix == DEVICES.prefix);
+        part.differences.push(Difference { restart, ..difference });
+    }
+    let mut write = BTreeMap::new();
+    let mut taken: BTreeSet<String> = coming.iter().map(|(key, _)| key.clone()).collect();
+    taken.extend(family.keys(config, false).into_iter().map(|(key, _)| key));
+    let coming_by_id: BTreeMap<String, (&str, String)> =
+        coming.iter().filter_map(|(key, text)| identify(text).map(|(id, value)| (id, (key.as_str(), value)))).collect();
+    for (id, (value, text)) in wanted {
+        match coming_by_id.get(id) {
+            Some((_, there)) if there == value => {}
+            Some((key, _)) => {
+                write.insert((*key).to_owned(), Some(text.clone()));
+            }
+            None => {
+                if let Some(key) = family.free(&taken) {
+                    taken.insert(key.clone());
+                    write.insert(key, Some(text.clone()));
+                }
+            }
+        }
+    }
+    for (id, (key, _)) in &coming_by_id {
+        if !wanted.contains_key(id) {
+            write.insert((*key).to_owned(), None);
+        }
+    }
+    write
+}
+
+impl Shape for LinuxContainer<'_> {
+    fn settings(&self) -> Vec<Setting> {
+        let network = &self.host.network;
+        let (ip, gateway) = if network.gateway.is_ipv6() { ("ip6", "gw6") } else { ("ip", "gw") };
+        let mut settings = common_settings(self.blueprint, self.guest, "hostname");
+        let mib = |size: crate::model::Size| size.as_mib().unwrap_or_default();
+        let limit = self.container.limits.cpu_centi.map(|centi| {
+            let text = format!("{}.{:02}", centi / 100, centi % 100);
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        });
+        settings.extend([
+            Setting::live("cores", self.guest.cores, None),
+            Setting::live("memory", mib(self.guest.memory), Some("512")).form(Form::Mib),
+            Setting::live("swap", mib(self.container.swap), Some("512")).form(Form::Mib),
+            Setting::live("cpulimit", "", Some("0")).maybe(limit),
+            Setting::live("cpuunits", "", Some("100")).maybe(self.container.limits.cpu_units.map(|u| u.to_string())),
+            Setting::option("net0", ip, Some(self.guest.interface.to_string()), None),
+            Setting::option("net0", gateway, Some(network.gateway.to_string()), None),
+        ]);
+        settings
+    }
+
+    fn disk_key(&self) -> &'static str {
+        "rootfs"
+    }
+
+    fn create(&self, node: &NodeName) -> Request {
+        let network = &self.host.network;
+        let (ip, gateway) = if network.gateway.is_ipv6() { ("ip6", "gw6") } else { ("ip", "gw") };
+        let mut net = format!(
+            "name=eth0,bridge={},firewall=1,{gateway}={},{ip}={}",
+            network.bridge, network.gateway, self.guest.interface
+        );
+        if let Some(vlan) = network.vlan {
+            net.push_str(&format!(",tag={vlan}"));
+        }
+        let image = &self.blueprint.images[&self.guest.image];
+        let whole = self.settings().into_iter().filter(|setting| setting.option.is_none());
+        let keys = self.guest.ssh_keys.join("\n");
+        LXC_CREATE
+            .at(&[node.as_str()])
+            .set("vmid", self.guest.vmid)
+            .set("ostemplate", image::volume(self.host, image))
+            .set("pool", &self.blueprint.pool)
+            .set("unprivileged", 1)
+            .set_maybe("features", self.container.nesting.then_some("nesting=1"))
+            .set("rootfs", format!("{}:{}", self.guest.storage, self.guest.disk.as_gib().unwrap_or_default()))
+            .set("net0", net)
+            .set_maybe("ssh-public-keys", Some(keys).filter(|keys| !keys.is_empty()))
+            .set_all(whole.filter_map(|setting| Some((setting.key, setting.want?))))
+            .request()
+    }
+
+    fn image_step(&self) -> StepId {
+        StepId::new(&image::addr(&self.host.name, &self.guest.image), "download")
+    }
+
+    fn settings_need(&self) -> Vec<StepId> {
+        Vec::new()
+    }
+
+    fn root_part(&self, located: &Located) -> RootPart {
+        let mut part = RootPart::default();
+        // What the create itself sets is there when this part is carried out.
+        let created = if located.present {
+            located.config.clone()
+        } else {
+            let nesting = self.container.nesting.then(|| ("features".to_owned(), "nesting=1".to_owned()));
+            GuestConfig { current: nesting.into_iter().collect(), ..GuestConfig::default() }
+        };
+        let features = self.features();
+        let settled = settle(&features, &created, located.running);
+        part.desired.extend(features.iter().filter_map(|s| Some((s.path.clone(), s.desired()?))));
+        part.differences.extend(settled.differences);
+        let mut write = settled.write;
+        let (mounts, devices) = (self.mounts(), self.devices());
+        write.extend(family_part(&MOUNTS, "mounts", bind_mount, &mounts, located, &mut part));
+        write.extend(family_part(&DEVICES, "devices", device, &devices, located, &mut part));
+
+        let vmid = self.guest.vmid.to_string();
+        part.commands = pct_set(&vmid, &write);
+        let before: BTreeMap<String, Option<String>> =
+            write.keys().map(|key| (key.clone(), created.coming(key).map(str::to_owned))).collect();
+        part.undo = pct_set(&vmid, &before);
+        part.expect = write
+            .iter()
+            .map(|(key, value)| match value {
+                None => Expect::new(key, Matcher::Absent),
+                Some(text) => options(key, Options::parse(text).named),
+            })
+            .collect();
+        part.needs = self
+            .container
+            .datasets
+            .iter()
+            .flat_map(|mount| {
+                let addr = dataset::addr(&self.host.name, &mount.dataset);
+                [StepId::new(&addr, "create"), StepId::new(&addr, "update")]
+            })
+            .collect();
+        part
+    }
+
+    fn started(&self, _: &NodeName) -> Vec<Op> {
+        Vec::new()
+    }
+}
+
+/// `pct set` for all keys at once, as each call costs half a second; removals in a call of their own.
+fn pct_set(vmid: &str, write: &BTreeMap<String, Option<String>>) -> Vec<Vec<String>> {
+    let command = || ["pct", "set", vmid].map(str::to_owned).to_vec();
+    let (mut set, mut delete) = (command(), command());
+    for (key, value) in write {
+        match value {
+            Some(value) => set.extend([format!("--{key}"), value.clone()]),
+            None => delete.extend(["--delete".to_owned(), key.clone()]),
+        }
+    }
+    [set, delete].into_iter().filter(|argv| argv.len() > 3).collect()
+}

@@ -1,0 +1,34 @@
+//! What VMs and containers are told in the same words.
+
+use super::guest_addr;
+use crate::blueprint::{Blueprint, Guest, Startup};
+use crate::resources::ownership::{notes, owner_tag};
+use crate::resources::setting::{Form, Setting};
+
+/// What VMs and containers are told in the same words.
+pub fn common_settings(blueprint: &Blueprint, guest: &Guest, name_key: &str) -> Vec<Setting> {
+    let addr = guest_addr(guest);
+    let mut tags: Vec<String> = guest.tags.iter().map(ToString::to_string).collect();
+    tags.push(owner_tag(&blueprint.name).to_string());
+    let network = &blueprint.host_of(guest).network;
+    let dns: Vec<String> = network.dns.iter().map(ToString::to_string).collect();
+    vec![
+        Setting::live(name_key, &guest.name, None),
+        Setting::live("description", notes(&blueprint.name, &addr, &guest.notes), None).form(Form::Notes),
+        Setting::live("tags", tags.join(";"), None).form(Form::Words),
+        Setting::live("onboot", i32::from(guest.onboot), Some("0")).form(Form::Flag),
+        Setting::live("startup", "", None).form(Form::Options).maybe(startup(guest.startup)),
+        Setting::live("protection", i32::from(guest.protection), Some("0")).form(Form::Flag),
+        Setting::live("nameserver", "", None).form(Form::Words).maybe(Some(dns.join(" ")).filter(|d| !d.is_empty())),
+        Setting::live("searchdomain", "", None).maybe(network.domain.clone()),
+        Setting::option("net0", "bridge", Some(network.bridge.to_string()), None),
+        Setting::option("net0", "firewall", Some("1".into()), Some("0")).form(Form::Flag),
+        Setting::option("net0", "tag", network.vlan.map(|vlan| vlan.to_string()), None),
+    ]
+}
+
+fn startup(startup: Startup) -> Option<String> {
+    let parts = [("order", startup.order), ("up", startup.up_s), ("down", startup.down_s)];
+    let text: Vec<String> = parts.iter().filter_map(|(name, value)| value.map(|v| format!("{name}={v}"))).collect();
+    (!text.is_empty()).then(|| text.join(","))
+}

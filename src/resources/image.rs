@@ -1,0 +1,192 @@
+//! `image`: a cloud image or a container template on a host's file storage.
+//!
+//! Fetched by the host itself, with its checksum. PVE takes disk images only as content type `import`
+//! and only as `.qcow2`, `.raw` or `.vmdk`; templates come from its own appliance list. An image that
+//! is there is taken to be what its name says; it is shared, so only an explicit target removes it.
+
+use super::difference::{Fields, between, change};
+use super::operations::{answer, check, step, task};
+use super::{Changed, Context, Finding, Removal, Resource};
+use crate::blueprint::{Blueprint, Host, Image, ImageSource};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::model::change::Action;
+use crate::model::step::{Condition, Expect, Matcher, Undo};
+use crate::model::{Addr, HostName, Kind};
+use crate::proxmox::endpoints::{APPLIANCE_DOWNLOAD, STORAGE_CONTENT, STORAGE_CONTENT_DELETE, STORAGE_DOWNLOAD};
+
+struct ImageOnHost<'a> {
+    host: &'a Host,
+    image: &'a Image,
+}
+
+pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
+    let mut images: Vec<Box<dyn Resource + '_>> = Vec::new();
+    for host in blueprint.hosts.values() {
+        for image in blueprint.images.values() {
+            if blueprint.guests.values().any(|guest| guest.host == host.name && guest.image == image.name) {
+                images.push(Box::new(ImageOnHost { host, image }));
+            }
+        }
+    }
+    images
+}
+
+/// The address of an image on a host.
+pub fn addr(host: &HostName, image: &str) -> Addr {
+    Addr::placed(Kind::Image, host, image)
+}
+
+/// The content type that an image is kept as.
+fn content(image: &Image) -> &'static str {
+    match image.source {
+        ImageSource::Cloud { .. } => "import",
+        ImageSource::Template { .. } => "vztmpl",
+    }
+}
+
+/// The volume id of an image on a host.
+pub fn volume(host: &Host, image: &Image) -> String {
+    let file = match &image.source {
+        ImageSource::Cloud { file, .. } | ImageSource::Template { file } => file,
+    };
+    format!("{}:{}/{file}", host.storage.files, content(image))
+}
+
+impl ImageOnHost<'_> {
+    fn has(&self, matcher: fn(String, String) -> Matcher) -> Condition {
+        let call = STORAGE_CONTENT.at(&[self.host.node.as_str(), self.host.storage.files.as_str()]);
+        answer(call, vec![Expect::new("", matcher("volid".into(), volume(self.host, self.image)))])
+    }
+
+    fn fields(&self) -> Fields {
+        Fields::from([("volume".to_owned(), volume(self.host, self.image))])
+    }
+}
+
+/// Whether a storage takes a content type; the problem and its cure if not.
+pub fn takes(context: &Context<'_>, host: &Host, content: &str) -> Result<(), Finding> {
+    let storages = &context.observed.hosts[&host.name].storages;
+    let Some(all) = storages.value() else {
+        return Err(Finding::Gap {
+            why: format!("storages of `{}`: {}", host.name, storages.why().unwrap_or("not known")),
+        });
+    };
+    let name = &host.storage.files;
+    let Some(storage) = all.get(name) else {
+        let there = all.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        return Err(Finding::Refused(
+            Diagnostic::error("plan.no-such-storage", format!("host `{}` has no storage `{name}`", host.name))
+                .at(host.span, "named in this host's `storage.files`")
+                .cause(format!("its storages are: {there}"))
+                .into(),
+        ));
+    };
+    if !storage.content.iter().any(|taken| taken == content) {
+        let mut wanted = storage.content.clone();
+        wanted.push(content.to_owned());
+        return Err(Finding::Refused(
+            Diagnostic::error(
+                "plan.storage-content",
+                format!("storage `{name}` of host `{}` does not take `{content}`", host.name),
+            )
+            .at(host.span, "named in this host's `storage.files`")
+            .cause(format!("it takes {}", storage.content.join(", ")))
+            .hint(format!("on the host: `pvesm set {name} --content {}`", wanted.join(",")))
+            .into(),
+        ));
+    }
+    Ok(())
+}
+
+impl Resource for ImageOnHost<'_> {
+    fn addr(&self) -> Addr {
+        addr(&self.host.name, &self.image.name)
+    }
+
+    fn host(&self) -> &HostName {
+        &self.host.name
+    }
+
+    fn find(&self, context: &Context<'_>) -> Finding {
+        let desired = self.fields();
+        if let Err(finding) = takes(context, self.host, content(self.image)) {
+            return finding;
+        }
+        let storage = &self.host.storage.files;
+        let volumes = context.observed.hosts[&self.host.name].volumes.get(storage);
+        let Some(there) = volumes.and_then(|volumes| volumes.value().filter(|_| volumes.is_complete())) else {
+            let why = volumes.and_then(|v| v.why()).unwrap_or("was not asked for");
+            return Finding::Gap { why: format!("content of storage `{storage}`: {why}") };
+        };
+        if there.contains_key(&volume(self.host, self.image)) {
+            return Finding::Unchanged { desired };
+        }
+        let node = self.host.node.as_str();
+        let (request, what) = match &self.image.source {
+            ImageSource::Cloud { url, sha256, file } => (
+                STORAGE_DOWNLOAD
+                    .at(&[node, storage.as_str()])
+                    .set("content", "import")
+                    .set("filename", file)
+                    .set("url", url)
+                    .set("checksum", sha256)
+                    .set("checksum-algorithm", "sha256")
+                    .request(),
+                file,
+            ),
+            ImageSource::Template { file } => {
+                (APPLIANCE_DOWNLOAD.at(&[node]).set("storage", storage).set("template", file).request(), file)
+            }
+        };
+        let addr = self.addr();
+        let there = self.has(Matcher::HasItem);
+        let mut step = step(
+            &addr,
+            "download",
+            format!("download {what}"),
+            &self.host.name,
+            vec![
+                task(request, there.clone()),
+                check(
+                    there,
+                    "the download ended well, and the volume is not listed: does the token have Datastore.Audit on the storage?",
+                ),
+            ],
+        );
+        step.undo = Undo::nothing("an image harms nobody, and the next apply finds it");
+        // Two downloads of one file at a time fail; of different files they do not.
+        step.exclusive = vec![format!("{}/volume/{}", self.host.name, volume(self.host, self.image))];
+        Finding::Changed(Changed {
+            change: change(addr, Action::Create, &between(&Fields::new(), &desired), context.memory),
+            steps: vec![step],
+            desired,
+            seen: "absent".into(),
+            notes: Vec::new(),
+        })
+    }
+
+    fn removal(&self, context: &Context<'_>) -> Option<Removal> {
+        let storage = &self.host.storage.files;
+        let there = context.observed.hosts[&self.host.name].volumes.get(storage)?.value()?;
+        let volume = volume(self.host, self.image);
+        there.get(&volume)?;
+        let addr = self.addr();
+        let gone = self.has(Matcher::LacksItem);
+        let request = STORAGE_CONTENT_DELETE.at(&[self.host.node.as_str(), storage.as_str(), &volume]);
+        let mut step = step(
+            &addr,
+            "destroy",
+            format!("remove {volume}"),
+            &self.host.name,
+            vec![task(request, gone.clone()), check(gone, "the volume is still listed")],
+        );
+        step.undo = Undo::nothing("the next apply downloads it again");
+        Some(Removal {
+            change: change(addr, Action::Destroy, &[], context.memory),
+            steps: vec![step],
+            holds_data: false,
+            seen: volume,
+            refused: Diagnostics::new(),
+        })
+    }
+}
