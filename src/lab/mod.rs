@@ -5,5 +5,9 @@
 //! mistakes. What is claimed here about PVE is held against its published API description and against
 //! recorded exchanges by tests.
 
+pub mod guests;
 pub mod shell;
+pub mod site;
+pub mod ssh_keys;
+pub mod sshd;
 pub mod world;

@@ -9,6 +9,7 @@ mod cli;
 mod https_real;
 mod inventories;
 mod lab_shell;
+mod lab_sshd;
 mod observe_recorded;
 mod sh_real;
 mod ssh_real;

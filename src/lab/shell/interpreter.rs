@@ -2,25 +2,67 @@
 
 use std::collections::BTreeMap;
 
-use super::call::Call;
+use super::call::{Call, Program};
 use super::programs;
 use super::syntax::{Part, Reader, Redirect, Simple, When, Word};
+use crate::lab::guests;
 use crate::lab::world::World;
 use crate::ports::Output;
 
 /// Runs one command line on a node, as sshd hands it to root's login shell.
 pub fn run_line(world: &mut World, node: &str, line: &str, stdin: &[u8]) -> Output {
+    run(world, node, programs::find, Shell::Bash, line, stdin)
+}
+
+/// Runs one command line inside a guest, which has programs of its own.
+pub fn run_in_guest(world: &mut World, vmid: u32, line: &str, stdin: &[u8]) -> Output {
+    let name = world.guests.get(&vmid).map(|guest| guest.name(vmid)).unwrap_or_default();
+    run(world, &name, guests::find, Shell::Bash, line, stdin)
+}
+
+/// Whether a command line waits for standard input. A real shell finds out by running it; the lab
+/// runs a command only when its input is complete, and must not wait for one that nobody sends.
+#[must_use]
+pub fn reads_input(line: &str) -> bool {
+    let mut reader = Reader::new(line);
+    while let Ok(Some(list)) = reader.list() {
+        for (_, simple) in list {
+            let words: Vec<&str> = simple
+                .words
+                .iter()
+                .map(|word| match &word[..] {
+                    [Part::Text(text)] => text.as_str(),
+                    _ => "",
+                })
+                .collect();
+            let reads = match words[..] {
+                ["cat" | "sh"] | ["dd" | "tee", ..] | ["sh", "-s"] | ["cat", "-"] => true,
+                ["sh", "-c", inner] => reads_input(inner),
+                _ => false,
+            };
+            if reads && !simple.redirects.contains(&Redirect::NoInput) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+type Find = fn(&str) -> Option<Program>;
+
+fn run(world: &mut World, node: &str, find: Find, shell: Shell, script: &str, stdin: &[u8]) -> Output {
     let mut machine = Machine {
         world,
         node,
-        shell: Shell::Bash,
+        find,
+        shell,
         variables: BTreeMap::new(),
         status: 0,
         stdin: stdin.to_vec(),
         stdout: Vec::new(),
         stderr: Vec::new(),
     };
-    let code = machine.script(line);
+    let code = machine.script(script);
     Output { code, stdout: machine.stdout, stderr: machine.stderr }
 }
 
@@ -36,6 +78,7 @@ enum Shell {
 struct Machine<'a> {
     world: &'a mut World,
     node: &'a str,
+    find: Find,
     shell: Shell,
     variables: BTreeMap<String, String>,
     status: i32,
@@ -118,8 +161,8 @@ impl Machine<'_> {
         let mut nothing = Vec::new();
         let input = if simple.redirects.contains(&Redirect::NoInput) { &mut nothing } else { &mut self.stdin };
         let (code, mut stdout, mut stderr) = if name == "sh" {
-            nested(self.world, self.node, args, input)
-        } else if let Some(program) = programs::find(name) {
+            nested(self.world, self.node, self.find, args, input)
+        } else if let Some(program) = (self.find)(name) {
             let (stdout, stderr) = (Vec::new(), Vec::new());
             let mut call = Call { world: self.world, node: self.node, name, args, stdin: input, stdout, stderr };
             let code = program(&mut call);
@@ -148,7 +191,7 @@ impl Machine<'_> {
 }
 
 /// `sh -s` and `sh -c`. Commands of `sh -s` find no input: the script is all there is.
-fn nested(world: &mut World, node: &str, args: &[String], stdin: &mut Vec<u8>) -> (i32, Vec<u8>, Vec<u8>) {
+fn nested(world: &mut World, node: &str, find: Find, args: &[String], stdin: &mut Vec<u8>) -> (i32, Vec<u8>, Vec<u8>) {
     let (script, stdin) = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] | ["-s"] => (std::mem::take(stdin), Vec::new()),
         ["-c", line] => (line.as_bytes().to_vec(), std::mem::take(stdin)),
@@ -157,16 +200,6 @@ fn nested(world: &mut World, node: &str, args: &[String], stdin: &mut Vec<u8>) -
     let Ok(script) = String::from_utf8(script) else {
         return (2, Vec::new(), b"sh: 1: Syntax error: the lab reads UTF-8 only\n".to_vec());
     };
-    let mut machine = Machine {
-        world,
-        node,
-        shell: Shell::Dash,
-        variables: BTreeMap::new(),
-        status: 0,
-        stdin,
-        stdout: Vec::new(),
-        stderr: Vec::new(),
-    };
-    let code = machine.script(&script);
-    (code, machine.stdout, machine.stderr)
+    let Output { code, stdout, stderr } = run(world, node, find, Shell::Dash, &script, &stdin);
+    (code, stdout, stderr)
 }

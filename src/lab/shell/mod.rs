@@ -7,6 +7,7 @@
 //! of the API as root@pam. The entry is [`run_line`].
 
 mod call;
+mod direct;
 mod edit;
 mod interpreter;
 mod pmxcfs;
@@ -15,4 +16,5 @@ mod syntax;
 mod tree;
 
 pub use call::{Call, Program};
-pub use interpreter::run_line;
+pub use direct::DirectShell;
+pub use interpreter::{reads_input, run_in_guest, run_line};

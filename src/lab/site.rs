@@ -1,0 +1,35 @@
+//! How the doors get at the world: [`Site`] hands it out, one command or request at a time.
+
+use std::sync::Mutex;
+
+use super::world::World;
+
+/// Where a connection is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Before the command has run.
+    Before,
+    /// After it has run, before its result is out.
+    After,
+}
+
+/// Who keeps the world. Time, persistence and faults are its business, not the doors'.
+pub trait Site: Send + Sync {
+    /// Lends the world, up to date; what was done to it stands when this comes back.
+    fn act(&self, work: &mut dyn FnMut(&mut World));
+
+    /// Whether the SSH connection is to be lost at this command.
+    fn loss(&self, node: &str, line: &str) -> Option<Loss> {
+        let _ = (node, line);
+        None
+    }
+}
+
+/// A world without time, persistence and faults.
+impl Site for Mutex<World> {
+    fn act(&self, work: &mut dyn FnMut(&mut World)) {
+        // a test that panicked while it held the world has failed anyway
+        let mut world = self.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        work(&mut world);
+    }
+}
