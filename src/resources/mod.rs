@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use dataset::datasets_of_interest;
 pub use difference::Fields;
-pub use ownership::owner_tag;
+pub use ownership::{owner_tag, owns};
 pub use snippet::snippets_of_interest;
 
 use crate::blueprint::Blueprint;

@@ -11,6 +11,7 @@ mod plan_view;
 mod problem;
 mod progress;
 mod prompt;
+mod status;
 mod status_view;
 mod terminal;
 mod text;

@@ -1,12 +1,19 @@
 //! Hand-made values for the tests of the views.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::blueprint::{
+    Access, ApiAccess, Blueprint, Container, Firewall, Guest, GuestShape, Host, HostNetwork, HostStorage, Limits,
+    PowerState, SecretRef, Startup, Trust, Verdict,
+};
+use crate::diag::{FileId, Span};
 use crate::event::{Event, Outcome, RunId, RunOutcome, StepOutline, What};
 use crate::model::change::{Action, Change, FieldChange, FieldValue, Risk, Via};
 use crate::model::step::{Op, Step, StepId, Undo};
+use crate::model::{Fingerprint, Interface, Size};
 use crate::plan::{Gap, Orphan, Plan};
 use crate::ports::{Method, Request};
 
@@ -153,4 +160,81 @@ pub fn events() -> Vec<Event> {
     .into_iter()
     .map(|(seconds, what)| Event { at: at(seconds), what })
     .collect()
+}
+
+/// A blueprint with one host and one container.
+pub fn blueprint() -> Blueprint {
+    let place = Span { file: FileId(0), start: 0, end: 0 };
+    let storage = HostStorage { guests: "local-zfs".parse().unwrap(), files: "local".parse().unwrap(), datasets: None };
+    let subnet = "10.0.0.0/24".parse().unwrap();
+    let host = Host {
+        name: "hq".parse().unwrap(),
+        node: "pve1".parse().unwrap(),
+        site: "hq".to_owned(),
+        access: Access {
+            api: ApiAccess {
+                host: "192.168.10.2".to_owned(),
+                port: 8006,
+                token_id: "infra@pve!laptop".to_owned(),
+                token: SecretRef { name: "hq-token".to_owned(), span: place },
+                trust: Trust::Fingerprint(Fingerprint::new([0xAB; 32])),
+            },
+            ssh: None,
+        },
+        storage,
+        network: HostNetwork {
+            bridge: "vmbr0".parse().unwrap(),
+            subnet,
+            gateway: "10.0.0.1".parse().unwrap(),
+            dns: Vec::new(),
+            domain: None,
+            vlan: None,
+        },
+        gpus: BTreeMap::new(),
+        span: place,
+    };
+    let container = Container {
+        swap: Size::mib(512),
+        nesting: true,
+        keyctl: false,
+        limits: Limits::default(),
+        datasets: Vec::new(),
+        devices: Vec::new(),
+    };
+    let guest = Guest {
+        name: "proj-x".parse().unwrap(),
+        host: host.name.clone(),
+        vmid: 104.try_into().unwrap(),
+        shape: GuestShape::Container(container),
+        cores: 2,
+        memory: Size::gib(4),
+        disk: Size::gib(20),
+        storage: "local-zfs".parse().unwrap(),
+        image: "debian-12".to_owned(),
+        interface: Interface::in_network("10.0.0.123".parse().unwrap(), subnet).unwrap(),
+        power: PowerState::Running,
+        onboot: true,
+        startup: Startup::default(),
+        protection: false,
+        tags: BTreeSet::new(),
+        notes: String::new(),
+        ssh_keys: Vec::new(),
+        firewall: Firewall {
+            enabled: true,
+            inbound: Verdict::Drop,
+            outbound: Verdict::Accept,
+            rules: Vec::new(),
+            groups: Vec::new(),
+        },
+        span: place,
+        spans: BTreeMap::new(),
+    };
+    Blueprint {
+        name: "vrooli".parse().unwrap(),
+        pool: "vrooli".parse().unwrap(),
+        hosts: [(host.name.clone(), host)].into(),
+        guests: [(guest.name.clone(), guest)].into(),
+        images: BTreeMap::new(),
+        groups: BTreeMap::new(),
+    }
 }
