@@ -45,6 +45,7 @@ pub(super) enum Command {
     Completions(commands::completions::Args),
     Docs(commands::docs::Args),
     Schema(commands::schema::Args),
+    Validate(commands::validate::Args),
 }
 
 /// Which inventory.

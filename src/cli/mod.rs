@@ -9,7 +9,9 @@ mod args;
 mod commands;
 mod error;
 mod exit;
+mod load;
 mod run;
+mod settings;
 
 pub use args::Cli;
 pub use error::CommandError;

@@ -34,6 +34,7 @@ fn dispatch(command: Command, _verbose: u8, writer: &mut Writer) -> Result<Exit,
         Command::Completions(args) => commands::completions::run(&args, writer),
         Command::Docs(args) => commands::docs::run(&args),
         Command::Schema(args) => commands::schema::run(&args, writer),
+        Command::Validate(args) => commands::validate::run(&args, writer),
     }
 }
 

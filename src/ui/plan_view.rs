@@ -52,7 +52,7 @@ pub fn plan_text(plan: &Plan, hosts: usize, detail: Detail, terminal: &Terminal)
             out.push_str(&field_lines(change, detail, terminal));
         }
     }
-    out.push_str(&remarks(plan, terminal));
+    out.push_str(&remarks(plan, !plan.is_empty() || detail == Detail::Full, terminal));
     out
 }
 
@@ -208,7 +208,7 @@ fn diff_lines(from: &str, to: &str, terminal: &Terminal) -> String {
 }
 
 /// Orphans, gaps and notes, each under its own heading.
-fn remarks(plan: &Plan, terminal: &Terminal) -> String {
+fn remarks(plan: &Plan, with_notes: bool, terminal: &Terminal) -> String {
     let mut out = String::new();
     let mut section = |title: &str, role: Role, lines: Vec<String>| {
         if !lines.is_empty() {
@@ -220,7 +220,7 @@ fn remarks(plan: &Plan, terminal: &Terminal) -> String {
         }
     };
     section(
-        "Not in the inventory any more (left alone; remove with `infra destroy --target ADDR`):",
+        "Ours, but not in the inventory any more; left alone:",
         Role::Caution,
         plan.orphans.iter().map(|o| format!("{}  {}  on {}", o.addr, one_line(&o.description), o.host)).collect(),
     );
@@ -229,7 +229,9 @@ fn remarks(plan: &Plan, terminal: &Terminal) -> String {
         Role::Caution,
         plan.gaps.iter().map(|g| format!("{}  {}", g.addr, one_line(&g.why))).collect(),
     );
-    section("Notes:", Role::Strong, plan.notes.iter().map(|note| one_line(note)).collect());
+    if with_notes {
+        section("Notes:", Role::Strong, plan.notes.iter().map(|note| one_line(note)).collect());
+    }
     out
 }
 
@@ -258,7 +260,7 @@ mod tests {
             … 2 more; `--full` shows all
         - destroy  dataset.hq:rpool/containers/old  named with `--allow-destroy`  [data is lost]  [via ssh]
 
-        Not in the inventory any more (left alone; remove with `infra destroy --target ADDR`):
+        Ours, but not in the inventory any more; left alone:
           ct.proj-old  vmid 107 on pve1, running  on hq
 
         Not planned, as it could not be seen:
@@ -294,7 +296,7 @@ mod tests {
             option5  (not set) → 1
         - destroy  dataset.hq:rpool/containers/old  named with `--allow-destroy`  [data is lost]  [via ssh]
 
-        Not in the inventory any more (left alone; remove with `infra destroy --target ADDR`):
+        Ours, but not in the inventory any more; left alone:
           ct.proj-old  vmid 107 on pve1, running  on hq
 
         Not planned, as it could not be seen:
@@ -337,9 +339,8 @@ mod tests {
             named with `--allow-destroy`  [data
             is lost]  [via ssh]
 
-        Not in the inventory any more (left
-          alone; remove with `infra destroy
-          --target ADDR`):
+        Ours, but not in the inventory any more;
+          left alone:
           ct.proj-old  vmid 107 on pve1, running
             on hq
 
@@ -355,7 +356,7 @@ mod tests {
     #[test]
     fn nothing_to_do_is_one_line() {
         let mut plan = sample::plan();
-        (plan.changes, plan.steps, plan.orphans, plan.gaps, plan.notes) = Default::default();
+        (plan.changes, plan.steps, plan.orphans, plan.gaps) = Default::default();
         assert_snapshot!(plan_text(&plan, 1, Detail::Usual, &Terminal::plain()), @"No changes. 3 resources on 1 host are as the inventory says.");
     }
 

@@ -86,10 +86,13 @@ fn completions_are_there_for_every_shell() {
 
 #[test]
 fn schemas_are_json() {
-    let answer = Program::new().run(&["schema", "plan"]);
-    assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
-    let schema: serde_json::Value = serde_json::from_str(&answer.out).expect("JSON");
-    for key in ["format", "summary", "changes"] {
-        assert!(schema["properties"][key].is_object(), "{key}");
+    let program = Program::new();
+    for (of, keys) in [("plan", ["format", "summary", "changes"]), ("inventory", ["schema", "hosts", "guests"])] {
+        let answer = program.run(&["schema", of]);
+        assert_eq!((answer.code, answer.err.as_str()), (Some(0), ""));
+        let schema: serde_json::Value = serde_json::from_str(&answer.out).expect("JSON");
+        for key in keys {
+            assert!(schema["properties"][key].is_object(), "{of}: {key}");
+        }
     }
 }

@@ -3,3 +3,4 @@
 pub mod completions;
 pub mod docs;
 pub mod schema;
+pub mod validate;

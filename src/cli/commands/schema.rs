@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 
 use crate::cli::{CommandError, Exit};
+use crate::inventory;
 use crate::ui::{Writer, json};
 
 /// Print the JSON Schema of an inventory, or of what `plan --output json` answers
@@ -17,6 +18,8 @@ pub struct Args {
 /// What has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Of {
+    /// An inventory file, and in it `#/$defs/Profile`
+    Inventory,
     /// What `plan --output json` answers
     Plan,
 }
@@ -25,6 +28,7 @@ impl Of {
     /// The schema as text, with a line break at the end.
     pub fn text(self) -> serde_json::Result<String> {
         json::pretty(&match self {
+            Self::Inventory => inventory::schema(),
             Self::Plan => json::plan_schema(),
         })
     }
