@@ -9,6 +9,8 @@ mod graph;
 mod lint;
 mod saved;
 mod stale;
+#[cfg(test)]
+mod tests;
 
 pub use build::{Request, Scope, build, teardown};
 pub use graph::{Cycle, order};

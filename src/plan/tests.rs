@@ -1,0 +1,600 @@
+//! Plans of a small inventory against hosts in every state that matters.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::blueprint::{Blueprint, resolve};
+use crate::inventory::{InventoryFiles, Layer, SourceFile, load};
+use crate::model::change::{Action, FieldValue, Risk, Via};
+use crate::model::observed::{
+    ClusterFirewall, Dataset, Fact, File, FirewallRule, GuestConfig, GuestFirewall, GuestKind, GuestListing, Host,
+    Observed, PciDevice, PciMapping, Power, Site, Storage, Volume,
+};
+use crate::model::step::{Op, StepId};
+use crate::model::{Addr, Vmid};
+use crate::ports::Method;
+use crate::proxmox::options::Options;
+
+const INVENTORY: &str = r#"
+schema: 1
+name: test
+hosts:
+  hq:
+    address: 192.0.2.2
+    api: { token_id: "infra@pve!tok", token: "secret:tok", fingerprint: "00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00" }
+    ssh: { user: root }
+    storage: { guests: local-zfs, files: local, datasets: rpool/containers }
+    network: { bridge: vmbr0, subnet: 10.0.0.0/24, gateway: 10.0.0.1 }
+    gpus: { rtx4090: { id: "10de:2684", vram: 24GiB } }
+images:
+  ubuntu: { url: "https://example.com/u-1.img", sha256: "a037d6d0299171ba62019f3c3f895eb902c271f8e9676cfe0f22e38070344579", file: u-1.qcow2 }
+  debian: { template: debian-12-standard_12.12-1_amd64.tar.zst }
+firewall:
+  groups:
+    project-ct: { comment: projects, rules: [{ direction: in, action: drop, source: 10.0.0.0/24, comment: apart }] }
+guests:
+  plan-hq:
+    kind: vm
+    host: hq
+    vmid: 100
+    address: 10.0.0.10
+    image: ubuntu
+    cores: 8
+    memory: 32GiB
+    disk: 200GiB
+    gpus: [rtx4090]
+    firewall: { in: drop }
+  proj-x:
+    kind: container
+    host: hq
+    vmid: 104
+    address: 10.0.0.123
+    image: debian
+    cores: 2
+    memory: 4GiB
+    disk: 20GiB
+    nesting: true
+    keyctl: true
+    devices: [{ path: /dev/net/tun, mode: "0666" }]
+    datasets: [{ name: proj-x, mount: /workspace, quota: 20GiB }]
+    firewall: { in: drop, groups: [project-ct] }
+"#;
+
+fn blueprint(edit: impl Fn(String) -> String) -> Blueprint {
+    let file = SourceFile::new("test.yaml", edit(INVENTORY.to_owned()));
+    let files = InventoryFiles {
+        layers: vec![Layer { path: "test.yaml".into(), files: vec![file] }],
+        profiles: Vec::new(),
+    };
+    let loaded = load(&files);
+    let (blueprint, problems) = match &loaded.inventory {
+        Some(inventory) => resolve(inventory),
+        None => (None, loaded.diagnostics.clone()),
+    };
+    blueprint.unwrap_or_else(|| panic!("{:#?} {problems:#?}", loaded.diagnostics))
+}
+
+fn addr(text: &str) -> Addr {
+    text.parse().unwrap()
+}
+
+/// A host on which nothing of ours is yet.
+fn bare() -> Observed {
+    let device = |address: &str, id: &str, group: u32| PciDevice {
+        address: address.parse().unwrap(),
+        id: id.parse().unwrap(),
+        subsystem: Some("1043:88ec".parse().unwrap()),
+        iommu_group: Some(group),
+        name: None,
+    };
+    let storage = |content: &[&str]| Storage {
+        kind: "dir".into(),
+        content: content.iter().map(|c| (*c).to_owned()).collect(),
+        active: true,
+        available: 1 << 40,
+        total: 1 << 41,
+    };
+    let local: crate::model::StorageName = "local".parse().unwrap();
+    let host = Host {
+        site: "hq".into(),
+        online: Fact::complete(true),
+        pci: Fact::complete(vec![device("0000:01:00.0", "10de:2684", 14), device("0000:01:00.1", "10de:22ba", 14)]),
+        storages: Fact::complete(BTreeMap::from([
+            (local.clone(), storage(&["import", "snippets", "vztmpl"])),
+            ("local-zfs".parse().unwrap(), storage(&["images", "rootdir"])),
+        ])),
+        volumes: BTreeMap::from([(local.clone(), Fact::complete(BTreeMap::new()))]),
+        datasets: Fact::complete(BTreeMap::from([("rpool".parse().unwrap(), Dataset::default())])),
+        storage_paths: Fact::complete(BTreeMap::from([(local, "/var/lib/vz".to_owned())])),
+        files: Fact::complete(BTreeMap::from([("/var/lib/vz/snippets/infra-test-plan-hq.yaml".to_owned(), None)])),
+        bridges: Fact::complete(vec!["vmbr0".parse().unwrap()]),
+    };
+    let site = Site {
+        version: Fact::complete("9.2.11".into()),
+        nodes: Fact::complete(BTreeMap::from([("hq".parse().unwrap(), true)])),
+        quorate: Fact::complete(true),
+        guests: Fact::complete(BTreeMap::new()),
+        configs: BTreeMap::new(),
+        pools: Fact::complete(BTreeMap::new()),
+        mappings: Fact::complete(BTreeMap::new()),
+        firewall: Fact::complete(ClusterFirewall {
+            options: BTreeMap::from([("enable".to_owned(), "1".to_owned())]),
+            groups: BTreeMap::new(),
+        }),
+        guest_firewalls: Fact::complete(BTreeMap::new()),
+        tasks: Fact::complete(Vec::new()),
+    };
+    Observed {
+        sites: BTreeMap::from([("hq".to_owned(), site)]),
+        hosts: BTreeMap::from([("hq".parse().unwrap(), host)]),
+    }
+}
+
+fn site(observed: &mut Observed) -> &mut Site {
+    observed.sites.get_mut("hq").unwrap()
+}
+
+fn host(observed: &mut Observed) -> &mut Host {
+    observed.hosts.get_mut(&"hq".parse().unwrap()).unwrap()
+}
+
+fn value<T>(fact: &mut Fact<T>) -> &mut T {
+    match fact {
+        Fact::Complete { value } => value,
+        _ => panic!("complete"),
+    }
+}
+
+fn try_plan(blueprint: &Blueprint, observed: &Observed, change: impl Fn(&mut Asked)) -> Result<Plan, String> {
+    let mut asked = Asked::default();
+    change(&mut asked);
+    build(&Request {
+        blueprint,
+        observed,
+        memory: &asked.memory,
+        scope: &asked.scope,
+        allow_destroy: &asked.allow_destroy,
+        unfinished: &asked.unfinished,
+    })
+    .map_err(said)
+}
+
+#[derive(Default)]
+struct Asked {
+    memory: Memory,
+    scope: Scope,
+    allow_destroy: BTreeSet<Addr>,
+    unfinished: BTreeSet<StepId>,
+}
+
+fn said(problems: crate::diag::Diagnostics) -> String {
+    problems
+        .iter()
+        .map(|p| format!("{}: {} {} {}", p.code, p.summary, p.causes.join(" "), p.hints.join(" ")))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn plan(blueprint: &Blueprint, observed: &Observed) -> Plan {
+    try_plan(blueprint, observed, |_| {}).unwrap()
+}
+
+/// Carries a plan of creates out on paper, as PVE would store it.
+fn applied(blueprint: &Blueprint) -> Observed {
+    let mut observed = bare();
+    let plan = plan(blueprint, &observed);
+    for op in plan.steps.iter().flat_map(|step| &step.ops) {
+        match op {
+            Op::Call { request, .. } | Op::Task { request, .. } if request.method != Method::Get => {
+                store(&mut observed, &request.path, &request.params);
+            }
+            Op::Exec { argv } if argv[0] == "zfs" => {
+                let option =
+                    |name: &str| argv.iter().find_map(|a| a.strip_prefix(&format!("{name}="))).map(str::to_owned);
+                let dataset = Dataset {
+                    mountpoint: option("mountpoint"),
+                    quota: option("quota").and_then(|q| q.parse().ok()),
+                    owner: option("infra:owner"),
+                    ..Dataset::default()
+                };
+                value(&mut host(&mut observed).datasets).insert(argv.last().unwrap().parse().unwrap(), dataset);
+            }
+            Op::Exec { argv } if argv[0] == "chown" => {
+                let name = argv[2].trim_start_matches('/').parse().unwrap();
+                value(&mut host(&mut observed).datasets).get_mut(&name).unwrap().uid_gid = Some((100_000, 100_000));
+            }
+            Op::Exec { argv } if argv[0] == "pct" => {
+                let config = site(&mut observed).configs.get_mut(&argv[2].parse().unwrap()).unwrap();
+                for pair in argv[3..].chunks(2) {
+                    value(config).current.insert(pair[0].trim_start_matches("--").to_owned(), pair[1].clone());
+                }
+            }
+            Op::PutFile { path, content, mode } => {
+                use sha2::Digest as _;
+                let sha256 = sha2::Sha256::digest(content.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+                value(&mut host(&mut observed).files).insert(path.clone(), Some(File { sha256, mode: *mode }));
+            }
+            _ => {}
+        }
+    }
+    observed
+}
+
+fn store(observed: &mut Observed, path: &str, params: &[(String, String)]) {
+    let get = |name: &str| params.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()).unwrap_or_default();
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    match parts[..] {
+        ["pools"] => {
+            value(&mut site(observed).pools).insert(get("poolid"), get("comment"));
+        }
+        ["cluster", "mapping", "pci"] => {
+            let mapping = PciMapping { description: get("description"), map: vec![get("map")], digest: None };
+            value(&mut site(observed).mappings).insert(get("id").parse().unwrap(), mapping);
+        }
+        ["nodes", _, "storage", storage, "download-url"] => {
+            volume(observed, format!("{storage}:import/{}", get("filename")));
+        }
+        ["nodes", _, "aplinfo"] => volume(observed, format!("{}:vztmpl/{}", get("storage"), get("template"))),
+        ["cluster", "firewall", "groups"] => {
+            value(&mut site(observed).firewall).groups.entry(get("group")).or_default().comment = get("comment");
+        }
+        ["cluster", "firewall", "groups", group] => {
+            let rule = FirewallRule(params.iter().cloned().collect());
+            value(&mut site(observed).firewall).groups.get_mut(group).unwrap().rules.insert(0, rule);
+        }
+        ["nodes", node, kind @ ("qemu" | "lxc")] => {
+            let vmid: Vmid = get("vmid").parse().unwrap();
+            let mut current: BTreeMap<String, String> =
+                params.iter().filter(|(n, _)| !["vmid", "pool", "ostemplate"].contains(&n.as_str())).cloned().collect();
+            if kind == "qemu" {
+                current.insert("scsi0".into(), "local-zfs:vm-100-disk-1,discard=on,iothread=1,size=200G,ssd=1".into());
+                current.insert("net0".into(), "virtio=BC:24:11:00:00:01,bridge=vmbr0,firewall=1".into());
+            } else {
+                current.insert("rootfs".into(), "local-zfs:subvol-104-disk-0,size=20G".into());
+                let net = format!("{},hwaddr=BC:24:11:00:00:02,type=veth", current["net0"]);
+                current.insert("net0".into(), net);
+            }
+            let listing = GuestListing {
+                kind: if kind == "qemu" { GuestKind::Qemu } else { GuestKind::Lxc },
+                node: node.parse().unwrap(),
+                name: current.get("name").or(current.get("hostname")).cloned(),
+                status: Power::Running,
+                tags: current["tags"].split(';').map(str::to_owned).collect(),
+                pool: Some(get("pool")),
+                lock: None,
+                template: false,
+            };
+            value(&mut site(observed).guests).insert(vmid, listing);
+            let config = GuestConfig { current, pending: BTreeMap::new(), digest: Some("d".into()) };
+            site(observed).configs.insert(vmid, Fact::complete(config));
+        }
+        ["nodes", _, "qemu" | "lxc", vmid, "firewall", what] => {
+            let all = value(&mut site(observed).guest_firewalls);
+            let firewall: &mut GuestFirewall = all.entry(vmid.parse().unwrap()).or_default();
+            if what == "rules" {
+                firewall.rules.insert(0, FirewallRule(params.iter().cloned().collect()));
+            } else {
+                firewall.options.extend(params.iter().cloned());
+            }
+        }
+        _ => {}
+    }
+}
+
+fn volume(observed: &mut Observed, id: String) {
+    let volumes = host(observed).volumes.values_mut().next().unwrap();
+    value(volumes).insert(id, Volume { content: String::new(), size: 1 });
+}
+
+fn config(observed: &mut Observed, vmid: u32) -> &mut GuestConfig {
+    value(site(observed).configs.get_mut(&Vmid::try_from(vmid).unwrap()).unwrap())
+}
+
+fn changes(plan: &Plan) -> Vec<(String, Action)> {
+    plan.changes.iter().map(|change| (change.addr.to_string(), change.action)).collect()
+}
+
+#[test]
+fn bare_host_gets_everything_in_an_order_that_works() {
+    let blueprint = blueprint(|text| text);
+    let plan = plan(&blueprint, &bare());
+    assert!(plan.changes.iter().all(|change| change.action == Action::Create));
+    let kinds: BTreeSet<_> = plan.changes.iter().map(|change| change.addr.kind).collect();
+    assert_eq!(kinds.len(), crate::model::Kind::ALL.len(), "every kind takes part");
+    let at = |id: &str| plan.steps.iter().position(|step| step.id.0 == id).unwrap_or_else(|| panic!("no step {id}"));
+    assert!(at("guest_firewall.plan-hq/set") < at("vm.plan-hq/start"), "no guest runs before its firewall is set");
+    assert!(at("pci_mapping.hq:rtx4090/create") < at("vm.plan-hq/create"));
+    assert!(at("dataset.hq:rpool/containers/create") < at("dataset.hq:rpool/containers/proj-x/create"));
+    assert!(at("dataset.hq:rpool/containers/proj-x/create") < at("ct.proj-x/root"));
+    assert!(at("ct.proj-x/root") < at("ct.proj-x/start"));
+    let via = |of: &str| plan.changes.iter().find(|change| change.addr == addr(of)).unwrap().via;
+    assert_eq!((via("vm.plan-hq"), via("ct.proj-x")), (Via::Api, Via::ApiAndSsh));
+    assert_eq!(via("dataset.hq:rpool/containers/proj-x"), Via::Ssh);
+}
+
+#[test]
+fn what_is_as_it_should_be_is_not_touched() {
+    let blueprint = blueprint(|text| text);
+    let plan = plan(&blueprint, &applied(&blueprint));
+    assert_eq!(plan.changes, [], "nothing differs");
+    assert_eq!(plan.steps, []);
+}
+
+#[test]
+fn memory_of_one_guest_is_one_change() {
+    let before = blueprint(|text| text);
+    let observed = applied(&before);
+    let container = blueprint(|text| text.replace("memory: 4GiB", "memory: 6GiB"));
+    let plan_ct = plan(&container, &observed);
+    assert_eq!(changes(&plan_ct), [("ct.proj-x".to_owned(), Action::Update)]);
+    assert_eq!(plan_ct.changes[0].fields[0].from, FieldValue::Text("4096 MiB".into()));
+    let vm = blueprint(|text| text.replace("memory: 32GiB", "memory: 48GiB"));
+    let plan_vm = plan(&vm, &observed);
+    assert_eq!(changes(&plan_vm), [("vm.plan-hq".to_owned(), Action::Restart)]);
+    assert_eq!(plan_vm.changes[0].risk, Risk::Downtime);
+    assert!(plan_vm.changes[0].reason.contains("memory"), "{}", plan_vm.changes[0].reason);
+}
+
+#[test]
+fn drift_is_told_from_intent() {
+    let blueprint = blueprint(|text| text);
+    let mut observed = applied(&blueprint);
+    let memory = plan(&blueprint, &observed).memory;
+    config(&mut observed, 104).current.insert("memory".into(), "6144".into());
+    let plan = try_plan(&blueprint, &observed, |asked| asked.memory.clone_from(&memory)).unwrap();
+    assert_eq!(plan.summary().drift, 1);
+    let field = &plan.changes[0].fields[0];
+    assert_eq!((field.path.as_str(), field.drift), ("memory", true));
+    assert_eq!((field.from.to_string(), field.to.to_string()), ("6144 MiB".into(), "4096 MiB".into()));
+}
+
+#[test]
+fn foreign_vmid_is_refused_and_named() {
+    let blueprint = blueprint(|text| text);
+    let mut observed = applied(&blueprint);
+    value(&mut site(&mut observed).guests).get_mut(&104.try_into().unwrap()).unwrap().tags.clear();
+    config(&mut observed, 104).current.remove("description");
+    let refused = try_plan(&blueprint, &observed, |_| {}).unwrap_err();
+    assert!(refused.contains("plan.foreign-vmid: vmid 104 is taken: a container, `proj-x`"), "{refused}");
+    assert!(refused.contains("give it the tag `infra-test`"), "{refused}");
+}
+
+#[test]
+fn losing_the_tag_is_drift_and_not_disownment() {
+    let blueprint = blueprint(|text| text);
+    let mut observed = applied(&blueprint);
+    value(&mut site(&mut observed).guests).get_mut(&104.try_into().unwrap()).unwrap().tags.clear();
+    config(&mut observed, 104).current.remove("tags");
+    assert_eq!(changes(&plan(&blueprint, &observed)), [("ct.proj-x".to_owned(), Action::Update)]);
+}
+
+#[test]
+fn from_a_partial_observation_nothing_is_created_or_removed() {
+    let blueprint = blueprint(|text| text);
+    let mut observed = bare();
+    let guests = Fact::Partial { value: BTreeMap::new(), why: "node pve2 does not answer".into() };
+    site(&mut observed).guests = guests;
+    let plan = plan(&blueprint, &observed);
+    assert!(!plan.changes.iter().any(|c| c.addr == addr("ct.proj-x") || c.addr == addr("vm.plan-hq")));
+    assert!(plan.gaps.iter().any(|gap| gap.addr == addr("ct.proj-x") && gap.why.contains("pve2")), "{:?}", plan.gaps);
+}
+
+#[test]
+fn guest_is_not_made_while_what_it_needs_is_unknown() {
+    let blueprint = blueprint(|text| text);
+    let mut observed = bare();
+    host(&mut observed).datasets = Fact::unavailable("no SSH");
+    let plan = plan(&blueprint, &observed);
+    let gap = plan.gaps.iter().find(|gap| gap.addr == addr("ct.proj-x")).unwrap();
+    assert!(gap.why.contains("dataset."), "{}", gap.why);
+    assert!(plan.changes.iter().any(|change| change.addr == addr("vm.plan-hq")), "the rest still plans");
+}
+
+#[test]
+fn orphan_is_reported_and_left_alone() {
+    let with = blueprint(|text| text);
+    let observed = applied(&with);
+    let without = blueprint(|text| text.split("  proj-x:").next().unwrap().to_owned());
+    let plan = plan(&without, &observed);
+    assert_eq!(plan.orphans.iter().map(|o| o.addr.to_string()).collect::<Vec<_>>(), ["ct.proj-x"]);
+    assert_eq!(changes(&plan), []);
+}
+
+#[test]
+fn renumbered_card_is_mapped_anew() {
+    let blueprint = blueprint(|text| text);
+    let mut observed = applied(&blueprint);
+    for device in value(&mut host(&mut observed).pci) {
+        device.address = device.address.to_string().replace("01:00", "02:00").parse().unwrap();
+        device.iommu_group = Some(17);
+    }
+    let plan = plan(&blueprint, &observed);
+    assert_eq!(changes(&plan), [("pci_mapping.hq:rtx4090".to_owned(), Action::Update)]);
+    assert!(plan.changes[0].fields[0].to.to_string().contains("iommugroup=17"));
+}
+
+#[test]
+fn gpu_that_is_not_there_or_twice_or_without_iommu_is_refused() {
+    let blueprint = blueprint(|text| text);
+    let refusal = |edit: fn(&mut Vec<PciDevice>)| {
+        let mut observed = bare();
+        edit(value(&mut host(&mut observed).pci));
+        try_plan(&blueprint, &observed, |_| {}).unwrap_err()
+    };
+    assert!(refusal(|devices| devices.clear()).contains("plan.gpu-not-found"));
+    assert!(refusal(|devices| devices[0].iommu_group = None).contains("plan.no-iommu"));
+    let twice = refusal(|devices| {
+        let mut twin = devices[0].clone();
+        twin.address = "0000:41:00.0".parse().unwrap();
+        devices.push(twin);
+    });
+    assert!(twice.contains("plan.gpu-ambiguous") && twice.contains("0000:41:00.0"), "{twice}");
+}
+
+#[test]
+fn mount_point_change_never_recreates_a_container() {
+    let observed = applied(&blueprint(|text| text));
+    let moved = blueprint(|text| text.replace("mount: /workspace", "mount: /work"));
+    let plan = plan(&moved, &observed);
+    assert_eq!(changes(&plan), [("ct.proj-x".to_owned(), Action::Restart)]);
+    let commands: Vec<String> = plan
+        .steps
+        .iter()
+        .flat_map(|step| &step.ops)
+        .filter_map(|op| if let Op::Exec { argv } = op { Some(argv.join(" ")) } else { None })
+        .collect();
+    assert_eq!(
+        commands,
+        ["pct set 104 --mp1 /rpool/containers/proj-x,mp=/work", "pct set 104 --delete mp0"],
+        "the new mount gets a key of its own, since the old one is still in use"
+    );
+}
+
+#[test]
+fn disk_grows_in_place_and_never_shrinks() {
+    let observed = applied(&blueprint(|text| text));
+    let grown = plan(&blueprint(|text| text.replace("disk: 20GiB", "disk: 40GiB")), &observed);
+    assert_eq!(changes(&grown), [("ct.proj-x".to_owned(), Action::Update)]);
+    let shrunk = try_plan(&blueprint(|text| text.replace("disk: 20GiB", "disk: 10GiB")), &observed, |_| {});
+    assert!(shrunk.unwrap_err().contains("plan.disk-shrink"));
+}
+
+#[test]
+fn replacement_is_refused_unless_allowed_by_name() {
+    let moved = blueprint(|text| text.replace("    disk: 20GiB", "    disk: 20GiB\n    storage: tank"));
+    let observed = applied(&blueprint(|text| text));
+    let refused = try_plan(&moved, &observed, |_| {}).unwrap_err();
+    assert!(refused.contains("--allow-destroy ct.proj-x"), "{refused}");
+    let allowed = try_plan(&moved, &observed, |asked| {
+        asked.allow_destroy.insert(addr("ct.proj-x"));
+    })
+    .unwrap();
+    assert_eq!(allowed.changes[0].action, Action::Replace);
+    assert_eq!(allowed.changes[0].risk, Risk::DataLoss);
+}
+
+#[test]
+fn what_waits_for_a_restart_is_not_done() {
+    let blueprint = blueprint(|text| text);
+    let mut observed = applied(&blueprint);
+    let config = config(&mut observed, 100);
+    config.current.insert("cores".into(), "4".into());
+    config.pending.insert("cores".into(), Some("8".into()));
+    let plan = plan(&blueprint, &observed);
+    assert_eq!(changes(&plan), [("vm.plan-hq".to_owned(), Action::Restart)]);
+    let steps: Vec<&str> = plan.steps.iter().map(|step| step.id.0.as_str()).collect();
+    assert_eq!(steps, ["vm.plan-hq/restart"], "it is set already, and only restarted");
+}
+
+#[test]
+fn torso_of_our_own_interrupted_create_is_cleared_and_a_strangers_is_not() {
+    let blueprint = blueprint(|text| text);
+    let mut observed = applied(&blueprint);
+    let listing = value(&mut site(&mut observed).guests).get_mut(&100.try_into().unwrap()).unwrap();
+    listing.tags.clear();
+    listing.status = Power::Stopped;
+    *config(&mut observed, 100) =
+        GuestConfig { current: BTreeMap::from([("lock".into(), "create".into())]), ..GuestConfig::default() };
+    let refused = try_plan(&blueprint, &observed, |_| {}).unwrap_err();
+    assert!(refused.contains("nothing tells that it was ours"), "{refused}");
+    let plan = try_plan(&blueprint, &observed, |asked| {
+        asked.unfinished.insert(StepId("vm.plan-hq/create".into()));
+    })
+    .unwrap();
+    assert_eq!(plan.changes[0].action, Action::Create);
+    let create = plan.steps.iter().find(|step| step.id.0 == "vm.plan-hq/create").unwrap();
+    assert!(matches!(&create.ops[0], Op::Exec { argv } if argv[..2] == ["qm", "unlock"]));
+}
+
+#[test]
+fn guest_with_a_running_task_is_waited_for() {
+    let blueprint = blueprint(|text| text);
+    let mut observed = bare();
+    let upid = "UPID:hq:00000A9D:0002E02F:6B01699F:qmcreate:100:infra@pve!tok:";
+    value(&mut site(&mut observed).tasks).push(upid.parse().unwrap());
+    let plan = plan(&blueprint, &observed);
+    assert!(plan.gaps.iter().any(|gap| gap.addr == addr("vm.plan-hq") && gap.why.contains("qmcreate")));
+}
+
+#[test]
+fn dataset_of_somebody_else_is_refused_and_quota_never_cuts_off_data() {
+    let blueprint_now = blueprint(|text| text);
+    let mut observed = applied(&blueprint_now);
+    let name = "rpool/containers/proj-x".parse().unwrap();
+    value(&mut host(&mut observed).datasets).get_mut(&name).unwrap().used = 15 << 30;
+    let smaller = blueprint(|text| text.replace("quota: 20GiB", "quota: 10GiB"));
+    assert!(try_plan(&smaller, &observed, |_| {}).unwrap_err().contains("plan.quota-below-use"));
+    value(&mut host(&mut observed).datasets).get_mut(&name).unwrap().owner = None;
+    assert!(try_plan(&blueprint_now, &observed, |_| {}).unwrap_err().contains("plan.foreign-dataset"));
+}
+
+#[test]
+fn guest_that_moved_is_changed_where_it_is() {
+    let before = blueprint(|text| text);
+    let mut observed = applied(&before);
+    value(&mut site(&mut observed).guests).get_mut(&104.try_into().unwrap()).unwrap().node = "pve2".parse().unwrap();
+    let plan = plan(&blueprint(|text| text.replace("memory: 4GiB", "memory: 6GiB")), &observed);
+    let Op::Call { request, .. } = &plan.steps[0].ops[0] else { panic!("a call") };
+    assert_eq!(request.path, "/nodes/pve2/lxc/104/config");
+    assert!(plan.notes.iter().any(|note| note.contains("runs on node pve2")), "{:?}", plan.notes);
+}
+
+#[test]
+fn teardown_needs_every_data_holder_named() {
+    let blueprint = blueprint(|text| text);
+    let observed = applied(&blueprint);
+    let holders = ["vm.plan-hq", "ct.proj-x", "dataset.hq:rpool/containers/proj-x"];
+    let run = |named: &[&str]| {
+        let allow: BTreeSet<Addr> = named.iter().map(|n| addr(n)).collect();
+        teardown(&Request {
+            blueprint: &blueprint,
+            observed: &observed,
+            memory: &Memory::new(),
+            scope: &Scope::default(),
+            allow_destroy: &allow,
+            unfinished: &BTreeSet::new(),
+        })
+        .map_err(said)
+    };
+    let refused = run(&[]).unwrap_err();
+    assert!(holders.iter().all(|holder| refused.contains(&format!("--allow-destroy {holder}"))), "{refused}");
+    let plan = run(&holders).unwrap();
+    let at = |id: &str| plan.steps.iter().position(|step| step.id.0.starts_with(id)).unwrap_or_else(|| panic!("{id}"));
+    assert!(at("ct.proj-x/") < at("dataset.hq:rpool/containers/proj-x/"));
+    assert!(at("dataset.hq:rpool/containers/proj-x/") < at("dataset.hq:rpool/containers/destroy"));
+    assert!(at("vm.plan-hq/") < at("pci_mapping.hq:rtx4090/"));
+    assert!(!plan.steps.iter().any(|step| step.id.0.starts_with("image.")), "images stay");
+}
+
+#[test]
+fn saved_plan_is_stale_when_what_it_changes_moved() {
+    let before = blueprint(|text| text);
+    let mut observed = applied(&before);
+    let wanted = blueprint(|text| text.replace("memory: 4GiB", "memory: 6GiB"));
+    let saved = plan(&wanted, &observed);
+    assert_eq!(stale(&saved, &plan(&wanted, &observed)), []);
+    config(&mut observed, 104).current.insert("cores".into(), "4".into());
+    let moved = stale(&saved, &plan(&wanted, &observed));
+    assert_eq!(moved.len(), 1);
+    assert!(moved[0].what.contains("cores is 4"), "{}", moved[0].what);
+}
+
+#[test]
+fn saved_plan_reads_back() {
+    let plan = plan(&blueprint(|text| text), &bare());
+    let text = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+}
+
+#[test]
+fn rewritten_option_strings_keep_what_is_not_ours() {
+    let before = blueprint(|text| text);
+    let mut observed = applied(&before);
+    let net = "virtio=BC:24:11:00:00:01,bridge=vmbr9,firewall=1,rate=5";
+    config(&mut observed, 100).current.insert("net0".into(), net.into());
+    let plan = plan(&before, &observed);
+    let Op::Call { request, .. } = &plan.steps[0].ops[0] else { panic!("a call") };
+    let written = Options::parse(&request.params.iter().find(|(n, _)| n == "net0").unwrap().1);
+    assert_eq!(written.get("virtio"), Some("BC:24:11:00:00:01"));
+    assert_eq!((written.get("bridge"), written.get("rate")), (Some("vmbr0"), Some("5")));
+}
