@@ -1,13 +1,29 @@
 //! The lab: a simulated Proxmox VE site inside the binary.
 //!
-//! Owns the [`world`] (plain data) and, around it, the rules by which PVE changes and shows it. May use
-//! `model`, `ports` and `diag` only: it must not share a line with our client, or it would echo our own
-//! mistakes. What is claimed here about PVE is held against its published API description and against
-//! recorded exchanges by tests.
+//! Owns the [`world`] (plain data), the [`rules`] by which PVE changes and shows it, and the doors to it: the
+//! API over TLS or in process, SSH with a small [`shell`]. May use `model`, `ports` and `diag` only: it must not share a line with our
+//! client, or it would echo our own mistakes. What is claimed here about PVE is held against its published API
+//! description and against recorded exchanges by tests. Entry types: [`Lab`] for a served one,
+//! [`Scenario`] for what it is made of, [`LiveSite`] and [`DirectApi`] for tests without a network.
 
+mod direct;
+pub mod envelope;
+pub mod faults;
 pub mod guests;
+mod live;
+mod persist;
+pub mod rules;
+mod running;
+pub mod scenario;
+mod serve;
 pub mod shell;
 pub mod site;
 pub mod ssh_keys;
 pub mod sshd;
 pub mod world;
+
+pub use direct::DirectApi;
+pub use live::{Handled, LiveSite, Outcome};
+pub use persist::StateDir;
+pub use running::{ApiAccess, Lab, LabError, LabHost, LabOptions, RunningLab};
+pub use scenario::Scenario;

@@ -8,6 +8,7 @@
 mod cli;
 mod https_real;
 mod inventories;
+mod lab;
 mod lab_shell;
 mod lab_sshd;
 mod observe_recorded;

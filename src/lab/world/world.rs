@@ -44,6 +44,8 @@ pub struct World {
     pub now_ms: i64,
     /// State of the generator of MACs, uuids and the like.
     pub random: u64,
+    /// Volumes that hold an operating system: what boots.
+    pub installed: BTreeSet<String>,
     /// Last process id that was given out.
     pub pid: u32,
     /// Faults that wait for a task: type, how many of it still pass, text.
@@ -198,6 +200,36 @@ impl World {
     #[must_use]
     pub fn guest(&self, kind: GuestKind, node: &str, vmid: u32) -> Option<&Guest> {
         self.guests.get(&vmid).filter(|guest| guest.kind == kind && guest.node == node)
+    }
+
+    /// Whether a directory is there: a mounted dataset, one that was made, or the parent of a file.
+    #[must_use]
+    pub fn directory_exists(&self, node: &str, path: &str) -> bool {
+        const ALWAYS: &[&str] = &[
+            "/",
+            "/etc",
+            "/etc/pve",
+            "/home",
+            "/media",
+            "/mnt",
+            "/opt",
+            "/root",
+            "/run",
+            "/srv",
+            "/tmp",
+            "/usr",
+            "/var",
+            "/var/lib",
+            "/var/lib/vz",
+            "/var/lib/vz/snippets",
+        ];
+        let Some(host) = self.nodes.get(node) else { return false };
+        let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+        let prefix = format!("{path}/");
+        ALWAYS.contains(&path)
+            || host.directories.contains_key(path)
+            || host.zfs.mounted_at(path).is_some()
+            || host.files.keys().chain(host.directories.keys()).any(|file| file.starts_with(&prefix))
     }
 
     /// The pool that a guest is in.

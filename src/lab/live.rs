@@ -1,0 +1,240 @@
+//! A world with what it needs to live: a clock, a place to be kept, the faults at its doors.
+//!
+//! Every door (API over TLS, API in process, SSH) goes through one [`LiveSite`]; whoever looks sees all work
+//! done whose time has come, and nothing is answered before it is kept.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::LabError;
+use super::envelope;
+use super::faults::{Fault, Faults, RequestEffect};
+use super::persist::Store;
+use super::rules::{self, Request, work};
+use super::site::{Loss, Site};
+use super::world::World;
+use crate::ports::{Clock, Response};
+
+/// One simulated site.
+pub struct LiveSite {
+    world: Mutex<World>,
+    faults: Mutex<Faults>,
+    held: Mutex<Vec<(u32, String, i64)>>,
+    clock: Arc<dyn Clock>,
+    store: Option<Store>,
+    requests: AtomicU64,
+}
+
+impl std::fmt::Debug for LiveSite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LiveSite").field("requests", &self.requests).finish_non_exhaustive()
+    }
+}
+
+/// What becomes of a request at the door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handled {
+    /// How long the answer takes.
+    pub delay: Duration,
+    /// The answer, or how the connection was lost.
+    pub outcome: Outcome,
+}
+
+/// The answer, or how the connection was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered.
+    Answer(Response),
+    /// The connection drops; whether the request was carried out is not the caller's to know.
+    Dropped,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LiveSite {
+    /// Brings a world to life.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub fn new(
+        mut world: World,
+        clock: Arc<dyn Clock>,
+        faults: Vec<Fault>,
+        store: Option<Store>,
+    ) -> Result<Arc<Self>, LabError> {
+        world.set_now(clock.now());
+        for fault in &faults {
+            match fault {
+                Fault::Task { kind, nth, text } => {
+                    world.dooms.push((kind.clone(), nth.saturating_sub(1), text.clone()));
+                }
+                Fault::Full { node, storage } => fill(&mut world, node, storage),
+                Fault::Request { .. } | Fault::Command { .. } => {}
+            }
+        }
+        let site = Self {
+            world: Mutex::new(world),
+            faults: Mutex::new(Faults::new(faults)),
+            held: Mutex::new(Vec::new()),
+            clock,
+            store,
+            requests: AtomicU64::new(0),
+        };
+        site.keep(&lock(&site.world))?;
+        Ok(Arc::new(site))
+    }
+
+    fn keep(&self, world: &World) -> Result<(), LabError> {
+        self.store.as_ref().map_or(Ok(()), |store| store.save(world))
+    }
+
+    fn advance(&self, world: &mut World) -> bool {
+        world.set_now(self.clock.now());
+        let now = world.now_ms;
+        lock(&self.held).retain(|(vmid, lock, until)| {
+            let over = *until <= now;
+            if let Some(guest) = world.guests.get_mut(vmid).filter(|g| over && g.lock() == Some(lock)) {
+                guest.config.remove("lock");
+            }
+            !over
+        });
+        work::advance(world)
+    }
+
+    /// Looks at the world as it is now.
+    ///
+    /// # Errors
+    /// If work that ended meanwhile cannot be kept.
+    pub fn look<R>(&self, look: impl FnOnce(&World) -> R) -> Result<R, LabError> {
+        let mut world = lock(&self.world);
+        if self.advance(&mut world) {
+            self.keep(&world)?;
+        }
+        Ok(look(&world))
+    }
+
+    /// Changes the world, and keeps it before the result is handed out.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub fn change<R>(&self, change: impl FnOnce(&mut World) -> R) -> Result<R, LabError> {
+        let mut world = lock(&self.world);
+        self.advance(&mut world);
+        let result = change(&mut world);
+        self.keep(&world)?;
+        Ok(result)
+    }
+
+    /// Its clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// How many requests have come to the API.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Replaces the faults at the doors; those that are met from now on are counted from 1.
+    ///
+    /// # Errors
+    /// If the world cannot be kept.
+    pub fn set_faults(&self, faults: Vec<Fault>) -> Result<(), LabError> {
+        self.change(|world| {
+            for fault in &faults {
+                match fault {
+                    Fault::Task { kind, nth, text } => {
+                        world.dooms.push((kind.clone(), nth.saturating_sub(1), text.clone()));
+                    }
+                    Fault::Full { node, storage } => fill(world, node, storage),
+                    Fault::Request { .. } | Fault::Command { .. } => {}
+                }
+            }
+        })?;
+        *lock(&self.faults) = Faults::new(faults);
+        Ok(())
+    }
+
+    /// Carries a request to the API out, with the faults that strike it.
+    ///
+    /// # Errors
+    /// If the world cannot be kept.
+    pub fn handle(&self, request: &Request) -> Result<Handled, LabError> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let decoded = percent_encoding::percent_decode_str(&request.path).decode_utf8_lossy().into_owned();
+        let effects = lock(&self.faults).at_request(&request.method, &decoded);
+        let mut delay = Duration::ZERO;
+        let mut before = None;
+        let mut after = None;
+        for effect in effects {
+            match effect {
+                RequestEffect::Delay { ms } => delay += Duration::from_millis(ms),
+                RequestEffect::DropBefore => before = Some(Outcome::Dropped),
+                RequestEffect::DropAfter => after = Some(Outcome::Dropped),
+                RequestEffect::Answer { status, reason } => before = Some(bare(status, reason)),
+                RequestEffect::AnswerAfter { status, reason } => after = Some(bare(status, reason)),
+                RequestEffect::Lock { vmid, lock, ms } => self.hold(vmid, &lock, ms)?,
+            }
+        }
+        if let Some(outcome) = before {
+            return Ok(Handled { delay, outcome });
+        }
+        let mut world = lock(&self.world);
+        let ended = self.advance(&mut world);
+        let response = envelope::wrap(rules::answer(&mut world, request));
+        if ended || request.method != "GET" {
+            self.keep(&world)?;
+        }
+        if response.status == 401 {
+            // pveproxy lets whoever it turns away wait.
+            delay += Duration::from_millis(u64::from(world.pace) * 3000 / 100);
+        }
+        Ok(Handled { delay, outcome: after.unwrap_or(Outcome::Answer(response)) })
+    }
+
+    fn hold(&self, vmid: u32, name: &str, ms: u64) -> Result<(), LabError> {
+        self.change(|world| {
+            let until = world.now_ms + i64::try_from(ms).unwrap_or(i64::MAX / 2);
+            if let Some(guest) = world.guests.get_mut(&vmid).filter(|g| g.lock().is_none()) {
+                guest.config.insert("lock".to_owned(), name.to_owned());
+                lock(&self.held).push((vmid, name.to_owned(), until));
+            }
+        })
+    }
+}
+
+impl Site for LiveSite {
+    fn act(&self, work: &mut dyn FnMut(&mut World)) {
+        if let Err(error) = self.change(work) {
+            // The port has no way to say so; the next start will find the older state.
+            tracing::error!(%error, "the lab cannot keep its state");
+        }
+    }
+
+    fn loss(&self, _node: &str, line: &str) -> Option<Loss> {
+        lock(&self.faults).at_command(line)
+    }
+}
+
+fn bare(status: u16, reason: String) -> Outcome {
+    Outcome::Answer(Response { status, reason, body: Vec::new() })
+}
+
+fn fill(world: &mut World, node: &str, storage: &str) {
+    let (_, free) = world.space(node, storage);
+    let pool = world.dataset_of(&format!("{storage}:x"));
+    let Some(host) = world.nodes.get_mut(node) else { return };
+    match pool.and_then(|name| name.rsplit_once('/').map(|(pool, _)| pool.to_owned())) {
+        Some(pool) => {
+            if let Some(dataset) = host.zfs.datasets.get_mut(&pool) {
+                dataset.used += free;
+            }
+        }
+        None => host.root_used += free,
+    }
+}

@@ -1,0 +1,181 @@
+//! `/version`, `/cluster/{status,resources,nextid,tasks}` and `/access/permissions`.
+
+use serde_json::{Map, Value, json};
+
+use super::endpoint::Access::{All, Every};
+use super::param::{Kind, Param, optional as o};
+use super::tasks::listed;
+use super::{Answer, Call, Endpoint, Refusal, status};
+use crate::ports::Method::Get;
+
+const TYPE: &[Param] = &[o("type", Kind::Enum(&["vm", "storage", "node", "sdn"]))];
+const VMID: &[Param] = &[o("vmid", Kind::Vmid)];
+const PERMISSIONS: &[Param] = &[o("path", Kind::Text), o("userid", Kind::Text)];
+
+/// The rows of this area.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::new(Get, "/version", &[], All, version),
+    Endpoint::new(Get, "/cluster/status", &[], Every("/", &["Sys.Audit"]), cluster_status),
+    Endpoint::new(Get, "/cluster/resources", &[TYPE], All, resources),
+    Endpoint::new(Get, "/cluster/nextid", &[VMID], All, next_id),
+    Endpoint::new(Get, "/cluster/tasks", &[], All, tasks),
+    Endpoint::new(Get, "/access/permissions", &[PERMISSIONS], All, permissions),
+    Endpoint::new(Get, "/nodes/{node}/version", &[], All, version),
+];
+
+fn version(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let version = call.world.version;
+    Ok(json!({"version": version.full(), "release": version.release(), "repoid": "14a22df3"}).into())
+}
+
+fn cluster_status(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let world = &*call.world;
+    let mut rows = Vec::new();
+    if let Some(name) = &world.cluster {
+        let quorate = u8::from(!world.without_quorum);
+        rows.push(json!({
+            "type": "cluster", "id": "cluster", "name": name, "nodes": world.nodes.len(), "quorate": quorate, "version": 1,
+        }));
+    }
+    for (index, (name, node)) in world.nodes.iter().enumerate() {
+        let id = if world.cluster.is_some() { index + 1 } else { 0 };
+        rows.push(json!({
+            "type": "node", "id": format!("node/{name}"), "name": name, "ip": node.address, "level": "",
+            "local": u8::from(index == 0), "online": u8::from(node.online), "nodeid": id,
+        }));
+    }
+    Ok(Value::Array(rows).into())
+}
+
+fn resources(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let (world, caller) = (&*call.world, call.caller);
+    let wanted = call.values.get("type");
+    let shows = |kind: &str| wanted.is_none_or(|w| w == kind);
+    let mut rows = Vec::new();
+    if wanted.is_none() {
+        for (name, pool) in &world.pools {
+            if world.may(caller, &format!("/pool/{name}"), &["Pool.Audit"]) {
+                let _ = pool;
+                rows.push(json!({"id": format!("/pool/{name}"), "type": "pool", "pool": name}));
+            }
+        }
+    }
+    if shows("vm") {
+        for (vmid, guest) in &world.guests {
+            if world.may(caller, &format!("/vms/{vmid}"), &["VM.Audit"]) {
+                rows.push(status::resource(world, *vmid, guest));
+            }
+        }
+    }
+    if shows("node") {
+        for name in world.nodes.keys() {
+            let mut row = super::nodes::row(world, caller, name);
+            row.shift_remove("ssl_fingerprint");
+            row.insert("cgroup-mode".into(), json!(2));
+            rows.push(Value::Object(row));
+        }
+    }
+    if shows("storage") {
+        for (id, storage) in world.storages.iter().filter(|(_, s)| !s.disabled) {
+            for node in world.nodes.keys().filter(|n| storage.serves(n)) {
+                if !world.may(caller, &format!("/storage/{id}"), &["Datastore.Audit", "Datastore.AllocateSpace"]) {
+                    continue;
+                }
+                let (total, free) = world.space(node, id);
+                let online = world.nodes.get(node).is_some_and(|n| n.online);
+                rows.push(json!({
+                    "id": format!("storage/{node}/{id}"), "type": "storage", "storage": id, "node": node,
+                    "plugintype": storage.type_name(), "content": storage.content_list(), "shared": 0,
+                    "status": if online { "available" } else { "unknown" },
+                    "disk": total - free, "maxdisk": total,
+                }));
+            }
+        }
+    }
+    Ok(Value::Array(rows).into())
+}
+
+fn next_id(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    if let Some(vmid) = call.values.int("vmid").and_then(|v| u32::try_from(v).ok()) {
+        if call.world.guests.contains_key(&vmid) {
+            return Err(Refusal::param("vmid", format!("VM {vmid} already exists")));
+        }
+        return Ok(vmid.to_string().into());
+    }
+    // It reserves nothing: two askers get the same answer.
+    let free = (100u32..).find(|id| !call.world.guests.contains_key(id)).unwrap_or(100);
+    Ok(free.to_string().into())
+}
+
+fn tasks(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let auditor = call.world.may(call.caller, "/", &["Sys.Audit"]);
+    let user = &call.caller.user;
+    let shown = call.world.tasks.iter().rev().filter(|task| auditor || task.user == *user);
+    let rows: Vec<Value> = shown
+        .take(25)
+        .map(|task| {
+            let mut row = listed(task);
+            row.shift_remove("pid");
+            row.shift_remove("pstart");
+            row.insert("saved".into(), json!(if task.is_running() { "0" } else { "1" }));
+            Value::Object(row)
+        })
+        .collect();
+    Ok(Value::Array(rows).into())
+}
+
+/// Paths that PVE lists when none is asked for: those that an ACL can stand on for what is there.
+fn permissions(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let (world, caller) = (&*call.world, call.caller);
+    let asked = call.values.get("userid").map(str::to_owned);
+    let other;
+    let subject = match asked {
+        None => caller,
+        Some(id) => {
+            let (user, token) = id.split_once('!').map_or((id.as_str(), None), |(u, t)| (u, Some(t.to_owned())));
+            let own = user == caller.user && (token.is_none() || token == caller.token);
+            if !own {
+                super::need(world, caller, "/access", &["Sys.Audit"])?;
+            }
+            other = super::super::world::Caller { user: user.to_owned(), token };
+            &other
+        }
+    };
+    let paths: Vec<String> = match call.values.get("path") {
+        Some(path) => vec![path.to_owned()],
+        None => {
+            let fixed = [
+                "/",
+                "/access",
+                "/access/groups",
+                "/access/realm",
+                "/mapping",
+                "/mapping/pci",
+                "/nodes",
+                "/pool",
+                "/sdn",
+                "/storage",
+                "/vms",
+            ];
+            let mut paths: Vec<String> = fixed.iter().map(|p| (*p).to_owned()).collect();
+            paths.extend(world.access.acls.iter().map(|acl| acl.path.clone()));
+            paths.extend(world.pools.keys().map(|p| format!("/pool/{p}")));
+            paths.extend(world.storages.keys().map(|s| format!("/storage/{s}")));
+            paths.extend(world.guests.keys().map(|v| format!("/vms/{v}")));
+            paths.extend(world.nodes.keys().map(|n| format!("/nodes/{n}")));
+            paths.sort();
+            paths.dedup();
+            paths
+        }
+    };
+    let mut result = Map::new();
+    for path in paths {
+        let has = world.privileges(subject, &path);
+        if !has.is_empty() {
+            let row: Map<String, Value> =
+                has.into_iter().map(|(p, propagate)| (p, json!(u8::from(propagate)))).collect();
+            result.insert(path, Value::Object(row));
+        }
+    }
+    Ok(Value::Object(result).into())
+}

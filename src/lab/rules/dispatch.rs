@@ -1,0 +1,132 @@
+//! The way of a request: who asks, which row, may they, do the parameters fit, do it.
+
+use std::sync::LazyLock;
+
+use percent_encoding::percent_decode_str;
+
+use super::super::world::Caller;
+use super::super::world::World;
+use super::{Answer, Call, Endpoint, Refusal, Values, check};
+use super::{cluster, firewall, firewall_rules, guests, lxc, mapping, nodes, pools, qemu, snapshots, storage, tasks};
+use crate::ports::Method;
+
+/// A request as it came in, below `/api2/json`.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The verb as it was sent.
+    pub method: String,
+    /// Path with percent-encoding, without query.
+    pub path: String,
+    /// Names and values of query and body.
+    pub params: Vec<(String, String)>,
+    /// Value of the `Authorization` header.
+    pub authorization: Option<String>,
+}
+
+/// Every row, in order: the first that matches a path is taken.
+#[must_use]
+pub fn endpoints() -> &'static [Endpoint] {
+    static ALL: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
+        [
+            cluster::ENDPOINTS,
+            pools::ENDPOINTS,
+            mapping::ENDPOINTS,
+            firewall::ENDPOINTS,
+            firewall_rules::CLUSTER,
+            firewall_rules::GROUPS,
+            nodes::ENDPOINTS,
+            storage::ENDPOINTS,
+            tasks::ENDPOINTS,
+            qemu::ENDPOINTS,
+            lxc::ENDPOINTS,
+            guests::QEMU,
+            guests::LXC,
+            snapshots::QEMU,
+            snapshots::LXC,
+            firewall::QEMU,
+            firewall::LXC,
+            firewall_rules::QEMU,
+            firewall_rules::LXC,
+        ]
+        .concat()
+    });
+    &ALL
+}
+
+/// Carries a request out.
+///
+/// The order is PVE's: login, endpoint, declared permissions, node, parameters, handler.
+///
+/// # Errors
+/// What PVE answers instead of 200.
+pub fn answer(world: &mut World, request: &Request) -> Result<Answer, Refusal> {
+    let bare = |status, reason: &str| Refusal::Bare { status, reason: reason.to_owned() };
+    if !matches!(request.method.as_str(), "GET" | "POST" | "PUT" | "DELETE") {
+        return Err(bare(501, &format!("method '{}' not available", request.method)));
+    }
+    let credentials = request.authorization.as_deref().and_then(|value| value.strip_prefix("PVEAPIToken="));
+    let credentials = credentials.ok_or_else(|| bare(401, "No ticket"))?;
+    let caller = world.authenticate(credentials).ok_or_else(|| bare(401, "Authentication failed!"))?;
+    answer_as(world, &caller, request)
+}
+
+/// Carries a request out for a caller who is known: how `pct`, `qm` and `pvesh` go about it.
+///
+/// # Errors
+/// What PVE answers instead of 200.
+pub fn answer_as(world: &mut World, caller: &Caller, request: &Request) -> Result<Answer, Refusal> {
+    let bare = |status, reason: &str| Refusal::Bare { status, reason: reason.to_owned() };
+    let method = match request.method.as_str() {
+        "GET" => Method::Get,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        "DELETE" => Method::Delete,
+        other => return Err(bare(501, &format!("method '{other}' not available"))),
+    };
+    let decode = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+    let segments: Vec<String> = request.path.split('/').filter(|s| !s.is_empty()).map(decode).collect();
+    let row = endpoints().iter().filter(|e| e.method == method).find_map(|e| Some((e, e.matches(&segments)?)));
+    let Some((endpoint, mut vars)) = row else {
+        let path = segments.join("/");
+        let text = format!("Method '{method} /{path}' not implemented");
+        return Err(Refusal::Failed { status: 501, text });
+    };
+    let values = Values::new(&request.params);
+    endpoint.access.check(world, caller, &vars, &values)?;
+    if let Some(node) = vars.get("node") {
+        match world.nodes.get(node) {
+            None => {
+                return Err(Refusal::failed(format!(
+                    "hostname lookup '{node}' failed - failed to get address info for: {node}: Name or service not known"
+                )));
+            }
+            Some(found) if !found.online => return Err(bare(595, "No route to host")),
+            Some(_) => {}
+        }
+    }
+    check_path(&vars)?;
+    check(&values, endpoint.params(), world.version)?;
+    if segments.get(2).is_some_and(|s| s == "lxc") {
+        vars.insert("lxc", String::new());
+    }
+    if world.without_quorum && method != Method::Get && writes_cluster_files(endpoint) {
+        return Err(Refusal::failed("cluster not ready - no quorum?"));
+    }
+    let mut call = Call { world, caller, vars, values };
+    (endpoint.handler)(&mut call)
+}
+
+/// Without quorum `/etc/pve` is read-only, and everything that would write there is refused.
+fn writes_cluster_files(endpoint: &Endpoint) -> bool {
+    !endpoint.path.contains("/agent/") && !endpoint.path.contains("/tasks/") && !endpoint.path.contains("download-url")
+}
+
+fn check_path(vars: &std::collections::BTreeMap<&'static str, String>) -> Result<(), Refusal> {
+    if let Some(vmid) = vars.get("vmid") {
+        super::check_value(&super::Kind::Vmid, "vmid", vmid).map_err(|text| Refusal::param("vmid", text))?;
+    }
+    if let Some(pos) = vars.get("pos").filter(|p| p.is_empty() || !p.bytes().all(|b| b.is_ascii_digit())) {
+        return Err(Refusal::param("pos", format!("type check ('integer') failed - got '{pos}'")));
+    }
+    Ok(())
+}

@@ -1,0 +1,429 @@
+//! Firewall of the datacenter and of guests: options, groups, aliases, IP sets. Rules are in
+//! [`firewall_rules`](super::firewall_rules).
+
+use serde_json::{Map, Value, json};
+
+use super::super::world::{Alias, Firewall, IpSet, IpSetEntry, SecurityGroup, World, conf};
+use super::endpoint::Access::{self, All, Every};
+use super::formats as f;
+use super::param::{Kind, Param, optional as o, required};
+use super::tables::DIGEST_64;
+use super::{Answer, Call, Endpoint, Refusal};
+use crate::ports::Method::{Delete, Get, Post, Put};
+
+const LEVELS: Kind = Kind::Enum(&["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug", "nolog"]);
+const POLICY: Kind = Kind::Enum(&["ACCEPT", "REJECT", "DROP"]);
+const NAME: Kind = Kind::ShortPattern(f::is_config_id, 2, 64);
+const GROUP: Kind = Kind::ShortPattern(f::is_config_id, 2, 18);
+const DELETE: Kind = Kind::Format(f::config_ids);
+const CLUSTER_OPTIONS: &[Param] = &[
+    o("delete", DELETE),
+    o("digest", DIGEST_64),
+    o("ebtables", Kind::Bool),
+    o("enable", Kind::Int { min: Some(0), max: None }),
+    o("log_ratelimit", Kind::Text),
+    o("policy_forward", Kind::Enum(&["ACCEPT", "DROP"])),
+    o("policy_in", POLICY),
+    o("policy_out", POLICY),
+];
+const GUEST_OPTIONS: &[Param] = &[
+    o("delete", DELETE),
+    o("dhcp", Kind::Bool),
+    o("digest", DIGEST_64),
+    o("enable", Kind::Bool),
+    o("ipfilter", Kind::Bool),
+    o("log_level_in", LEVELS),
+    o("log_level_out", LEVELS),
+    o("macfilter", Kind::Bool),
+    o("ndp", Kind::Bool),
+    o("policy_in", POLICY),
+    o("policy_out", POLICY),
+    o("radv", Kind::Bool),
+];
+const GROUP_CREATE: &[Param] =
+    &[required("group", GROUP), o("comment", Kind::Text), o("digest", DIGEST_64), o("rename", GROUP)];
+const ALIAS_CREATE: &[Param] =
+    &[required("name", NAME), required("cidr", Kind::Format(f::ip_or_cidr)), o("comment", Kind::Text)];
+const ALIAS_UPDATE: &[Param] = &[
+    required("cidr", Kind::Format(f::ip_or_cidr)),
+    o("comment", Kind::Text),
+    o("digest", DIGEST_64),
+    o("rename", NAME),
+];
+const IPSET_CREATE: &[Param] =
+    &[required("name", NAME), o("comment", Kind::Text), o("digest", DIGEST_64), o("rename", NAME)];
+const ENTRY_CREATE: &[Param] =
+    &[required("cidr", Kind::Format(f::cidr_or_alias)), o("comment", Kind::Text), o("nomatch", Kind::Bool)];
+const ENTRY_UPDATE: &[Param] = &[o("comment", Kind::Text), o("digest", DIGEST_64), o("nomatch", Kind::Bool)];
+const WITH_DIGEST: &[Param] = &[o("digest", DIGEST_64)];
+const FORCE: &[Param] = &[o("force", Kind::Bool)];
+
+const READ: Access = Every("/", &["Sys.Audit"]);
+const WRITE: Access = Every("/", &["Sys.Modify"]);
+const READ_GUEST: Access = Every("/vms/{vmid}", &["VM.Audit"]);
+const WRITE_GUEST: Access = Every("/vms/{vmid}", &["VM.Config.Network"]);
+
+/// The rows of one guest kind; the paths are spelled out so that they can be looked up.
+macro_rules! guest_rows {
+    ($base:literal) => {
+        &[
+            Endpoint::new(Get, concat!($base, "/options"), &[], READ_GUEST, options),
+            Endpoint::new(Put, concat!($base, "/options"), &[GUEST_OPTIONS], WRITE_GUEST, set_options),
+            Endpoint::new(Get, concat!($base, "/aliases"), &[], READ_GUEST, aliases),
+            Endpoint::new(Post, concat!($base, "/aliases"), &[ALIAS_CREATE], WRITE_GUEST, create_alias),
+            Endpoint::new(Get, concat!($base, "/aliases/{name}"), &[], READ_GUEST, alias),
+            Endpoint::new(Put, concat!($base, "/aliases/{name}"), &[ALIAS_UPDATE], WRITE_GUEST, update_alias),
+            Endpoint::new(Delete, concat!($base, "/aliases/{name}"), &[WITH_DIGEST], WRITE_GUEST, delete_alias),
+            Endpoint::new(Get, concat!($base, "/ipset"), &[], READ_GUEST, ipsets),
+            Endpoint::new(Post, concat!($base, "/ipset"), &[IPSET_CREATE], WRITE_GUEST, create_ipset),
+            Endpoint::new(Get, concat!($base, "/ipset/{name}"), &[], READ_GUEST, ipset),
+            Endpoint::new(Post, concat!($base, "/ipset/{name}"), &[ENTRY_CREATE], WRITE_GUEST, create_entry),
+            Endpoint::new(Delete, concat!($base, "/ipset/{name}"), &[FORCE], WRITE_GUEST, delete_ipset),
+            Endpoint::new(Get, concat!($base, "/ipset/{name}/{cidr}"), &[], READ_GUEST, entry),
+            Endpoint::new(Put, concat!($base, "/ipset/{name}/{cidr}"), &[ENTRY_UPDATE], WRITE_GUEST, update_entry),
+            Endpoint::new(Delete, concat!($base, "/ipset/{name}/{cidr}"), &[WITH_DIGEST], WRITE_GUEST, delete_entry),
+        ]
+    };
+}
+
+/// The rows of VMs.
+pub const QEMU: &[Endpoint] = guest_rows!("/nodes/{node}/qemu/{vmid}/firewall");
+/// The rows of containers.
+pub const LXC: &[Endpoint] = guest_rows!("/nodes/{node}/lxc/{vmid}/firewall");
+
+/// The rows of the datacenter.
+pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::new(Get, "/cluster/firewall/options", &[], READ, options),
+    Endpoint::new(Put, "/cluster/firewall/options", &[CLUSTER_OPTIONS], WRITE, set_options),
+    Endpoint::new(Get, "/cluster/firewall/groups", &[], All, groups),
+    Endpoint::new(Post, "/cluster/firewall/groups", &[GROUP_CREATE], WRITE, create_group),
+    Endpoint::new(Delete, "/cluster/firewall/groups/{group}", &[], WRITE, delete_group),
+    Endpoint::new(Get, "/cluster/firewall/aliases", &[], READ, aliases),
+    Endpoint::new(Post, "/cluster/firewall/aliases", &[ALIAS_CREATE], WRITE, create_alias),
+    Endpoint::new(Get, "/cluster/firewall/aliases/{name}", &[], READ, alias),
+    Endpoint::new(Put, "/cluster/firewall/aliases/{name}", &[ALIAS_UPDATE], WRITE, update_alias),
+    Endpoint::new(Delete, "/cluster/firewall/aliases/{name}", &[WITH_DIGEST], WRITE, delete_alias),
+    Endpoint::new(Get, "/cluster/firewall/ipset", &[], READ, ipsets),
+    Endpoint::new(Post, "/cluster/firewall/ipset", &[IPSET_CREATE], WRITE, create_ipset),
+    Endpoint::new(Get, "/cluster/firewall/ipset/{name}", &[], READ, ipset),
+    Endpoint::new(Post, "/cluster/firewall/ipset/{name}", &[ENTRY_CREATE], WRITE, create_entry),
+    Endpoint::new(Delete, "/cluster/firewall/ipset/{name}", &[FORCE], WRITE, delete_ipset),
+    Endpoint::new(Get, "/cluster/firewall/ipset/{name}/{cidr}", &[], READ, entry),
+    Endpoint::new(Put, "/cluster/firewall/ipset/{name}/{cidr}", &[ENTRY_UPDATE], WRITE, update_entry),
+    Endpoint::new(Delete, "/cluster/firewall/ipset/{name}/{cidr}", &[WITH_DIGEST], WRITE, delete_entry),
+];
+
+/// The firewall that a path is about: of a guest (there or not), or of the datacenter.
+pub fn scope<'a>(world: &'a mut World, call: (bool, u32)) -> &'a mut Firewall {
+    match call {
+        (true, vmid) => world.guest_firewalls.entry(vmid).or_default(),
+        (false, _) => &mut world.firewall,
+    }
+}
+
+/// Whether the path is about a guest, and which.
+pub fn target(call: &Call<'_>) -> (bool, u32) {
+    (call.vars.contains_key("vmid"), call.vmid())
+}
+
+pub(super) fn of(call: &Call<'_>) -> Firewall {
+    match target(call) {
+        (true, vmid) => call.world.guest_firewalls.get(&vmid).cloned().unwrap_or_default(),
+        (false, _) => call.world.firewall.clone(),
+    }
+}
+
+pub(super) const CHANGED: &str = "detected modified configuration - file changed by other user? Try again.";
+
+pub(super) fn check_digest(call: &Call<'_>, digest: &str) -> Result<(), Refusal> {
+    match call.values.get("digest") {
+        Some(given) if given != digest => Err(CHANGED.into()),
+        _ => Ok(()),
+    }
+}
+
+fn part<T: serde::Serialize>(part: &T) -> String {
+    conf::digest(&serde_json::to_string(part).unwrap_or_default())
+}
+
+fn options_digest(options: &std::collections::BTreeMap<String, String>) -> String {
+    let firewall = Firewall { options: options.clone(), ..Firewall::default() };
+    conf::digest(&conf::firewall(&firewall))
+}
+
+fn options(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let firewall = of(call);
+    let params = if target(call).0 { GUEST_OPTIONS } else { CLUSTER_OPTIONS };
+    let mut row = Map::new();
+    for (key, value) in &firewall.options {
+        let kind = params.iter().find(|p| p.name == key).map(|p| p.kind);
+        let number = matches!(kind, Some(Kind::Bool | Kind::Int { .. })).then(|| value.parse::<i64>().ok()).flatten();
+        row.insert(key.clone(), number.map_or_else(|| json!(value), |n| json!(n)));
+    }
+    row.insert("digest".into(), json!(options_digest(&firewall.options)));
+    Ok(Value::Object(row).into())
+}
+
+fn set_options(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let firewall = of(call);
+    check_digest(call, &options_digest(&firewall.options))?;
+    let params = if target(call).0 { GUEST_OPTIONS } else { CLUSTER_OPTIONS };
+    let mut options = firewall.options;
+    for key in f::split_list(call.values.text("delete")) {
+        if !params.iter().any(|p| p.name == key && key != "delete" && key != "digest") {
+            return Err(Refusal::param("delete", format!("no such option '{key}'")));
+        }
+        options.remove(key);
+    }
+    for (key, value) in call.values.plain() {
+        if key == "enable" && !target(call).0 && value.parse::<i64>().is_ok_and(|n| n > 1) {
+            // The datacenter's switch takes a time for which it stays on.
+            options.insert(key, call.world.now().to_string());
+        } else if key != "delete" && key != "digest" {
+            options.insert(key, value);
+        }
+    }
+    let target = target(call);
+    scope(call.world, target).options = options;
+    Ok(().into())
+}
+
+fn groups(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let groups = &call.world.firewall.groups;
+    let digest = conf::digest(&conf::firewall(&call.world.firewall));
+    let rows = groups.iter().map(|(name, group)| {
+        let mut row = json!({"group": name, "digest": digest});
+        if let Some(comment) = &group.comment {
+            row["comment"] = json!(comment);
+        }
+        row
+    });
+    Ok(Value::Array(rows.collect()).into())
+}
+
+fn create_group(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let digest = conf::digest(&conf::firewall(&call.world.firewall));
+    check_digest(call, &digest)?;
+    let name = call.values.text("group").to_owned();
+    let comment = call.values.get("comment").map(str::to_owned);
+    let groups = &mut call.world.firewall.groups;
+    if let Some(old) = call.values.get("rename") {
+        let Some(mut group) = groups.remove(old) else {
+            return Err(Refusal::param("rename", format!("Security group '{old}' does not exist")));
+        };
+        if old != name && groups.contains_key(&name) {
+            groups.insert(old.to_owned(), group);
+            return Err(Refusal::param("group", format!("Security group '{name}' already exists")));
+        }
+        group.comment = comment.or(group.comment);
+        groups.insert(name, group);
+        return Ok(().into());
+    }
+    if groups.contains_key(&name) {
+        return Err(Refusal::param("group", format!("Security group '{name}' already exists")));
+    }
+    groups.insert(name, SecurityGroup { comment, rules: Vec::new() });
+    Ok(().into())
+}
+
+fn delete_group(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let name = call.var("group").to_owned();
+    match call.world.firewall.groups.get(&name) {
+        // PVE says nothing about one that is not there.
+        None => Ok(().into()),
+        Some(group) if !group.rules.is_empty() => Err(format!("Security group '{name}' is not empty").into()),
+        Some(_) => {
+            call.world.firewall.groups.remove(&name);
+            Ok(().into())
+        }
+    }
+}
+
+fn alias_row(alias: &Alias) -> Value {
+    let version = if alias.cidr.contains(':') { 6 } else { 4 };
+    let mut row = json!({"name": alias.name, "cidr": alias.cidr, "ipversion": version});
+    if let Some(comment) = &alias.comment {
+        row["comment"] = json!(comment);
+    }
+    row
+}
+
+fn aliases(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let firewall = of(call);
+    let digest = part(&firewall.aliases);
+    let rows = firewall.aliases.values().map(|alias| {
+        let mut row = alias_row(alias);
+        row["digest"] = json!(digest);
+        row
+    });
+    Ok(Value::Array(rows.collect()).into())
+}
+
+fn alias(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let firewall = of(call);
+    let found = firewall.aliases.get(&call.var("name").to_ascii_lowercase());
+    Ok(alias_row(found.ok_or_else(|| Refusal::param("name", "no such alias"))?).into())
+}
+
+fn create_alias(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let name = call.values.text("name").to_owned();
+    let alias = Alias {
+        name: name.clone(),
+        cidr: call.values.text("cidr").to_owned(),
+        comment: call.values.get("comment").map(str::to_owned),
+    };
+    let target = target(call);
+    let aliases = &mut scope(call.world, target).aliases;
+    if aliases.contains_key(&name.to_ascii_lowercase()) {
+        return Err(Refusal::param("name", format!("alias '{name}' already exists")));
+    }
+    aliases.insert(name.to_ascii_lowercase(), alias);
+    Ok(().into())
+}
+
+fn update_alias(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let firewall = of(call);
+    check_digest(call, &part(&firewall.aliases))?;
+    let key = call.var("name").to_ascii_lowercase();
+    let old = firewall.aliases.get(&key).ok_or_else(|| Refusal::param("name", "no such alias"))?;
+    // A comment that is not repeated is gone (9.2.11).
+    let name = call.values.get("rename").unwrap_or(&old.name).to_owned();
+    let alias = Alias {
+        name: name.clone(),
+        cidr: call.values.text("cidr").to_owned(),
+        comment: call.values.get("comment").map(str::to_owned),
+    };
+    let target = target(call);
+    let aliases = &mut scope(call.world, target).aliases;
+    aliases.remove(&key);
+    aliases.insert(name.to_ascii_lowercase(), alias);
+    Ok(().into())
+}
+
+fn delete_alias(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let firewall = of(call);
+    check_digest(call, &part(&firewall.aliases))?;
+    let (key, target) = (call.var("name").to_ascii_lowercase(), target(call));
+    scope(call.world, target).aliases.remove(&key);
+    Ok(().into())
+}
+
+fn ipsets(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let firewall = of(call);
+    let digest = part(&firewall.ipsets);
+    let rows = firewall.ipsets.iter().map(|(name, set)| {
+        let mut row = json!({"name": name, "digest": digest});
+        if let Some(comment) = &set.comment {
+            row["comment"] = json!(comment);
+        }
+        row
+    });
+    Ok(Value::Array(rows.collect()).into())
+}
+
+fn create_ipset(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let firewall = of(call);
+    check_digest(call, &part(&firewall.ipsets))?;
+    let name = call.values.text("name").to_ascii_lowercase();
+    let comment = call.values.get("comment").map(str::to_owned);
+    let rename = call.values.get("rename").map(str::to_ascii_lowercase);
+    let target = target(call);
+    let sets = &mut scope(call.world, target).ipsets;
+    if let Some(old) = rename {
+        let mut set =
+            sets.remove(&old).ok_or_else(|| Refusal::param("rename", format!("IPSet '{old}' does not exist")))?;
+        set.comment = comment.or(set.comment);
+        sets.insert(name, set);
+        return Ok(().into());
+    }
+    if sets.contains_key(&name) {
+        return Err(Refusal::param("name", format!("IPSet '{name}' already exists")));
+    }
+    sets.insert(name, IpSet { comment, ..IpSet::default() });
+    Ok(().into())
+}
+
+fn the_set(call: &Call<'_>) -> Result<(String, IpSet), Refusal> {
+    let name = call.var("name").to_ascii_lowercase();
+    let set = of(call).ipsets.remove(&name).ok_or_else(|| Refusal::failed(format!("no such IPSet '{name}'")))?;
+    Ok((name, set))
+}
+
+fn entry_row(cidr: &str, entry: &IpSetEntry, digest: &str) -> Value {
+    let mut row = json!({"cidr": cidr, "digest": digest});
+    if let Some(comment) = &entry.comment {
+        row["comment"] = json!(comment);
+    }
+    if entry.nomatch {
+        row["nomatch"] = json!(1);
+    }
+    row
+}
+
+fn ipset(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let (_, set) = the_set(call)?;
+    let digest = part(&set);
+    let rows = set.entries.iter().map(|(cidr, entry)| entry_row(cidr, entry, &digest));
+    Ok(Value::Array(rows.collect()).into())
+}
+
+fn delete_ipset(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let (name, set) = the_set(call)?;
+    if !set.entries.is_empty() && !call.values.flag("force") {
+        return Err(format!("IPSet '{name}' is not empty").into());
+    }
+    let target = target(call);
+    scope(call.world, target).ipsets.remove(&name);
+    Ok(().into())
+}
+
+/// A host with its full prefix length is the host; names are lower-case.
+fn plain_cidr(cidr: &str) -> String {
+    let host = cidr.strip_suffix("/32").filter(|ip| ip.parse::<std::net::Ipv4Addr>().is_ok());
+    let host = host.or_else(|| cidr.strip_suffix("/128").filter(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()));
+    host.unwrap_or(cidr).to_owned()
+}
+
+fn create_entry(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let (name, mut set) = the_set(call)?;
+    let cidr = plain_cidr(call.values.text("cidr"));
+    if set.entries.contains_key(&cidr) {
+        return Err(Refusal::param("cidr", format!("address '{cidr}' already exists")));
+    }
+    let entry =
+        IpSetEntry { comment: call.values.get("comment").map(str::to_owned), nomatch: call.values.flag("nomatch") };
+    set.entries.insert(cidr, entry);
+    let target = target(call);
+    scope(call.world, target).ipsets.insert(name, set);
+    Ok(().into())
+}
+
+fn entry(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let (_, set) = the_set(call)?;
+    let cidr = plain_cidr(call.var("cidr"));
+    let found = set.entries.get(&cidr).ok_or_else(|| Refusal::failed(format!("no such IP/Network '{cidr}'")))?;
+    Ok(entry_row(&cidr, found, &part(&set)).into())
+}
+
+fn update_entry(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let (name, mut set) = the_set(call)?;
+    check_digest(call, &part(&set))?;
+    let cidr = plain_cidr(call.var("cidr"));
+    let Some(found) = set.entries.get_mut(&cidr) else {
+        return Err(format!("no such IP/Network '{cidr}'").into());
+    };
+    found.comment = call.values.get("comment").map(str::to_owned);
+    found.nomatch = call.values.flag("nomatch");
+    let target = target(call);
+    scope(call.world, target).ipsets.insert(name, set);
+    Ok(().into())
+}
+
+fn delete_entry(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let (name, mut set) = the_set(call)?;
+    check_digest(call, &part(&set))?;
+    set.entries.remove(&plain_cidr(call.var("cidr")));
+    let target = target(call);
+    scope(call.world, target).ipsets.insert(name, set);
+    Ok(().into())
+}

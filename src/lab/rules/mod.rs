@@ -1,0 +1,40 @@
+//! What may be done to the world and what PVE answers: one file per area of the API's URLs.
+//!
+//! Each area is an explicit list of [`Endpoint`]s; [`endpoints`] joins them in order, so that a test
+//! can hold every row against the published API description. Handlers change the world and nothing
+//! else: no I/O, no clock. The shell goes through the same rows with another
+//! [`Caller`](super::world::Caller): see [`answer_as`].
+
+mod boot;
+mod cluster;
+mod config;
+mod disks;
+mod dispatch;
+mod downloads;
+mod endpoint;
+mod firewall;
+mod firewall_rules;
+mod formats;
+mod guests;
+mod lxc;
+mod mapping;
+mod nodes;
+mod param;
+mod pools;
+mod qemu;
+mod refusal;
+mod snapshots;
+mod status;
+mod storage;
+mod tables;
+mod tasks;
+pub mod work;
+
+pub use boot::pci_devices;
+pub use config::digest;
+pub use dispatch::{Request, answer, answer_as, endpoints};
+pub use endpoint::{Access, Answer, Call, Endpoint, Handler, need, no_config};
+pub use formats::split_list;
+pub use param::{Kind, Param, Values, check, check_value};
+pub use refusal::Refusal;
+pub use snapshots::possible as snapshot_possible;

@@ -1,0 +1,252 @@
+//! Starting a lab: worlds out of a scenario or out of a state directory, each host behind its own port.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::live::LiveSite;
+use super::persist::{StateDir, write_private};
+use super::scenario::Scenario;
+use super::serve::Server;
+use crate::model::Fingerprint;
+use crate::ports::Clock;
+
+/// Why a lab does not start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// The state directory cannot be read or written.
+    #[error("{path}: {source}")]
+    State {
+        /// File or directory.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of the state directory is not what it should be.
+    #[error("{path}: {why}")]
+    Format {
+        /// File.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Another process has the state directory.
+    #[error("{path} is in use by another process")]
+    Busy {
+        /// Directory.
+        path: String,
+    },
+    /// The scenario contradicts itself.
+    #[error("scenario: {why}")]
+    Scenario {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No port, or no certificate.
+    #[error("{0}")]
+    Serve(String),
+}
+
+/// How a lab is to be.
+pub struct LabOptions {
+    /// What it starts from; a site that the state directory holds goes on as it was.
+    pub scenario: Scenario,
+    /// Where it is kept; in memory only, if not given.
+    pub state: Option<PathBuf>,
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for LabOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LabOptions")
+            .field("scenario", &self.scenario)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How to reach a host's API.
+#[derive(Debug, Clone)]
+pub struct ApiAccess {
+    /// Loopback.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Certificate to pin.
+    pub fingerprint: Fingerprint,
+    /// Such as `infra@pve!lab`.
+    pub token_id: String,
+    /// Its secret.
+    pub token: SecretString,
+}
+
+impl ApiAccess {
+    /// `https://host:port/api2/json`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("https://{}:{}/api2/json", self.host, self.port)
+    }
+}
+
+/// One host of a running lab.
+#[derive(Debug, Clone)]
+pub struct LabHost {
+    /// What Proxmox VE calls it.
+    pub node: String,
+    /// Its site.
+    pub site: Arc<LiveSite>,
+    /// How to reach its API.
+    pub api: ApiAccess,
+}
+
+/// A lab that serves until it is stopped.
+#[derive(Debug)]
+pub struct RunningLab {
+    /// Hosts by the name that the scenario gives them.
+    pub hosts: BTreeMap<String, LabHost>,
+    servers: Vec<Server>,
+    /// Where keys and the like are kept; the lock on it lasts as long as the lab.
+    pub state: Option<StateDir>,
+}
+
+/// The lab.
+#[derive(Debug)]
+pub struct Lab;
+
+/// What of a site is kept besides its world.
+#[derive(Serialize, Deserialize)]
+struct Identity {
+    token: String,
+    hosts: BTreeMap<String, Certificate>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Certificate {
+    key: String,
+    certificate: String,
+    #[serde(default)]
+    port: u16,
+}
+
+fn no_server(error: impl std::fmt::Display) -> LabError {
+    LabError::Serve(error.to_string())
+}
+
+impl Lab {
+    /// Starts every site of the scenario, each host on a port of its own on 127.0.0.1.
+    ///
+    /// # Errors
+    /// If the scenario contradicts itself, the state directory is in use or unreadable, or there is no port.
+    pub async fn start(options: LabOptions) -> Result<RunningLab, LabError> {
+        let state = options.state.as_deref().map(StateDir::open).transpose()?;
+        let mut hosts = BTreeMap::new();
+        let mut servers = Vec::new();
+        for spec in &options.scenario.sites {
+            let file = state.as_ref().map(|s| s.file(&format!("identity-{}.json", spec.name)));
+            let mut identity = match file.as_ref().map(fs::read_to_string) {
+                Some(Ok(text)) => serde_json::from_str(&text).map_err(|error| LabError::Format {
+                    path: file.as_ref().map(|f| f.display().to_string()).unwrap_or_default(),
+                    why: error.to_string(),
+                })?,
+                _ => Identity { token: new_secret(), hosts: BTreeMap::new() },
+            };
+            let store = state.as_ref().map(|s| s.store(&spec.name));
+            let kept = store.as_ref().map(super::persist::Store::load).transpose()?.flatten();
+            let mut world = match kept {
+                Some(world) => world,
+                None => options.scenario.world(spec, &identity.token, options.clock.now())?,
+            };
+            world.pace = options.scenario.pace;
+            for (url, download) in &options.scenario.downloads {
+                world.downloads.entry(url.clone()).or_insert_with(|| download.clone());
+            }
+            let mut ready = Vec::new();
+            for host in &spec.hosts {
+                let known = identity.hosts.get(&host.name).cloned();
+                let mut entry = known.map_or_else(|| new_certificate(&host.node, &host.address), Ok)?;
+                let (acceptor, fingerprint) = acceptor(&entry)?;
+                let listener = listen(entry.port).await?;
+                entry.port = listener.local_addr().map_err(no_server)?.port();
+                if let Some(node) = world.nodes.get_mut(&host.node) {
+                    node.fingerprint = fingerprint.to_string();
+                }
+                ready.push((host, listener, acceptor, fingerprint, entry.port));
+                identity.hosts.insert(host.name.clone(), entry);
+            }
+            if let Some(file) = &file {
+                let text = serde_json::to_vec(&identity).map_err(no_server)?;
+                write_private(file, &text)?;
+            }
+            let site = LiveSite::new(world, Arc::clone(&options.clock), options.scenario.faults.clone(), store)?;
+            for (host, listener, acceptor, fingerprint, port) in ready {
+                servers.push(Server::start(Arc::clone(&site), listener, acceptor));
+                let api = ApiAccess {
+                    host: Ipv4Addr::LOCALHOST.to_string(),
+                    port,
+                    fingerprint,
+                    token_id: spec.token_id.clone(),
+                    token: SecretString::from(identity.token.clone()),
+                };
+                hosts.insert(host.name.clone(), LabHost { node: host.node.clone(), site: Arc::clone(&site), api });
+            }
+        }
+        Ok(RunningLab { hosts, servers, state })
+    }
+}
+
+impl RunningLab {
+    /// Stops every server and gives the state directory back.
+    pub async fn stop(self) {
+        for server in self.servers {
+            server.stop().await;
+        }
+    }
+}
+
+/// The port of the last time if it is free, else any.
+async fn listen(port: u16) -> Result<TcpListener, LabError> {
+    if port != 0
+        && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+    {
+        return Ok(listener);
+    }
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(no_server)
+}
+
+fn new_secret() -> String {
+    let mut random = fastrand::Rng::new();
+    let hex = format!("{:032x}", random.u128(..));
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+fn new_certificate(node: &str, address: &str) -> Result<Certificate, LabError> {
+    let names = vec![node.to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned(), address.to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).map_err(no_server)?;
+    Ok(Certificate { key: made.signing_key.serialize_pem(), certificate: made.cert.pem(), port: 0 })
+}
+
+fn acceptor(entry: &Certificate) -> Result<(TlsAcceptor, Fingerprint), LabError> {
+    let certificate = CertificateDer::from_pem_slice(entry.certificate.as_bytes()).map_err(no_server)?;
+    let key = PrivateKeyDer::from_pem_slice(entry.key.as_bytes()).map_err(no_server)?;
+    let fingerprint = Fingerprint::new(Sha256::digest(&certificate).into());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(no_server)?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .map_err(no_server)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok((TlsAcceptor::from(Arc::new(config)), fingerprint))
+}
