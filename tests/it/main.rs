@@ -5,6 +5,7 @@
     reason = "helpers of tests are tests, and a suite that cannot run says so"
 )]
 
+mod bad_inventories;
 mod cli;
 mod https_real;
 mod inventories;
