@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::diag::{Diagnostics, Span, Spanned};
+use crate::diag::{Diagnostic, Diagnostics, Span, Spanned};
 use crate::inventory::parse::Broken;
 use crate::inventory::{Group, Guest, Host, Image, Inventory, KindName, Peer, Rule, Shape, SiteName};
 use crate::model::{GuestName, HostName};
@@ -120,5 +120,15 @@ pub(super) fn once<K: Ord, V>(items: impl IntoIterator<Item = (K, V)>, mut again
                 seen.insert(key, value);
             }
         }
+    }
+}
+
+/// Points at two places that exclude each other: at the later one, since it was probably added.
+pub(super) fn collision(problem: Diagnostic, one: Span, other: Span) -> Diagnostic {
+    match one.cmp(&other) {
+        std::cmp::Ordering::Less => problem.at(other, "again here").related(one, "first here"),
+        std::cmp::Ordering::Greater => problem.at(one, "again here").related(other, "first here"),
+        // Both have it from one profile.
+        std::cmp::Ordering::Equal => problem.at(one, ""),
     }
 }

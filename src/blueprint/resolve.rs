@@ -15,8 +15,9 @@ pub fn resolve(inventory: &Inventory) -> (Option<Blueprint>, Diagnostics) {
     for rule in rules::RULES {
         (rule.check)(&draft, &mut report);
     }
-    let blueprint = if report.has_errors() || !draft.broken.is_empty() { None } else { assemble::blueprint(&draft) };
-    if blueprint.is_none() && !report.has_errors() && inventory.broken.is_empty() {
+    let refused = inventory.refused || report.has_errors();
+    let blueprint = if refused { None } else { assemble::blueprint(&draft) };
+    if blueprint.is_none() && !refused {
         report.push(
             Diagnostic::error("inventory.incomplete", "the inventory passed every rule, but is not complete")
                 .hint("this is a mistake of this program; please report it with the inventory"),

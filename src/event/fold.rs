@@ -50,6 +50,12 @@ pub struct StepState {
     pub undo: Option<Option<Outcome>>,
 }
 
+impl StepState {
+    fn new(started: Timestamp) -> Self {
+        Self { started, finished: None, op: None, task: None, note: None, outcome: None, undo: None }
+    }
+}
+
 impl RunState {
     /// Takes one more event in.
     pub fn apply(&mut self, event: &Event) {
@@ -64,18 +70,7 @@ impl RunState {
                 self.outline.clone_from(steps);
             }
             What::StepStarted { step } => {
-                self.steps.insert(
-                    step.clone(),
-                    StepState {
-                        started: event.at,
-                        finished: None,
-                        op: None,
-                        task: None,
-                        note: None,
-                        outcome: None,
-                        undo: None,
-                    },
-                );
+                self.steps.insert(step.clone(), StepState::new(event.at));
             }
             What::OpStarted { step, op, title } => self.with(step, |s| s.op = Some((*op, title.clone(), false))),
             What::TaskStarted { step, upid } => self.with(step, |s| s.task = Some(upid.clone())),
@@ -87,12 +82,15 @@ impl RunState {
                 }
                 s.note = None;
             }),
-            What::StepFinished { step, outcome } => self.with(step, |s| {
-                s.outcome = Some(outcome.clone());
-                s.finished = Some(event.at);
-            }),
+            What::StepFinished { step, outcome } => {
+                // a step that was skipped never began
+                let state = self.steps.entry(step.clone()).or_insert_with(|| StepState::new(event.at));
+                state.outcome = Some(outcome.clone());
+                state.finished = Some(event.at);
+            }
             What::UndoStarted { step } => self.with(step, |s| s.undo = Some(None)),
             What::UndoFinished { step, outcome } => self.with(step, |s| s.undo = Some(Some(outcome.clone()))),
+            What::Note { .. } => {}
             What::RunFinished { outcome } => self.outcome = Some(*outcome),
         }
     }

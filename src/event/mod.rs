@@ -130,6 +130,11 @@ pub enum What {
         /// What came of it.
         outcome: Outcome,
     },
+    /// Something about the run as a whole that the operator should know, such as a lease taken over.
+    Note {
+        /// One sentence.
+        message: String,
+    },
     /// The run ended.
     RunFinished {
         /// What came of it.

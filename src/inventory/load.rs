@@ -20,6 +20,8 @@ pub struct Inventory {
     pub profiles: BTreeMap<String, Spanned<Profile>>,
     /// What was wrong and left out: its absence is no further problem.
     pub broken: Broken,
+    /// Whether loading found an error, so that no blueprint may be made of it.
+    pub refused: bool,
     /// The start of its first file, for problems that have no better place.
     pub start: Span,
 }
@@ -74,7 +76,8 @@ pub fn load(files: &InventoryFiles) -> Loaded {
         broken.extend(decoded.broken);
         let document = decoded.value?;
         check_schema(&document, &tree, &broken, &mut diagnostics);
-        Some(Inventory { document, profiles, broken, start: start_of(&tree) })
+        let refused = diagnostics.has_errors();
+        Some(Inventory { document, profiles, broken, refused, start: start_of(&tree) })
     });
     if inventory.is_none() && !diagnostics.has_errors() {
         diagnostics.push(
@@ -120,7 +123,9 @@ impl Reader {
             Ok(bytes) => bytes,
             Err(why) => {
                 self.diagnostics.push(
-                    Diagnostic::error("inventory.unreadable", format!("`{}` cannot be read", file.path)).cause(why),
+                    Diagnostic::error("inventory.unreadable", format!("`{}` cannot be read", file.path))
+                        .cause(why)
+                        .hint("check what was given with `-i`"),
                 );
                 return None;
             }

@@ -166,6 +166,8 @@ endpoints! {
     /// A container template onto a storage.
     APPLIANCE_DOWNLOAD = Post "/nodes/{node}/aplinfo" ["storage", "template"];
 
+    /// A node's clock.
+    NODE_TIME = Get "/nodes/{node}/time" [];
     /// Tasks of a node.
     TASKS = Get "/nodes/{node}/tasks" ["vmid", "source", "since", "typefilter", "limit"];
     /// How a task is doing.

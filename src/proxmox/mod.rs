@@ -8,6 +8,7 @@ pub mod endpoints;
 pub mod firewall_file;
 pub mod options;
 pub mod storage_file;
+pub mod task_type;
 
 pub use answer::{Failure, FailureKind};
 pub use endpoints::Endpoint;

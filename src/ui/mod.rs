@@ -4,6 +4,7 @@
 //! status, history, progress, JSON. A view takes a value and a [`Terminal`] and gives text; it does no
 //! work of its own, asks no host and knows nothing of how a plan is carried out.
 
+mod diagnostics;
 mod diff_view;
 mod history_view;
 pub mod json;
@@ -11,6 +12,7 @@ mod plan_view;
 mod problem;
 mod progress;
 mod prompt;
+pub mod reports;
 mod status;
 mod status_view;
 mod terminal;
@@ -21,6 +23,7 @@ mod writer;
 #[cfg(test)]
 mod sample;
 
+pub use diagnostics::{diagnostic_text, diagnostics_text};
 pub use history_view::{run_list, run_steps};
 pub use plan_view::{Detail, plan_text};
 pub use problem::problem_text;

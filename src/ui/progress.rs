@@ -112,6 +112,7 @@ impl Progress {
                 let outline = self.state.outline.iter().find(|o| o.id == *step)?;
                 Some(self.outcome(outline, outcome, "taken back", ""))
             }
+            What::Note { message } => Some(format!("{}\n", one_line(message))),
             What::OpStarted { .. } | What::OpFinished { .. } | What::TaskStarted { .. } | What::RunFinished { .. } => {
                 None
             }

@@ -6,6 +6,9 @@ use infra::blueprint::{Blueprint, GuestShape, ImageSource, resolve};
 use infra::diag::Diagnostics;
 use infra::inventory::{InventoryFiles, Layer, SourceFile, load};
 use infra::model::Size;
+use infra::ui::{Terminal, diagnostics_text};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 fn repository() -> &'static Utf8Path {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -23,7 +26,8 @@ fn check(files: &InventoryFiles) -> (Option<Blueprint>, Diagnostics) {
         diagnostics.extend(more);
         blueprint
     });
-    (blueprint.filter(|_| !diagnostics.has_errors()), diagnostics)
+    assert_eq!(blueprint.is_some(), !diagnostics.has_errors());
+    (blueprint, diagnostics)
 }
 
 #[test]
@@ -104,4 +108,120 @@ guests:
     assert!(blueprint.is_some(), "{diagnostics:#?}");
     let codes: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
     assert!(codes.contains(&"inventory.not-yet"), "{codes:?}");
+}
+
+/// One random change of a text.
+#[derive(Debug, Clone)]
+enum Mutation {
+    FlipByte(usize, u8),
+    DeleteLine(usize),
+    RepeatLine(usize),
+    SwapLines(usize, usize),
+    SwapValues(usize, usize),
+    Truncate(usize),
+    Insert(usize, &'static str),
+    Indent(usize, usize),
+}
+
+const SPLINTERS: [&str; 20] = [
+    "{", "}", "[", "]", ": ", "- ", "\t", "\"", "'", "|\n", ">", "&a ", "*a", "<<: ", "#", "---\n", "...\n", "!!x ",
+    "\u{feff}", "~",
+];
+
+fn mutate(text: &mut Vec<u8>, mutation: &Mutation) {
+    let mut lines: Vec<Vec<u8>> = text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    if lines.is_empty() {
+        return;
+    }
+    let at = |index: &usize| index % lines.len();
+    let colon = |line: &[u8]| line.windows(2).position(|pair| pair == b": ").map_or(line.len(), |at| at + 2);
+    match mutation {
+        Mutation::FlipByte(index, bits) => {
+            let index = index % text.len();
+            text[index] ^= bits;
+            return;
+        }
+        Mutation::Truncate(index) => {
+            let index = index % text.len();
+            text.truncate(index);
+            return;
+        }
+        Mutation::Insert(index, splinter) => {
+            let index = index % text.len();
+            text.splice(index..index, splinter.bytes());
+            return;
+        }
+        Mutation::DeleteLine(index) => {
+            let index = at(index);
+            lines.remove(index);
+        }
+        Mutation::RepeatLine(index) => {
+            let index = at(index);
+            lines.insert(index, lines[index].clone());
+        }
+        Mutation::SwapLines(one, other) => {
+            let (one, other) = (at(one), at(other));
+            lines.swap(one, other);
+        }
+        Mutation::SwapValues(one, other) => {
+            let (one, other) = (at(one), at(other));
+            let (first, second) = (colon(&lines[one]), colon(&lines[other]));
+            let (tail, swapped) = (lines[one].split_off(first), lines[other].split_off(second));
+            lines[one].extend(swapped);
+            lines[other].extend(tail);
+        }
+        Mutation::Indent(index, by) => {
+            let index = at(index);
+            lines[index].splice(0..0, std::iter::repeat_n(b' ', by % 5));
+        }
+    }
+    *text = lines.concat();
+}
+
+fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
+    let any = any::<usize>;
+    let one = prop_oneof![
+        (any(), 1u8..=255).prop_map(|(index, bits)| Mutation::FlipByte(index, bits)),
+        any().prop_map(Mutation::DeleteLine),
+        any().prop_map(Mutation::RepeatLine),
+        (any(), any()).prop_map(|(one, other)| Mutation::SwapLines(one, other)),
+        (any(), any()).prop_map(|(one, other)| Mutation::SwapValues(one, other)),
+        any().prop_map(Mutation::Truncate),
+        (any(), 0..SPLINTERS.len()).prop_map(|(index, splinter)| Mutation::Insert(index, SPLINTERS[splinter])),
+        (any(), any()).prop_map(|(index, by)| Mutation::Indent(index, by)),
+    ];
+    proptest::collection::vec(one, 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 600,
+        rng_seed: RngSeed::Fixed(7),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn whatever_the_files_hold_there_is_a_blueprint_or_an_error(file in any::<usize>(), mutations in mutations()) {
+        let mut files = vrooli();
+        let count = files.layers[0].files.len() + files.profiles.len();
+        let all = files.layers[0].files.iter_mut().chain(&mut files.profiles);
+        let file = all.into_iter().nth(file % count).unwrap();
+        for mutation in &mutations {
+            mutate(file.content.as_mut().unwrap(), mutation);
+        }
+        let loaded = load(&files);
+        let (blueprint, mut diagnostics) = match &loaded.inventory {
+            Some(inventory) => resolve(inventory),
+            None => (None, Diagnostics::new()),
+        };
+        let incomplete = diagnostics.iter().any(|diagnostic| diagnostic.code == "inventory.incomplete");
+        prop_assert!(!incomplete, "a rule is missing: {mutations:?}");
+        diagnostics.extend(loaded.diagnostics);
+        prop_assert!(blueprint.is_some() != diagnostics.has_errors(), "{mutations:?}");
+        // Showing them must be as safe as finding them.
+        for width in [20, 100] {
+            prop_assert!(diagnostics.is_empty() || !diagnostics_text(&diagnostics, &loaded.sources, &Terminal::plain().with_width(width)).is_empty());
+        }
+    }
 }

@@ -5,11 +5,11 @@
     reason = "helpers of tests are tests, and a suite that cannot run says so"
 )]
 
+mod bad_inventories;
 mod cli;
 mod https_real;
 mod inventories;
 mod lab;
-mod lab_commands;
 mod lab_shell;
 mod lab_sshd;
 mod observe_recorded;

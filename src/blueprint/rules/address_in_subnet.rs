@@ -28,11 +28,13 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             continue;
         };
         let example = net.hosts().find(|free| {
-            let taken = |ip: std::net::IpAddr| draft.guests.iter().any(|g| g.own.address.as_ref().is_some_and(|a| a.value.0 == ip));
+            let taken = |ip: std::net::IpAddr| {
+                draft.guests.iter().any(|g| g.own.address.as_ref().is_some_and(|a| a.value.0 == ip))
+            };
             network.gateway.as_ref().is_none_or(|gateway| gateway.value.0 != *free) && !taken(*free)
         });
         report.push(match example {
-            Some(free) => why.hint(format!("no guest of this inventory has {free}")),
+            Some(free) => why.hint(format!("free in this inventory is `{free}`")),
             None => why,
         });
     }
@@ -50,6 +52,6 @@ mod tests {
             let over = format!("guests: {{ proj-x: {{ address: \"{wrong}\" }} }}");
             assert_eq!(codes(&over), ["inventory.address-in-subnet"], "{wrong}");
         }
-        assert!(said("guests: { proj-x: { address: 10.0.0.1 } }").contains("no guest of this inventory has 10.0.0.2"));
+        assert!(said("guests: { proj-x: { address: 10.0.0.1 } }").contains("free in this inventory is `10.0.0.2`"));
     }
 }

@@ -1,6 +1,6 @@
 //! Addresses of guests are unique within a site.
 
-use crate::blueprint::draft::{Draft, once};
+use crate::blueprint::draft::{Draft, collision, once};
 use crate::diag::{Diagnostic, Diagnostics};
 
 /// Reports two guests with one address, and guests with the address of a host.
@@ -13,24 +13,23 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         })
     };
     once(guests(), |(_, address), (first, first_span), (again, span)| {
-        report.push(
-            Diagnostic::error(
-                CODE,
-                format!("guests `{}` and `{}` have the same address {address}", first.name.value, again.name.value),
-            )
-            .at(*span, "again here")
-            .related(*first_span, "first here")
-            .hint("give one of them a free address of the subnet"),
+        let problem = Diagnostic::error(
+            CODE,
+            format!("guests `{}` and `{}` have the same address {address}", first.name.value, again.name.value),
         );
+        report.push(collision(problem, *first_span, *span).hint("give one of them a free address of the subnet"));
     });
     for ((_, address), (guest, span)) in guests() {
         for (name, host) in draft.hosts() {
             let Some(own) = host.address.as_ref().filter(|own| own.parse() == Ok(address)) else { continue };
             report.push(
-                Diagnostic::error(CODE, format!("guest `{}` has the address of host `{}`", guest.name.value, name.value))
-                    .at(span, "")
-                    .related(own.span, "the host")
-                    .hint("give the guest a free address of the subnet"),
+                Diagnostic::error(
+                    CODE,
+                    format!("guest `{}` has the address of host `{}`", guest.name.value, name.value),
+                )
+                .at(span, "")
+                .related(own.span, "the host")
+                .hint("give the guest a free address of the subnet"),
             );
         }
     }

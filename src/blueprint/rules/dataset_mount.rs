@@ -1,7 +1,7 @@
 //! A container sees one dataset at one place.
 
 use crate::blueprint::assemble::dataset_name;
-use crate::blueprint::draft::{Draft, once};
+use crate::blueprint::draft::{Draft, collision, once};
 use crate::diag::{Diagnostic, Diagnostics};
 
 /// Places that a container's own system needs.
@@ -15,19 +15,23 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         let mounts = datasets().filter_map(|dataset| dataset.mount.as_ref()).map(|mount| (&mount.value.0, mount.span));
         once(mounts.clone(), |mount, first, again| {
             report.push(
-                Diagnostic::error(CODE, format!("guest `{}` has two datasets at `{mount}`", guest.name.value))
-                    .at(*again, "again here")
-                    .related(*first, "first here")
-                    .hint("mount one of them somewhere else"),
+                collision(
+                    Diagnostic::error(CODE, format!("guest `{}` has two datasets at `{mount}`", guest.name.value)),
+                    *first,
+                    *again,
+                )
+                .hint("mount one of them somewhere else"),
             );
         });
         let names = datasets().filter_map(|d| Some((dataset_name(draft, guest, d)?, d.name.as_ref()?.span)));
         once(names, |dataset, first, again| {
             report.push(
-                Diagnostic::error(CODE, format!("guest `{}` mounts `{dataset}` twice", guest.name.value))
-                    .at(*again, "again here")
-                    .related(*first, "first here")
-                    .hint("one mount will do; use a link inside the container for the second place"),
+                collision(
+                    Diagnostic::error(CODE, format!("guest `{}` mounts `{dataset}` twice", guest.name.value)),
+                    *first,
+                    *again,
+                )
+                .hint("one mount will do; use a link inside the container for the second place"),
             );
         });
         for (mount, span) in mounts {

@@ -19,10 +19,13 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                     continue;
                 }
                 report.push(
-                    Diagnostic::error(CODE, format!("host `{}` has no place for the dataset `{}`", host_name.value, name.value.0))
-                        .at(name.span, "")
-                        .related(storage.span, "its storage")
-                        .hint("add `datasets: rpool/containers` there, or write a full name after a slash: `/rpool/x`"),
+                    Diagnostic::error(
+                        CODE,
+                        format!("host `{}` has no place for the dataset `{}`", host_name.value, name.value.0),
+                    )
+                    .at(name.span, "")
+                    .related(storage.span, "its storage")
+                    .hint("add `datasets: rpool/containers` there, or write a full name after a slash: `/rpool/x`"),
                 );
             } else if dataset_name(draft, guest, dataset).is_none() {
                 report.push(

@@ -14,7 +14,9 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
     for guest in &draft.guests {
         for dataset in guest.shape.datasets.iter().flatten() {
             sane(dataset, report);
-            let (Some(name), Some((host, _))) = (dataset_name(draft, guest, dataset), draft.host_of(guest)) else { continue };
+            let (Some(name), Some((host, _))) = (dataset_name(draft, guest, dataset), draft.host_of(guest)) else {
+                continue;
+            };
             for (property, value) in properties(dataset) {
                 let Some(value) = value else { continue };
                 let key = (host.value.to_string(), name.to_string(), property);
@@ -78,7 +80,9 @@ mod tests {
     fn dataset_properties() {
         let own = "inventory.dataset-properties";
         let shared = |entry: &str| {
-            format!("guests: {{ y: {{ {CONTAINER}, vmid: 105, address: 10.0.0.124, datasets: [{{ name: proj-x, mount: /x, {entry} }}] }} }}")
+            format!(
+                "guests: {{ y: {{ {CONTAINER}, vmid: 105, address: 10.0.0.124, datasets: [{{ name: proj-x, mount: /x, {entry} }}] }} }}"
+            )
         };
         assert_eq!(codes(&shared("quota: 30GiB")), [own]);
         assert_eq!(codes(&shared("quota: 20GiB")), [""; 0]);

@@ -14,16 +14,21 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             if dataset.read_only.is_some_and(|read_only| read_only.value) {
                 continue;
             }
-            let (Some(name), Some((host, _))) = (dataset_name(draft, guest, dataset), draft.host_of(guest)) else { continue };
+            let (Some(name), Some((host, _))) = (dataset_name(draft, guest, dataset), draft.host_of(guest)) else {
+                continue;
+            };
             let Some(span) = dataset.name.as_ref().map(|name| name.span) else { continue };
             let (other, other_span) = *first.entry(name.clone()).or_insert((host, span));
             if other.value != host.value {
                 report.push(
-                    Diagnostic::warning("inventory.dataset-shared", format!("`{name}` on `{}` and on `{}` are two datasets", other.value, host.value))
-                        .cause("ZFS is local to its host: what one guest writes, the other does not see")
-                        .at(span, "")
-                        .related(other_span, "the other one")
-                        .hint("give them different names, or place the guests on one host if they shall share it"),
+                    Diagnostic::warning(
+                        "inventory.dataset-shared",
+                        format!("`{name}` on `{}` and on `{}` are two datasets", other.value, host.value),
+                    )
+                    .cause("ZFS is local to its host: what one guest writes, the other does not see")
+                    .at(span, "")
+                    .related(other_span, "the other one")
+                    .hint("give them different names, or place the guests on one host if they shall share it"),
                 );
             }
         }

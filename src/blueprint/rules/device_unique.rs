@@ -1,6 +1,6 @@
 //! A device node is passed into a container once.
 
-use crate::blueprint::draft::{Draft, once};
+use crate::blueprint::draft::{Draft, collision, once};
 use crate::diag::{Diagnostic, Diagnostics};
 
 /// Reports device nodes that are listed twice.
@@ -9,10 +9,15 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         let devices = guest.shape.devices.iter().flatten().filter_map(|device| device.path.as_ref());
         once(devices.map(|path| (&path.value.0, path.span)), |path, first, again| {
             report.push(
-                Diagnostic::error("inventory.device-unique", format!("guest `{}` gets `{path}` twice", guest.name.value))
-                    .at(*again, "again here")
-                    .related(*first, "first here")
-                    .hint("remove one; a profile's devices are kept when a guest adds some"),
+                collision(
+                    Diagnostic::error(
+                        "inventory.device-unique",
+                        format!("guest `{}` gets `{path}` twice", guest.name.value),
+                    ),
+                    *first,
+                    *again,
+                )
+                .hint("remove one; a profile's devices are kept when a guest adds some"),
             );
         });
     }

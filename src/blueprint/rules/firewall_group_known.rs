@@ -6,14 +6,23 @@ use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 /// Reports unknown groups.
 pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
     let names = || draft.groups().map(|(name, _)| name.as_str());
-    let used = draft.guests.iter().filter_map(|guest| guest.shape.firewall.as_ref()).flat_map(|f| f.groups.iter().flatten());
+    let used =
+        draft.guests.iter().filter_map(|guest| guest.shape.firewall.as_ref()).flat_map(|f| f.groups.iter().flatten());
     for group in used {
-        if names().any(|name| name == group.as_str()) || draft.broken.name(group.as_str()) || draft.broken.name("groups") {
+        if names().any(|name| name == group.as_str())
+            || draft.broken.name(group.as_str())
+            || draft.broken.name("groups")
+        {
             continue;
         }
-        let problem = Diagnostic::error("inventory.firewall-group-known", format!("there is no firewall group `{}`", group.value))
-            .at(group.span, "")
-            .hint(did_you_mean(group.as_str(), names()).unwrap_or_else(|| "describe it under `firewall.groups`".to_owned()));
+        let problem = Diagnostic::error(
+            "inventory.firewall-group-known",
+            format!("there is no firewall group `{}`", group.value),
+        )
+        .at(group.span, "")
+        .hint(
+            did_you_mean(group.as_str(), names()).unwrap_or_else(|| "describe it under `firewall.groups`".to_owned()),
+        );
         if !report.iter().any(|said| *said == problem) {
             report.push(problem);
         }
@@ -27,6 +36,9 @@ mod tests {
     #[test]
     fn firewall_group_known() {
         assert_eq!(codes("guests: { proj-x: { firewall: { groups: [project-ct] } } }"), [""; 0]);
-        assert_eq!(codes("guests: { proj-x: { firewall: { groups: [projectct] } } }"), ["inventory.firewall-group-known"]);
+        assert_eq!(
+            codes("guests: { proj-x: { firewall: { groups: [projectct] } } }"),
+            ["inventory.firewall-group-known"]
+        );
     }
 }

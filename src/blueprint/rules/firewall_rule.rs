@@ -41,7 +41,9 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                             .at(span, "")
                             .hint(
                                 did_you_mean(name.as_str(), draft.guests.iter().map(|guest| guest.name.as_str()))
-                                    .unwrap_or_else(|| "write a network, an address, or a guest of this inventory".to_owned()),
+                                    .unwrap_or_else(|| {
+                                        "write a network, an address, or a guest of this inventory".to_owned()
+                                    }),
                             ),
                     ),
                 },
@@ -70,13 +72,11 @@ mod tests {
 
     #[test]
     fn firewall_rule() {
-        let over = |rule: &str| format!("guests: {{ proj-x: {{ firewall: {{ rules: [{{ action: accept, {rule} }}] }} }} }}");
-        for wrong in [
-            "ports: 22",
-            "ports: 22, protocol: icmp",
-            "source: nobody",
-            "source: 10.0.0.0/24, dest: \"fd00::/8\"",
-        ] {
+        let over =
+            |rule: &str| format!("guests: {{ proj-x: {{ firewall: {{ rules: [{{ action: accept, {rule} }}] }} }} }}");
+        for wrong in
+            ["ports: 22", "ports: 22, protocol: icmp", "source: nobody", "source: 10.0.0.0/24, dest: \"fd00::/8\""]
+        {
             assert_eq!(codes(&over(wrong)), ["inventory.firewall-rule"], "{wrong}");
         }
         assert_eq!(codes(&over("ports: [22, \"80:90\"], protocol: tcp, source: [plan-hq, 10.0.0.5]")), [""; 0]);

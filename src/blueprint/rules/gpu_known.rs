@@ -9,21 +9,32 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         let Some((host_name, host)) = draft.host_of(guest) else { continue };
         let names = || host.gpus.iter().flatten().map(|(name, _)| name.as_str());
         for gpu in guest.shape.gpus.iter().flatten() {
-            if names().any(|name| name == gpu.as_str()) || draft.broken.name(gpu.as_str()) || draft.broken.key(host.span, "gpus") {
+            if names().any(|name| name == gpu.as_str())
+                || draft.broken.name(gpu.as_str())
+                || draft.broken.key(host.span, "gpus")
+            {
                 continue;
             }
-            let elsewhere = draft.hosts().find(|(_, other)| other.gpus.iter().flatten().any(|(name, _)| name.value == gpu.value));
+            let elsewhere =
+                draft.hosts().find(|(_, other)| other.gpus.iter().flatten().any(|(name, _)| name.value == gpu.value));
             let hint = match elsewhere {
                 Some((other, _)) => format!("host `{}` has one of that name; place the guest there", other.value),
                 None => did_you_mean(gpu.as_str(), names()).unwrap_or_else(|| {
                     let list = names().collect::<Vec<_>>().join(", ");
-                    if list.is_empty() { format!("describe it under `hosts.{}.gpus`", host_name.value) } else { format!("known are {list}") }
+                    if list.is_empty() {
+                        format!("describe it under `hosts.{}.gpus`", host_name.value)
+                    } else {
+                        format!("known are {list}")
+                    }
                 }),
             };
             report.push(
-                Diagnostic::error("inventory.gpu-known", format!("host `{}` has no GPU `{}`", host_name.value, gpu.value))
-                    .at(gpu.span, "")
-                    .hint(hint),
+                Diagnostic::error(
+                    "inventory.gpu-known",
+                    format!("host `{}` has no GPU `{}`", host_name.value, gpu.value),
+                )
+                .at(gpu.span, "")
+                .hint(hint),
             );
         }
     }

@@ -1,6 +1,6 @@
 //! A GPU belongs to one guest, and is described once.
 
-use crate::blueprint::draft::{Draft, once};
+use crate::blueprint::draft::{Draft, collision, once};
 use crate::diag::{Diagnostic, Diagnostics};
 
 /// Reports GPUs that are wanted twice, and two descriptions that fit the same card.
@@ -16,8 +16,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         } else {
             format!("guests `{}` and `{}` both want the GPU `{gpu}`", first.name.value, again.name.value)
         };
-        let problem = Diagnostic::error(CODE, who).at(*span, "again here");
-        let problem = if first_span == span { problem } else { problem.related(*first_span, "first here") };
+        let problem = collision(Diagnostic::error(CODE, who), *first_span, *span);
         report.push(problem.hint("a GPU is passed through whole; give it to one of them, or add a second card"));
     });
     for (_, host) in draft.hosts() {

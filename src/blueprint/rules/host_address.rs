@@ -40,7 +40,8 @@ fn problem(address: &Spanned<String>) -> Diagnostic {
     let text = address.escape_debug();
     let hint = if address.contains("://") {
         "leave out `https://` and what follows the name".to_owned()
-    } else if let Some((host, _)) = address.split_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit())) {
+    } else if let Some((host, _)) = address.split_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+    {
         format!("write `{}` here; ports have keys of their own: `api.port` and `ssh.port`", host.escape_debug())
     } else {
         "write a name in DNS such as `pve1.example.com`, or an address such as `192.168.10.2`".to_owned()

@@ -21,10 +21,16 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         };
         let known: Vec<&str> = draft
             .images()
-            .filter(|(_, other)| other.template.is_some() != is_template && (other.template.is_some() || other.url.is_some()))
+            .filter(|(_, other)| {
+                other.template.is_some() != is_template && (other.template.is_some() || other.url.is_some())
+            })
             .map(|(name, _)| name.as_str())
             .collect();
-        let hint = if known.is_empty() { format!("describe one under `images`: {needs}") } else { format!("fitting ones are {}", known.join(", ")) };
+        let hint = if known.is_empty() {
+            format!("describe one under `images`: {needs}")
+        } else {
+            format!("fitting ones are {}", known.join(", "))
+        };
         report.push(
             Diagnostic::error(
                 "inventory.image-kind",

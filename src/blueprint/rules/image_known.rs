@@ -12,9 +12,10 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         }
         let names = || draft.images().map(|(name, _)| name.as_str());
         let hint = did_you_mean(image.as_str(), names()).unwrap_or_else(|| "describe it under `images:`".to_owned());
-        let problem = Diagnostic::error("inventory.image-known", format!("there is no image `{}`", image.escape_debug()))
-            .at(image.span, "")
-            .hint(hint);
+        let problem =
+            Diagnostic::error("inventory.image-known", format!("there is no image `{}`", image.escape_debug()))
+                .at(image.span, "")
+                .hint(hint);
         if !report.iter().any(|said| *said == problem) {
             report.push(problem);
         }

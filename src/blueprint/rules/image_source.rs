@@ -22,11 +22,16 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             ),
             _ => {}
         }
-        if let (Some(_), Some(extra)) = (&image.template, image.sha256.as_ref().map(|sha| sha.span).or(image.file.as_ref().map(|file| file.span))) {
+        if let (Some(_), Some(extra)) =
+            (&image.template, image.sha256.as_ref().map(|sha| sha.span).or(image.file.as_ref().map(|file| file.span)))
+        {
             report.push(
-                Diagnostic::error(CODE, format!("image `{}` is a template, which needs neither `sha256` nor `file`", name.value))
-                    .at(extra, "")
-                    .hint("Proxmox checks templates of its list by itself"),
+                Diagnostic::error(
+                    CODE,
+                    format!("image `{}` is a template, which needs neither `sha256` nor `file`", name.value),
+                )
+                .at(extra, "")
+                .hint("Proxmox checks templates of its list by itself"),
             );
         }
         if let Some(file) = &image.file {
@@ -47,9 +52,14 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                 && template.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+~".contains(&b));
             if !good {
                 report.push(
-                    Diagnostic::error(CODE, format!("`{}` is not the file name of a template", template.escape_debug()))
-                        .at(template.span, "")
-                        .hint("write it in full, as `pveam available` shows it: `debian-12-standard_12.12-1_amd64.tar.zst`"),
+                    Diagnostic::error(
+                        CODE,
+                        format!("`{}` is not the file name of a template", template.escape_debug()),
+                    )
+                    .at(template.span, "")
+                    .hint(
+                        "write it in full, as `pveam available` shows it: `debian-12-standard_12.12-1_amd64.tar.zst`",
+                    ),
                 );
             }
         }

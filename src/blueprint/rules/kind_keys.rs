@@ -14,9 +14,11 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         };
         for (key, span) in foreign {
             let Some(span) = span else { continue };
-            let problem =
-                Diagnostic::error("inventory.kind-keys", format!("`{key}` is for {other}, and `{}` is a {word}", guest.name.value))
-                    .at(span, "");
+            let problem = Diagnostic::error(
+                "inventory.kind-keys",
+                format!("`{key}` is for {other}, and `{}` is a {word}", guest.name.value),
+            )
+            .at(span, "");
             let problem = match guest.shape.kind {
                 Some(kind) => problem.related(kind.span, "its kind"),
                 None => problem,

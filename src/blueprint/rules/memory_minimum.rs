@@ -18,7 +18,9 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         let Some(memory) = guest.shape.memory else { continue };
         let has_gpu = guest.shape.gpus.as_ref().is_some_and(|gpus| !gpus.is_empty());
         let (least, why) = match guest.kind() {
-            Some(KindName::Vm) if has_gpu => (PASSTHROUGH, "UEFI firmware, a kernel and the driver of its GPU do not fit"),
+            Some(KindName::Vm) if has_gpu => {
+                (PASSTHROUGH, "UEFI firmware, a kernel and the driver of its GPU do not fit")
+            }
             Some(KindName::Vm) => (CLOUD_IMAGE, "the first boot of a cloud image does not fit"),
             Some(KindName::Container) => (PVE, "Proxmox takes no less"),
             None => continue,
@@ -27,7 +29,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             report.push(
                 Diagnostic::error(
                     "inventory.memory-minimum",
-                    format!("{} of memory are too little for guest `{}`", memory.value, guest.name.value),
+                    format!("{} of memory is too little for guest `{}`", memory.value, guest.name.value),
                 )
                 .cause(why)
                 .at(memory.span, "")

@@ -4,6 +4,42 @@
 //! alone and reports under the code `inventory.<id>`; it says nothing about what is missing or was
 //! refused before, so that one mistake is one message.
 
+mod address_in_subnet;
+mod address_unique;
+mod dataset_mount;
+mod dataset_parent;
+mod dataset_properties;
+mod dataset_shared;
+mod device_unique;
+mod firewall_group_known;
+mod firewall_rule;
+mod gpu_known;
+mod gpu_unique;
+mod host_address;
+mod host_known;
+mod host_network;
+mod host_trust;
+mod host_unique;
+mod image_kind;
+mod image_known;
+mod image_pinned;
+mod image_source;
+mod kind_keys;
+mod memory_minimum;
+mod name_collision;
+mod not_yet;
+mod number_range;
+mod required;
+mod root_needs_ssh;
+mod route_unique;
+mod service_known;
+mod size_granularity;
+mod ssh_jump;
+mod ssh_keys_present;
+mod startup_order;
+mod tag_reserved;
+mod vmid_unique;
+
 use super::draft::Draft;
 use crate::diag::Diagnostics;
 
@@ -16,53 +52,44 @@ pub(super) struct Rule {
     pub(super) check: fn(&Draft<'_>, &mut Diagnostics),
 }
 
-/// Declares the modules and the list in one go.
-macro_rules! rules {
-    ($($module:ident => $id:literal),+ $(,)?) => {
-        $(mod $module;)+
-
-        /// Every rule, in the order in which they are asked.
-        pub(super) const RULES: &[Rule] = &[$(Rule { id: $id, check: $module::check }),+];
-    };
-}
-
-rules! {
-    required => "required",
-    number_range => "number-range",
-    host_address => "host-address",
-    host_network => "host-network",
-    host_trust => "host-trust",
-    host_unique => "host-unique",
-    ssh_jump => "ssh-jump",
-    host_known => "host-known",
-    kind_keys => "kind-keys",
-    vmid_unique => "vmid-unique",
-    address_in_subnet => "address-in-subnet",
-    address_unique => "address-unique",
-    name_collision => "name-collision",
-    size_granularity => "size-granularity",
-    memory_minimum => "memory-minimum",
-    gpu_known => "gpu-known",
-    gpu_unique => "gpu-unique",
-    image_known => "image-known",
-    image_source => "image-source",
-    image_pinned => "image-pinned",
-    image_kind => "image-kind",
-    firewall_group_known => "firewall-group-known",
-    firewall_rule => "firewall-rule",
-    dataset_parent => "dataset-parent",
-    dataset_mount => "dataset-mount",
-    dataset_properties => "dataset-properties",
-    dataset_shared => "dataset-shared",
-    device_unique => "device-unique",
-    root_needs_ssh => "root-needs-ssh",
-    ssh_keys_present => "ssh-keys-present",
-    startup_order => "startup-order",
-    tag_reserved => "tag-reserved",
-    service_known => "service-known",
-    route_unique => "route-unique",
-    not_yet => "not-yet",
-}
+/// Every rule, in the order in which they are asked.
+pub(super) const RULES: &[Rule] = &[
+    Rule { id: "required", check: required::check },
+    Rule { id: "number-range", check: number_range::check },
+    Rule { id: "host-address", check: host_address::check },
+    Rule { id: "host-network", check: host_network::check },
+    Rule { id: "host-trust", check: host_trust::check },
+    Rule { id: "host-unique", check: host_unique::check },
+    Rule { id: "ssh-jump", check: ssh_jump::check },
+    Rule { id: "host-known", check: host_known::check },
+    Rule { id: "kind-keys", check: kind_keys::check },
+    Rule { id: "vmid-unique", check: vmid_unique::check },
+    Rule { id: "address-in-subnet", check: address_in_subnet::check },
+    Rule { id: "address-unique", check: address_unique::check },
+    Rule { id: "name-collision", check: name_collision::check },
+    Rule { id: "size-granularity", check: size_granularity::check },
+    Rule { id: "memory-minimum", check: memory_minimum::check },
+    Rule { id: "gpu-known", check: gpu_known::check },
+    Rule { id: "gpu-unique", check: gpu_unique::check },
+    Rule { id: "image-known", check: image_known::check },
+    Rule { id: "image-source", check: image_source::check },
+    Rule { id: "image-pinned", check: image_pinned::check },
+    Rule { id: "image-kind", check: image_kind::check },
+    Rule { id: "firewall-group-known", check: firewall_group_known::check },
+    Rule { id: "firewall-rule", check: firewall_rule::check },
+    Rule { id: "dataset-parent", check: dataset_parent::check },
+    Rule { id: "dataset-mount", check: dataset_mount::check },
+    Rule { id: "dataset-properties", check: dataset_properties::check },
+    Rule { id: "dataset-shared", check: dataset_shared::check },
+    Rule { id: "device-unique", check: device_unique::check },
+    Rule { id: "root-needs-ssh", check: root_needs_ssh::check },
+    Rule { id: "ssh-keys-present", check: ssh_keys_present::check },
+    Rule { id: "startup-order", check: startup_order::check },
+    Rule { id: "tag-reserved", check: tag_reserved::check },
+    Rule { id: "service-known", check: service_known::check },
+    Rule { id: "route-unique", check: route_unique::check },
+    Rule { id: "not-yet", check: not_yet::check },
+];
 
 #[cfg(test)]
 mod tests {

@@ -11,10 +11,13 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             let place = if name.as_str() == guest.name.as_str() { Some(name.span) } else { node.map(|node| node.span) };
             if let Some(place) = place {
                 report.push(
-                    Diagnostic::error("inventory.name-collision", format!("a guest and a host are both called `{}`", guest.name.value))
-                        .at(guest.name.span, "the guest")
-                        .related(place, "the host")
-                        .hint("rename the guest: its name is its host name on the same network"),
+                    Diagnostic::error(
+                        "inventory.name-collision",
+                        format!("a guest and a host are both called `{}`", guest.name.value),
+                    )
+                    .at(guest.name.span, "the guest")
+                    .related(place, "the host")
+                    .hint("rename the guest: its name is its host name on the same network"),
                 );
             }
         }

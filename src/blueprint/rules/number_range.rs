@@ -8,7 +8,12 @@ use crate::diag::{Diagnostic, Diagnostics, Spanned};
 pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
     let mut range = |value: Option<Spanned<u32>>, what: &str, from: u32, to: u32| {
         if let Some(value) = value.filter(|value| !(from..=to).contains(&value.value)) {
-            push(report, value.span, format!("{what} cannot be {}", value.value), &format!("allowed are {from} to {to}"));
+            push(
+                report,
+                value.span,
+                format!("{what} cannot be {}", value.value),
+                &format!("allowed are {from} to {to}"),
+            );
         }
     };
     let port = |port: Option<Spanned<u16>>| port.map(|p| Spanned { value: u32::from(p.value), span: p.span });
@@ -44,7 +49,12 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         if let Some(cpu) = limit.filter(|cpu| !(0.01..=8192.0).contains(&cpu.value)) {
             push(report, cpu.span, format!("the limit of cores cannot be {}", cpu.value), "allowed are 0.01 to 8192");
         } else if let Some(cpu) = limit.filter(|cpu| (f64::from(centi(cpu.value)) - cpu.value * 100.0).abs() > 1e-6) {
-            push(report, cpu.span, format!("{} has too many digits", cpu.value), "two digits after the dot are allowed");
+            push(
+                report,
+                cpu.span,
+                format!("{} has too many digits", cpu.value),
+                "two digits after the dot are allowed",
+            );
         }
         for mode in guest.shape.devices.iter().flatten().filter_map(|device| device.mode.as_ref()) {
             if file_mode(&mode.value).is_none() {

@@ -1,14 +1,14 @@
 //! What must be given is given.
 
 use crate::blueprint::draft::Draft;
-use crate::diag::{Diagnostic, Diagnostics, Span, Spanned};
+use crate::diag::{Diagnostic, Diagnostics, Span, Spanned, did_you_mean};
 use crate::inventory::{Dataset, Host, Rule};
 
 /// Reports every required key that is missing. Guests may get theirs from a profile.
 pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
     let document = &draft.inventory.document;
     let top = Block { what: "the inventory".to_owned(), span: draft.inventory.start, at: draft.inventory.start };
-    let mut missing = Missing { draft, report };
+    let mut missing = Missing { draft, found: Vec::new() };
     missing.need(&document.name, &top, "name", "give the environment a name: `name: vrooli`");
     if document.hosts.as_ref().is_none_or(std::collections::BTreeMap::is_empty) {
         missing.need::<()>(&None, &top, "hosts", "describe at least one host under `hosts:`");
@@ -31,7 +31,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         missing.need(&own.host, &block, "host", "name the host that it is placed on");
         missing.need(&own.vmid, &block, "vmid", "give it a number of 100 or more that is free in the cluster");
         missing.need(&own.address, &block, "address", "give it a free address of the host's subnet");
-        let profile = "write it here, or name a `profile` that has it";
+        let profile = "write this here, or name a `profile` that has it";
         missing.need(&shape.kind, &block, "kind", "write `kind: vm` or `kind: container`, or name a `profile`");
         missing.need(&shape.cores, &block, "cores", profile);
         missing.need(&shape.memory, &block, "memory", profile);
@@ -45,6 +45,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             missing.need(&device.path, &block, "path", "name the device node, such as `/dev/net/tun`");
         }
     }
+    report.extend(missing.found.iter().map(|lack| lack.diagnostic(draft)));
 }
 
 /// A block of keys: what it is called, which it is, and where to point.
@@ -54,22 +55,61 @@ struct Block {
     at: Span,
 }
 
-struct Missing<'d, 'r> {
+struct Missing<'d> {
     draft: &'d Draft<'d>,
-    report: &'r mut Diagnostics,
+    found: Vec<Lack>,
 }
 
-impl Missing<'_, '_> {
+/// What one block lacks.
+struct Lack {
+    what: String,
+    at: Span,
+    keys: Vec<(String, String)>,
+}
+
+impl Lack {
+    /// One message per block; keys with the same advice share a line.
+    fn diagnostic(&self, draft: &Draft<'_>) -> Diagnostic {
+        let quoted = |keys: &[&str]| keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+        let keys: Vec<&str> = self.keys.iter().map(|(key, _)| key.as_str()).collect();
+        let problem = Diagnostic::error("inventory.required", format!("{} has no {}", self.what, quoted(&keys)));
+        let mut problem = problem.at(self.at, "").hint_maybe(self.perhaps_meant(draft));
+        let mut advice: Vec<(&str, Vec<&str>)> = Vec::new();
+        for (key, hint) in &self.keys {
+            match advice.iter_mut().find(|(known, _)| known == hint) {
+                Some((_, keys)) => keys.push(key),
+                None => advice.push((hint, vec![key])),
+            }
+        }
+        for (hint, keys) in advice {
+            let head = if self.keys.len() > 1 { format!("{}: ", quoted(&keys)) } else { String::new() };
+            problem = problem.hint(format!("{head}{hint}"));
+        }
+        problem
+    }
+
+    /// A guest without anything of its own is perhaps another one, mistyped.
+    fn perhaps_meant(&self, draft: &Draft<'_>) -> Option<String> {
+        let bare = ["host", "vmid", "address"].iter().all(|key| self.keys.iter().any(|(own, _)| own == key));
+        let guest = draft.guests.iter().find(|guest| bare && guest.name.span == self.at)?;
+        let others = draft.guests.iter().filter(|other| other.own.vmid.is_some()).map(|other| other.name.as_str());
+        did_you_mean(guest.name.as_str(), others)
+    }
+}
+
+impl Missing<'_> {
     fn need<T>(&mut self, value: &Option<T>, block: &Block, key: &str, hint: &str) {
         let inventory_start = block.span == self.draft.inventory.start;
         let known = self.draft.broken.key(block.span, key) || (inventory_start && self.draft.broken.name(key));
-        if value.is_none() && !known {
-            let problem = Diagnostic::error("inventory.required", format!("{} has no `{key}`", block.what))
-                .at(block.at, "")
-                .hint(hint);
-            if !self.report.iter().any(|said| *said == problem) {
-                self.report.push(problem);
-            }
+        if value.is_some() || known {
+            return;
+        }
+        let lack = (key.to_owned(), hint.to_owned());
+        match self.found.iter_mut().find(|found| found.at == block.at && found.what == block.what) {
+            // An entry of a profile is looked at once per guest.
+            Some(found) if found.keys.contains(&lack) => {}
+            Some(found) => found.keys.push(lack),
+            None => self.found.push(Lack { what: block.what.clone(), at: block.at, keys: vec![lack] }),
         }
     }
 
@@ -111,12 +151,13 @@ impl Missing<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::blueprint::testing::codes;
+    use crate::blueprint::testing::{codes, said};
 
     #[test]
     fn required() {
         let own = "inventory.required";
-        assert_eq!(codes("guests: { proj-x: { host: null, cores: null } }"), [own, own]);
+        assert_eq!(codes("guests: { proj-x: { host: null, cores: null } }"), [own], "one message per block");
+        assert!(said("guests: { proj-xx: { cores: 8 } }").contains("did you mean `proj-x`?"));
         assert_eq!(codes("guests: { proj-x: { datasets: [{ name: a }], devices: [{ uid: 5 }] } }"), [own, own]);
         assert_eq!(codes("hosts: { hq: { storage: { files: null }, gpus: { rtx4090: { id: null } } } }"), [own, own]);
         assert_eq!(codes("name: null"), [own]);

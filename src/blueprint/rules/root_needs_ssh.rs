@@ -16,11 +16,14 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         for (key, span) in wanted {
             let Some(span) = span else { continue };
             report.push(
-                Diagnostic::error("inventory.root-needs-ssh", format!("`{key}` of guest `{}` needs SSH to host `{}`", guest.name.value, host_name.value))
-                    .cause("Proxmox lets only root@pam set this, whatever the API token may do")
-                    .at(span, "")
-                    .related(host_name.span, "has no `ssh`")
-                    .hint("give the host `ssh: { user: root, host_key: … }`"),
+                Diagnostic::error(
+                    "inventory.root-needs-ssh",
+                    format!("`{key}` of guest `{}` needs SSH to host `{}`", guest.name.value, host_name.value),
+                )
+                .cause("Proxmox lets only root@pam set this, whatever the API token may do")
+                .at(span, "")
+                .related(host_name.span, "has no `ssh`")
+                .hint("give the host `ssh: { user: root, host_key: … }`"),
             );
         }
     }
@@ -38,7 +41,8 @@ mod tests {
     fn root_needs_ssh() {
         let own = "inventory.root-needs-ssh";
         assert_eq!(codes("hosts: { hq: { ssh: null } }"), [own]);
-        let more = "hosts: { hq: { ssh: null } }\nguests: { proj-x: { datasets: [], keyctl: true, devices: [/dev/kvm] } }";
+        let more =
+            "hosts: { hq: { ssh: null } }\nguests: { proj-x: { datasets: [], keyctl: true, devices: [/dev/kvm] } }";
         assert_eq!(codes(more), [own, own]);
     }
 }

@@ -1,6 +1,6 @@
 //! Services that guests use are offered.
 
-use crate::blueprint::draft::{Draft, once};
+use crate::blueprint::draft::{Draft, collision, once};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 
 /// Reports uses of unknown guests, of services that the guest does not offer, and of a guest's own
@@ -11,9 +11,18 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             let Some(other) = draft.guest(&wanted.guest) else {
                 if !draft.broken.name(wanted.guest.as_str()) {
                     report.push(
-                        Diagnostic::error(CODE, format!("guest `{}` uses a service of `{}`, which is no guest", guest.name.value, wanted.guest))
-                            .at(wanted.span, "")
-                            .hint_maybe(did_you_mean(wanted.guest.as_str(), draft.guests.iter().map(|guest| guest.name.as_str()))),
+                        Diagnostic::error(
+                            CODE,
+                            format!(
+                                "guest `{}` uses a service of `{}`, which is no guest",
+                                guest.name.value, wanted.guest
+                            ),
+                        )
+                        .at(wanted.span, "")
+                        .hint_maybe(did_you_mean(
+                            wanted.guest.as_str(),
+                            draft.guests.iter().map(|guest| guest.name.as_str()),
+                        )),
                     );
                 }
                 continue;
@@ -25,10 +34,16 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                         .at(wanted.span, "")
                         .hint("remove it: services of one guest reach one another anyway"),
                 );
-            } else if !offered().any(|service| service == wanted.service.0) && !draft.broken.key(other.own.span, "services") {
+            } else if !offered().any(|service| service == wanted.service.0)
+                && !draft.broken.key(other.own.span, "services")
+            {
                 let list = offered().collect::<Vec<_>>().join(", ");
                 let hint = did_you_mean(&wanted.service.0, offered()).unwrap_or_else(|| {
-                    if list.is_empty() { "list it under that guest's `services`".to_owned() } else { format!("it has {list}") }
+                    if list.is_empty() {
+                        "list it under that guest's `services`".to_owned()
+                    } else {
+                        format!("it has {list}")
+                    }
                 });
                 report.push(
                     Diagnostic::error(CODE, format!("guest `{}` has no service `{}`", wanted.guest, wanted.service.0))
@@ -41,10 +56,12 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         let services = guest.shape.services.iter().flatten().map(|service| (&service.value.0, service.span));
         once(services, |service, first, again| {
             report.push(
-                Diagnostic::error(CODE, format!("guest `{}` has the service `{service}` twice", guest.name.value))
-                    .at(*again, "again here")
-                    .related(*first, "first here")
-                    .hint("remove one; a profile's services are kept when a guest adds some"),
+                collision(
+                    Diagnostic::error(CODE, format!("guest `{}` has the service `{service}` twice", guest.name.value)),
+                    *first,
+                    *again,
+                )
+                .hint("remove one; a profile's services are kept when a guest adds some"),
             );
         });
     }
@@ -64,6 +81,9 @@ mod tests {
         assert!(refused("guests: { proj-x: { services: [a], uses: [proj-x/a] } }"));
         assert!(refused("guests: { proj-x: { services: [a, a] } }"));
         assert!(!refused("guests: { plan-hq: { services: [ollama] }, proj-x: { uses: [plan-hq/ollama] } }"));
-        assert!(said("guests: { plan-hq: { services: [ollama] }, proj-x: { uses: [plan-hq/olama] } }").contains("did you mean `ollama`?"));
+        assert!(
+            said("guests: { plan-hq: { services: [ollama] }, proj-x: { uses: [plan-hq/olama] } }")
+                .contains("did you mean `ollama`?")
+        );
     }
 }

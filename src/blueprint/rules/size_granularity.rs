@@ -28,7 +28,7 @@ fn refuse(
     let Some(size) = size.filter(|size| !good(size.value)) else { return };
     let problem = Diagnostic::error(
         "inventory.size-granularity",
-        format!("the {key} of guest `{guest}` is {}, which is no whole number of {unit}", size.value),
+        format!("the {key} of guest `{guest}` is no whole number of {unit}"),
     )
     .at(size.span, "");
     let step = if unit == "GiB" { Size::gib(1) } else { Size::mib(1) };

@@ -17,11 +17,12 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                     .at(address.span, "")
                     .hint("keep `name` or `host`"),
             ),
-            (None, None) if !draft.broken.key(jump.span, "host") && !draft.broken.key(jump.span, "name") => report.push(
-                Diagnostic::error(CODE, "this jump does not say where to")
-                    .at(jump.span, "")
-                    .hint("write `jump: gate` for another host of the inventory, or `jump: { host: …, user: … }`"),
-            ),
+            (None, None) if !draft.broken.key(jump.span, "host") && !draft.broken.key(jump.span, "name") => report
+                .push(
+                    Diagnostic::error(CODE, "this jump does not say where to")
+                        .at(jump.span, "")
+                        .hint("write `jump: gate` for another host of the inventory, or `jump: { host: …, user: … }`"),
+                ),
             _ => {}
         }
         let Some(next) = named else { continue };
@@ -30,7 +31,12 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             None => report.push(
                 Diagnostic::error(CODE, format!("there is no host `{}` to jump through", next.value))
                     .at(next.span, "")
-                    .hint_maybe(did_you_mean(next.as_str(), draft.hosts().map(|(name, _)| name.as_str()))),
+                    .hint(did_you_mean(next.as_str(), draft.hosts().map(|(name, _)| name.as_str())).unwrap_or_else(
+                        || {
+                            "for a machine that is no host of the inventory, write `jump: { host: …, user: … }`"
+                                .to_owned()
+                        },
+                    )),
             ),
             Some((_, gate)) if gate.ssh.is_none() => report.push(
                 Diagnostic::error(CODE, format!("host `{}` has no `ssh` to jump through", next.value))

@@ -12,10 +12,13 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         let none = own.map_or(!top, Vec::is_empty);
         if guest.kind() == Some(KindName::Vm) && none && !draft.broken.name("ssh_keys") {
             report.push(
-                Diagnostic::warning("inventory.ssh-keys-present", format!("nobody can log in to VM `{}`", guest.name.value))
-                    .cause("it has no SSH key, and a cloud image has no password")
-                    .at(guest.name.span, "")
-                    .hint("list public keys under `ssh_keys`, for this guest or at the top for all"),
+                Diagnostic::warning(
+                    "inventory.ssh-keys-present",
+                    format!("nobody can log in to VM `{}`", guest.name.value),
+                )
+                .cause("it has no SSH key, and a cloud image has no password")
+                .at(guest.name.span, "")
+                .hint("list public keys under `ssh_keys`, for this guest or at the top for all"),
             );
         }
     }

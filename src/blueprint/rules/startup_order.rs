@@ -23,10 +23,13 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             let Some(theirs) = other.shape.startup.as_ref().and_then(|startup| startup.order) else { continue };
             if same_host && order.value < theirs.value {
                 report.push(
-                    Diagnostic::warning(CODE, format!("guest `{}` starts before `{}`, which it uses", guest.name.value, wanted.guest))
-                        .at(order.span, format!("order {}", order.value))
-                        .related(theirs.span, format!("order {}", theirs.value))
-                        .hint("lower numbers start first"),
+                    Diagnostic::warning(
+                        CODE,
+                        format!("guest `{}` starts before `{}`, which it uses", guest.name.value, wanted.guest),
+                    )
+                    .at(order.span, format!("order {}", order.value))
+                    .related(theirs.span, format!("order {}", theirs.value))
+                    .hint("lower numbers start first"),
                 );
             }
         }

@@ -1,6 +1,6 @@
 //! Numbers of guests are unique within a site, over VMs and containers.
 
-use crate::blueprint::draft::{Draft, once};
+use crate::blueprint::draft::{Draft, collision, once};
 use crate::diag::{Diagnostic, Diagnostics};
 
 /// Reports two guests with one number.
@@ -10,14 +10,13 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         Some(((draft.site_of(guest)?, vmid.value), (guest, vmid.span)))
     });
     once(guests, |(_, vmid), (first, first_span), (again, span)| {
+        let problem = Diagnostic::error(
+            "inventory.vmid-unique",
+            format!("guests `{}` and `{}` have the same number {vmid}", first.name.value, again.name.value),
+        );
         report.push(
-            Diagnostic::error(
-                "inventory.vmid-unique",
-                format!("guests `{}` and `{}` have the same number {vmid}", first.name.value, again.name.value),
-            )
-            .at(*span, "again here")
-            .related(*first_span, "first here")
-            .hint("give one of them a free number; VMs and containers share them"),
+            collision(problem, *first_span, *span)
+                .hint("give one of them a free number; VMs and containers share them"),
         );
     });
 }

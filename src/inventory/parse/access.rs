@@ -5,7 +5,7 @@ use serde::de::{DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess};
 
 use super::decode::{Context, child, key};
 use super::error::DecodeError;
-use super::{Entry, Node, spanned};
+use super::{Entry, Node, Value, spanned};
 use crate::diag::{Diagnostic, Span, did_you_mean};
 
 /// Items of a list.
@@ -89,6 +89,11 @@ impl<'de> MapAccess<'de> for Fields<'de, '_> {
             if poisoned.contains(&entry.value.id) || poisoned.contains(&entry.key.id) {
                 self.context.broken.borrow_mut().insert(self.block, entry.name());
                 continue;
+            }
+            if matches!(&entry.value.value, Value::List(items) if items.iter().any(|item| poisoned.contains(&item.id)))
+            {
+                // The list goes on without the item; whoever misses it need not complain.
+                self.context.broken.borrow_mut().insert(self.block, entry.name());
             }
             drop(poisoned);
             self.value = Some(&entry.value);

@@ -175,12 +175,10 @@ impl<'t> Builder<'t, '_> {
             let (event, span) = self.next()?;
             let value = self.node(event, span, depth + 1)?;
             let Value::Scalar(scalar) = &key.value else {
-                self.diagnostics.push(
-                    Diagnostic::error("inventory.syntax", "a key must be a word")
-                        .at(key.span, "this is a list or a block")
-                        .hint("if a template placeholder was meant, fill it in or put it in quotes"),
-                );
-                continue;
+                let no_word = Diagnostic::error("inventory.syntax", "a key must be a word")
+                    .at(key.span, "this is a list or a block")
+                    .hint("if a template placeholder was meant, fill it in or put it in quotes");
+                return Err(Stop(Box::new(no_word)));
             };
             if scalar.plain && scalar.text == "<<" {
                 merged.push((key.span, value));
@@ -223,7 +221,7 @@ impl<'t> Builder<'t, '_> {
             return Ok(());
         }
         let large = Diagnostic::error("inventory.too-large", "this file holds too many values")
-            .at(span, format!("more than {MAX_NODES} from here on, aliases counted as often as they are used"));
+            .at(span, format!("by here it is more than {MAX_NODES}, aliases counted as often as they are used"));
         Err(Stop(Box::new(large)))
     }
 
@@ -232,8 +230,14 @@ impl<'t> Builder<'t, '_> {
         let span = Span { file: self.file, start, end: start };
         let info = error.info();
         let diagnostic = Diagnostic::error("inventory.syntax", "this is not valid YAML").at(span, info);
-        let hint = if info.contains("tab") {
+        let hint = if info.contains("tabs") {
             Some("indent with spaces; YAML allows no tabs there")
+        } else if info.contains("unprintable") {
+            Some("remove the control character, or write it as an escape in double quotes, such as `\"\\x1b\"`")
+        } else if info.contains("quoted scalar") {
+            Some("a quote is perhaps never closed; a longer text goes on lines that are indented further")
+        } else if info.contains("':' indicator") || info.contains("flow") {
+            Some("a bracket or brace above is perhaps never closed; a text with `:` needs quotes there")
         } else if info.contains("unclosed") || info.contains("unexpected end") || info.contains("EOF") {
             Some("a quote or bracket that was opened above is never closed")
         } else if info.contains("mapping values are not allowed") {

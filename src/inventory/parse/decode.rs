@@ -12,7 +12,7 @@ use super::access::{Fields, Items, ShortForm, SpannedAccess};
 use super::error::DecodeError;
 use super::scalar::{Meaning, found, meaning};
 use super::{Node, Scalar, Value, spanned};
-use crate::diag::{Diagnostic, Diagnostics, Span};
+use crate::diag::{Diagnostic, Diagnostics, Invalid, Span};
 
 /// As many problems as a person wants to see at once.
 const MAX_PROBLEMS: usize = 60;
@@ -162,6 +162,8 @@ impl<'de> Decoder<'de, '_> {
     }
 
     fn mismatch(&self, expected: &str, hint: Option<String>) -> DecodeError {
+        let hint =
+            hint.or_else(|| (self.meaning() == Some(Meaning::Null)).then(|| "fill it in, or remove it".to_owned()));
         DecodeError::mismatch(expected, &found(self.node), hint)
     }
 
@@ -184,13 +186,17 @@ impl<'de> Decoder<'de, '_> {
         let number = match self.meaning() {
             Some(Meaning::Int(number)) => number,
             Some(Meaning::Text(text)) => {
-                let hint = text.parse::<i128>().is_ok().then(|| "leave out the quotes".to_owned());
-                return Err(self.mismatch("a whole number", hint));
+                let quoted = text.parse::<i128>().is_ok();
+                let hint = if quoted { "leave out the quotes" } else { "write it in digits" };
+                return Err(self.mismatch("a whole number", Some(hint.to_owned())));
             }
             _ => return Err(self.mismatch("a whole number", None)),
         };
-        T::try_from(number)
-            .map_err(|_| self.mismatch("a whole number", Some(format!("allowed are {from} to {to} at most"))))
+        T::try_from(number).map_err(|_| {
+            let hint = if number < from { format!("it is at least {from}") } else { format!("it is at most {to}") };
+            let problem = format!("the number {number} is out of range");
+            DecodeError::new("inventory.value", Invalid::new(problem).hint(hint))
+        })
     }
 }
 
@@ -328,7 +334,10 @@ impl<'de> Deserializer<'de> for Decoder<'de, '_> {
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.value {
             Value::Map(entries) => visitor.visit_map(Fields::of_map(entries, self.node.span, self.context)),
-            Value::List(_) => Err(self.mismatch("a block of keys", Some("write `name:` instead of `- `".to_owned()))),
+            Value::List(_) => Err(self.mismatch(
+                "a block of keys",
+                Some("write each entry as `name:` with its keys below, without `- `".to_owned()),
+            )),
             Value::Scalar(_) => Err(self.mismatch("a block of keys", Some("write `{}` for an empty one".to_owned()))),
         }
     }
@@ -347,7 +356,10 @@ impl<'de> Deserializer<'de> for Decoder<'de, '_> {
             Value::Scalar(_) if self.meaning() != Some(Meaning::Null) => {
                 match SHORT_FORMS.iter().find(|(short, _)| *short == name) {
                     Some((_, field)) => visitor.visit_map(ShortForm::new(field, self.node, self.context)),
-                    None => Err(self.mismatch("a block of keys", None)),
+                    None => {
+                        let keys = format!("it has keys of its own: {}", fields.join(", "));
+                        Err(self.mismatch("a block of keys", Some(keys)))
+                    }
                 }
             }
             Value::Scalar(_) => Err(self.mismatch("a block of keys", None)),

@@ -1,0 +1,94 @@
+//! One step from its first operation to its last.
+
+use super::ops::{Effect, Hands, OpError, carry_out};
+use super::teller::Teller;
+use crate::client::Doors;
+use crate::event::{Outcome, What};
+use crate::model::HostName;
+use crate::model::step::Op;
+
+/// What came of a list of operations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StepEnd {
+    /// As the event says it.
+    pub outcome: Outcome,
+    /// What a failed one left behind, so that its undo knows what to expect.
+    pub left: Left,
+}
+
+/// What a failed list of operations left behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It is done as a whole.
+    Whole,
+    /// Nothing of it happened.
+    Nothing,
+    /// Some of it happened.
+    Part,
+    /// Nobody can tell whether this operation happened; nothing did before it.
+    Unknown(usize),
+}
+
+/// Carries out `ops` in order until one fails. `undoing` is what is said before each title; what is
+/// not there any more needs no undo.
+pub(super) async fn carry_out_all(
+    doors: &Doors,
+    host: &HostName,
+    ops: &[Op],
+    undoing: bool,
+    teller: &Teller,
+) -> StepEnd {
+    let mut warnings: Vec<String> = Vec::new();
+    let mut changed = false;
+    for at in 0..ops.len() {
+        let title = if undoing { format!("undo: {}", title(&ops[at])) } else { title(&ops[at]) };
+        let begun = teller.say(What::OpStarted { step: teller.step(), op: at, title }).await;
+        let done = match (begun, doors.session(host)) {
+            (Ok(()), Some(session)) => {
+                let hands = Hands { session, shell: doors.shell(host).map(|shell| &**shell) };
+                carry_out(&hands, ops, at, teller).await
+            }
+            (Ok(()), None) => {
+                Err(OpError { why: format!("host `{host}` has no door"), hint: None, effect: Effect::None })
+            }
+            (Err(unwritten), _) => Err(unwritten.into()),
+        };
+        let done = match done {
+            Err(error) if undoing && error.effect == Effect::NothingThere => Ok(Some(error.why)),
+            done => done,
+        };
+        let outcome = match &done {
+            Ok(None) => Outcome::Done,
+            Ok(Some(message)) => Outcome::Warning { message: message.clone() },
+            Err(error) => Outcome::Failed { why: error.why.clone(), hint: error.hint.clone() },
+        };
+        let finished = What::OpFinished { step: teller.step(), op: at, outcome: outcome.clone() };
+        // the effect stands whether or not it could be written down; the next operation will not begin
+        let _ = teller.say(finished).await;
+        match done {
+            Ok(warning) => warnings.extend(warning),
+            Err(error) => {
+                let left = match error.effect {
+                    _ if changed => Left::Part,
+                    Effect::Unknown => Left::Unknown(at),
+                    _ => Left::Nothing,
+                };
+                return StepEnd { outcome, left };
+            }
+        }
+        changed |= !matches!(ops[at], Op::Await { .. });
+    }
+    let outcome = if warnings.is_empty() { Outcome::Done } else { Outcome::Warning { message: warnings.join("; ") } };
+    StepEnd { outcome, left: Left::Whole }
+}
+
+/// What an operation does, without any value that it sends.
+pub(super) fn title(op: &Op) -> String {
+    match op {
+        Op::Call { request, .. } | Op::Task { request, .. } => format!("{} {}", request.method, request.path),
+        Op::Exec { argv } => format!("run {}", argv.iter().take(3).cloned().collect::<Vec<_>>().join(" ")),
+        Op::PutFile { path, .. } => format!("write {path}"),
+        Op::Await { within_s: 0, .. } => "look whether it is so".to_owned(),
+        Op::Await { within_s, .. } => format!("wait up to {within_s} s until it is so"),
+    }
+}
