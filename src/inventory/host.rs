@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::values::{Ip, PublicKey, SecretName, Subnet, TokenId, UserName};
+use super::values::{Domain, Ip, LocalPath, PublicKey, SecretName, Subnet, TokenId, UserName};
 use crate::diag::Spanned;
 use crate::model::{
     BridgeName, DatasetName, Fingerprint, GpuName, HostName, NodeName, PciAddress, PciId, Size, StorageName,
@@ -55,8 +54,7 @@ pub struct Api {
     /// SHA-256 of the host's certificate; this or `ca_file`.
     pub fingerprint: Option<Spanned<Fingerprint>>,
     /// A PEM file with the CA that signed the host's certificate; this or `fingerprint`.
-    #[schemars(with = "Option<String>")]
-    pub ca_file: Option<Spanned<Utf8PathBuf>>,
+    pub ca_file: Option<Spanned<LocalPath>>,
 }
 
 /// SSH to a host.
@@ -72,8 +70,8 @@ pub struct Ssh {
     /// The key that the host must present; else `known_hosts` decides.
     pub host_key: Option<Spanned<PublicKey>>,
     /// A private key file to log in with; else the agent and the usual files are tried.
-    #[schemars(with = "Option<String>", example = &"~/.ssh/id_ed25519")]
-    pub identity: Option<Spanned<Utf8PathBuf>>,
+    #[schemars(example = &"~/.ssh/id_ed25519")]
+    pub identity: Option<Spanned<LocalPath>>,
     /// A machine to go through: another host of this inventory by name, or a block of its own.
     pub jump: Option<Spanned<Jump>>,
 }
@@ -94,8 +92,7 @@ pub struct Jump {
     /// The key that the machine must present; else `known_hosts` decides.
     pub host_key: Option<Spanned<PublicKey>>,
     /// A private key file to log in with.
-    #[schemars(with = "Option<String>")]
-    pub identity: Option<Spanned<Utf8PathBuf>>,
+    pub identity: Option<Spanned<LocalPath>>,
 }
 
 /// Where things go on a host.
@@ -127,7 +124,7 @@ pub struct Network {
     /// Name servers; the gateway unless given.
     pub dns: Option<Vec<Spanned<Ip>>>,
     /// Search domain.
-    pub domain: Option<Spanned<String>>,
+    pub domain: Option<Spanned<Domain>>,
     /// VLAN of the guests.
     #[schemars(range(min = 1, max = 4094))]
     pub vlan: Option<Spanned<u16>>,

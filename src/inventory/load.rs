@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::layers::{overlay, unite};
-use super::mask::mask;
+use super::mask::{mask, uuids};
 use super::parse::{Broken, Ids, Node, decode, parse};
 use super::{Document, InventoryFiles, Profile, SourceFile};
 use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span, Spanned};
@@ -86,7 +86,17 @@ pub fn load(files: &InventoryFiles) -> Loaded {
         );
     }
     diagnostics.sort_by_place();
+    let diagnostics = diagnostics.into_iter().map(without_secrets).collect();
     Loaded { sources, inventory, diagnostics }
+}
+
+/// Messages quote what was written, perhaps a token's secret in the wrong place.
+fn without_secrets(mut diagnostic: Diagnostic) -> Diagnostic {
+    diagnostic.summary = uuids(&diagnostic.summary);
+    for text in diagnostic.causes.iter_mut().chain(&mut diagnostic.hints) {
+        *text = uuids(text);
+    }
+    diagnostic
 }
 
 fn start_of(tree: &Node) -> Span {
@@ -213,6 +223,15 @@ mod tests {
         );
         let broken = loaded.inventory.unwrap().broken;
         assert!(broken.name("port") && broken.name("guests") && !broken.name("token"));
+    }
+
+    #[test]
+    fn keys_that_start_with_x_hold_anchors() {
+        let text = "x-api: &api { token: secret:a }\nschema: 1\nname: x\nhosts:\n  a: { api: { <<: *api, port: 1 } }\n";
+        let loaded = load(&files(&[&[("a.yaml", text)]]));
+        assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+        let hosts = loaded.inventory.unwrap().document.hosts.unwrap();
+        assert!(hosts.values().next().unwrap().api.as_ref().unwrap().token.is_some());
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn values(line: &str) -> String {
 }
 
 /// Hides everything that has the form of a UUID.
-fn uuids(line: &str) -> String {
+pub(super) fn uuids(line: &str) -> String {
     const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
     const LEN: usize = 36;
     let bytes = line.as_bytes();

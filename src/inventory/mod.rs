@@ -10,6 +10,8 @@
 //! layer overrides an earlier one key by key: blocks are merged, lists and single values replaced, and
 //! `null` removes.
 //!
+//! Keys at the top that start with `x-` are left alone: a place for anchors that `<<` merges elsewhere.
+//!
 //! Profiles are `profiles/*.yaml` beside the files, else in the nearest directory above; a profile's
 //! name is its file's name.
 
@@ -36,7 +38,7 @@ pub use load::{Inventory, Loaded, load};
 pub use mask::mask;
 pub use schema::schema;
 pub use values::{
-    Action, Compression, CpuName, DatasetPath, DevicePath, Direction, HttpsUrl, Ip, KindName, MountPath, Package, Peer,
-    PeerList, Ports, Protocol, PublicKey, SecretName, ServiceName, ServiceRef, Sha256, SiteName, State, Subnet,
-    TokenId, UserName,
+    Action, Compression, CpuName, DatasetPath, DevicePath, Direction, Domain, HttpsUrl, Ip, KindName, LocalPath,
+    MountPath, Package, Peer, PeerList, Ports, Protocol, PublicKey, SecretName, ServiceName, ServiceRef, Sha256,
+    SiteName, State, Subnet, TokenId, UserName,
 };

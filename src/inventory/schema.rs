@@ -18,6 +18,7 @@ pub fn schema() -> Schema {
     if let Some(object) = schema.as_object_mut() {
         object.insert("$id".to_owned(), json!("urn:infra:inventory:1"));
         object.insert("additionalProperties".to_owned(), json!(false));
+        object.insert("patternProperties".to_owned(), json!({ "^x-": true }));
     }
     schema
 }

@@ -54,7 +54,7 @@ pub(super) fn host(draft: &Draft<'_>, named: NamedHost<'_>) -> Option<Host> {
                 Some(dns) if !dns.is_empty() => dns.iter().map(|ip| ip.value.0).collect(),
                 _ => vec![gateway],
             },
-            domain: text(network.domain.as_ref()),
+            domain: network.domain.as_ref().map(|domain| domain.value.0.clone()),
             vlan: network.vlan.map(|vlan| vlan.value),
         },
         gpus: gpus?,
@@ -76,7 +76,7 @@ fn api(host: &inventory::Host) -> Option<ApiAccess> {
         token: SecretRef { name: token.value.0.clone(), span: token.span },
         trust: match (&api.fingerprint, &api.ca_file) {
             (Some(fingerprint), _) => Trust::Fingerprint(fingerprint.value),
-            (None, Some(file)) => Trust::CaFile(file.value.clone()),
+            (None, Some(file)) => Trust::CaFile(file.value.0.clone()),
             (None, None) => return None,
         },
     })
@@ -95,7 +95,7 @@ fn ssh(draft: &Draft<'_>, host: &inventory::Host, depth: usize) -> Option<Option
         port: ssh.port.map_or(SSH_PORT, |port| port.value),
         user: ssh.user.as_ref().map_or_else(|| "root".to_owned(), |user| user.value.0.clone()),
         host_key: ssh.host_key.as_ref().map(|key| key.value.0.clone()),
-        identity: ssh.identity.as_ref().map(|file| file.value.clone()),
+        identity: ssh.identity.as_ref().map(|file| file.value.0.clone()),
         jump,
     }))
 }
@@ -111,7 +111,7 @@ fn jump_access(draft: &Draft<'_>, jump: &inventory::Jump, depth: usize) -> Optio
         port: jump.port.map_or(SSH_PORT, |port| port.value),
         user: jump.user.as_ref().map_or_else(|| "root".to_owned(), |user| user.value.0.clone()),
         host_key: jump.host_key.as_ref().map(|key| key.value.0.clone()),
-        identity: jump.identity.as_ref().map(|file| file.value.clone()),
+        identity: jump.identity.as_ref().map(|file| file.value.0.clone()),
         jump: None,
     })
 }

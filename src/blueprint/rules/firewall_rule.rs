@@ -53,7 +53,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             found.push(
                 Diagnostic::error(CODE, "this rule mixes IPv4 and IPv6")
                     .at(rule.span, "")
-                    .hint("make two rules of it: Proxmox refuses such a list"),
+                    .hint("make two rules of it: Proxmox takes one of the two per rule"),
             );
         }
         for problem in found {

@@ -37,13 +37,14 @@ pub(super) struct Fields<'de, 'c> {
     entries: std::slice::Iter<'de, Entry>,
     block: Span,
     fields: Option<&'static [&'static str]>,
+    open: bool,
     value: Option<&'de Node>,
     context: &'c Context,
 }
 
 impl<'de, 'c> Fields<'de, 'c> {
     pub(super) fn of_map(entries: &'de [Entry], block: Span, context: &'c Context) -> Self {
-        Self { entries: entries.iter(), block, fields: None, value: None, context }
+        Self { entries: entries.iter(), block, fields: None, open: false, value: None, context }
     }
 
     pub(super) fn of_struct(
@@ -52,7 +53,11 @@ impl<'de, 'c> Fields<'de, 'c> {
         fields: &'static [&'static str],
         context: &'c Context,
     ) -> Self {
-        Self { entries: entries.iter(), block, fields: Some(fields), value: None, context }
+        Self { entries: entries.iter(), block, fields: Some(fields), open: false, value: None, context }
+    }
+
+    pub(super) fn open(self, open: bool) -> Self {
+        Self { open, ..self }
     }
 
     fn is_known(&self, entry: &Entry) -> bool {
@@ -60,6 +65,9 @@ impl<'de, 'c> Fields<'de, 'c> {
         let name = entry.name();
         if fields.contains(&name) {
             return true;
+        }
+        if self.open && name.starts_with("x-") {
+            return false;
         }
         if self.context.unknown.borrow_mut().insert(entry.key.id) {
             let hint = did_you_mean(name, fields.iter().copied())

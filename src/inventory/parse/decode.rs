@@ -20,6 +20,9 @@ const MAX_PROBLEMS: usize = 60;
 /// Structs that may be written as one word, and the field that the word is for.
 const SHORT_FORMS: [(&str, &str); 2] = [("Device", "path"), ("Jump", "name")];
 
+/// Structs that leave keys alone which start with `x-`.
+const OPEN: [&str; 1] = ["Document"];
+
 /// What was left out because it was wrong: whoever misses it later need not complain again.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Broken {
@@ -27,12 +30,6 @@ pub struct Broken {
 }
 
 impl Broken {
-    /// Whether nothing was left out.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
     /// Whether `key` of the block at `block` was there but wrong.
     #[must_use]
     pub fn key(&self, block: Span, key: &str) -> bool {
@@ -352,7 +349,10 @@ impl<'de> Deserializer<'de> for Decoder<'de, '_> {
             return visitor.visit_map(SpannedAccess::new(self.node, self.context, self.is_key));
         }
         match &self.node.value {
-            Value::Map(entries) => visitor.visit_map(Fields::of_struct(entries, self.node.span, fields, self.context)),
+            Value::Map(entries) => {
+                let open = OPEN.contains(&name);
+                visitor.visit_map(Fields::of_struct(entries, self.node.span, fields, self.context).open(open))
+            }
             Value::Scalar(_) if self.meaning() != Some(Meaning::Null) => {
                 match SHORT_FORMS.iter().find(|(short, _)| *short == name) {
                     Some((_, field)) => visitor.visit_map(ShortForm::new(field, self.node, self.context)),

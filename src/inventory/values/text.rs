@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use camino::Utf8PathBuf;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -99,6 +100,27 @@ text_value!(
     Sha256(String), "^[0-9A-Fa-f]{64}$", |text| {
         let good = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         checked(text, good, "a SHA-256", "write 64 hex digits, as `sha256sum` prints them").map(|t| t.to_lowercase())
+    }
+);
+
+text_value!(
+    /// A path on the operator's machine; `~/` is their home.
+    LocalPath(Utf8PathBuf), r"^[^\n]+$", |text| {
+        if text.contains("PRIVATE KEY") {
+            return Err(Invalid::new("this is a private key, not the path of one")
+                .hint("keep it in a file that only you can read, and write the path of that file"));
+        }
+        let good = !text.is_empty() && !text.contains(char::is_control);
+        checked(text, good, "a path", "write the path of a file").map(Utf8PathBuf::from)
+    }
+);
+
+text_value!(
+    /// A domain, such as `lan` or `example.com`.
+    Domain(String), r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9-]+$", |text| {
+        let label = |part: &str| word(part, b"-") && part.len() < 64 && !part.starts_with('-') && !part.ends_with('-');
+        let good = text.len() < 254 && text.split('.').all(label);
+        checked(text, good, "a domain", "write it in lower case without a final dot, such as `lan` or `example.com`")
     }
 );
 
