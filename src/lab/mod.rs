@@ -25,5 +25,5 @@ pub mod world;
 pub use direct::DirectApi;
 pub use live::{Handled, LiveSite, Outcome};
 pub use persist::StateDir;
-pub use running::{ApiAccess, Lab, LabError, LabHost, LabOptions, RunningLab};
+pub use running::{ApiAccess, Lab, LabError, LabHost, LabOptions, RunningLab, SshAccess};
 pub use scenario::Scenario;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
@@ -18,6 +18,9 @@ use super::live::LiveSite;
 use super::persist::{StateDir, write_private};
 use super::scenario::Scenario;
 use super::serve::Server;
+use super::site::Site;
+use super::ssh_keys::SshKeys;
+use super::sshd::Sshd;
 use crate::model::Fingerprint;
 use crate::ports::Clock;
 
@@ -99,6 +102,21 @@ impl ApiAccess {
     }
 }
 
+/// How to reach a host's shell.
+#[derive(Debug, Clone)]
+pub struct SshAccess {
+    /// Loopback.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Who is let in.
+    pub user: String,
+    /// Host key to expect, `ssh-ed25519 AAAA…`.
+    pub host_key: String,
+    /// File with the private key that is let in.
+    pub identity: PathBuf,
+}
+
 /// One host of a running lab.
 #[derive(Debug, Clone)]
 pub struct LabHost {
@@ -108,6 +126,8 @@ pub struct LabHost {
     pub site: Arc<LiveSite>,
     /// How to reach its API.
     pub api: ApiAccess,
+    /// How to reach its shell.
+    pub ssh: SshAccess,
 }
 
 /// A lab that serves until it is stopped.
@@ -116,6 +136,9 @@ pub struct RunningLab {
     /// Hosts by the name that the scenario gives them.
     pub hosts: BTreeMap<String, LabHost>,
     servers: Vec<Server>,
+    doors: Vec<Sshd>,
+    /// Keys of its SSH doors; those of a lab that is kept nowhere go with it.
+    pub ssh_keys: SshKeys,
     /// Where keys and the like are kept; the lock on it lasts as long as the lab.
     pub state: Option<StateDir>,
 }
@@ -137,6 +160,8 @@ struct Certificate {
     certificate: String,
     #[serde(default)]
     port: u16,
+    #[serde(default)]
+    ssh_port: u16,
 }
 
 fn no_server(error: impl std::fmt::Display) -> LabError {
@@ -151,7 +176,12 @@ impl Lab {
     pub async fn start(options: LabOptions) -> Result<RunningLab, LabError> {
         let state = options.state.as_deref().map(StateDir::open).transpose()?;
         let mut hosts = BTreeMap::new();
-        let mut servers = Vec::new();
+        let (mut servers, mut doors) = (Vec::new(), Vec::new());
+        let ssh_keys = match &state {
+            Some(state) => SshKeys::in_directory(&state.file("ssh")),
+            None => SshKeys::temporary(),
+        }
+        .map_err(|error| LabError::Serve(format!("no SSH keys: {error}")))?;
         for spec in &options.scenario.sites {
             let file = state.as_ref().map(|s| s.file(&format!("identity-{}.json", spec.name)));
             let mut identity = match file.as_ref().map(fs::read_to_string) {
@@ -184,10 +214,7 @@ impl Lab {
                 ready.push((host, listener, acceptor, fingerprint, entry.port));
                 identity.hosts.insert(host.name.clone(), entry);
             }
-            if let Some(file) = &file {
-                let text = serde_json::to_vec(&identity).map_err(no_server)?;
-                write_private(file, &text)?;
-            }
+            keep_identity(file.as_deref(), &identity)?;
             let site = LiveSite::new(world, Arc::clone(&options.clock), options.scenario.faults.clone(), store)?;
             for (host, listener, acceptor, fingerprint, port) in ready {
                 servers.push(Server::start(Arc::clone(&site), listener, acceptor));
@@ -198,20 +225,42 @@ impl Lab {
                     token_id: spec.token_id.clone(),
                     token: SecretString::from(identity.token.clone()),
                 };
-                hosts.insert(host.name.clone(), LabHost { node: host.node.clone(), site: Arc::clone(&site), api });
+                let known = identity.hosts.get(&host.name).map(|entry| entry.ssh_port).filter(|port| *port != 0);
+                let as_site = Arc::clone(&site) as Arc<dyn Site>;
+                let door = Sshd::start(as_site, &host.node, &ssh_keys, known).await.map_err(no_server)?;
+                let ssh = SshAccess {
+                    host: Ipv4Addr::LOCALHOST.to_string(),
+                    port: door.address().port(),
+                    user: "root".to_owned(),
+                    host_key: ssh_keys.host_key(),
+                    identity: ssh_keys.identity().to_owned(),
+                };
+                if let Some(entry) = identity.hosts.get_mut(&host.name) {
+                    entry.ssh_port = ssh.port;
+                }
+                doors.push(door);
+                hosts.insert(host.name.clone(), LabHost { node: host.node.clone(), site: Arc::clone(&site), api, ssh });
             }
+            keep_identity(file.as_deref(), &identity)?;
         }
-        Ok(RunningLab { hosts, servers, state })
+        Ok(RunningLab { hosts, servers, doors, ssh_keys, state })
     }
 }
 
 impl RunningLab {
     /// Stops every server and gives the state directory back.
     pub async fn stop(self) {
+        drop(self.doors);
         for server in self.servers {
             server.stop().await;
         }
     }
+}
+
+/// Token first, SSH ports later: a world must never be kept whose token is lost.
+fn keep_identity(file: Option<&Path>, identity: &Identity) -> Result<(), LabError> {
+    let Some(file) = file else { return Ok(()) };
+    write_private(file, &serde_json::to_vec(identity).map_err(no_server)?)
 }
 
 /// The port of the last time if it is free, else any.
@@ -233,7 +282,7 @@ fn new_secret() -> String {
 fn new_certificate(node: &str, address: &str) -> Result<Certificate, LabError> {
     let names = vec![node.to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned(), address.to_owned()];
     let made = rcgen::generate_simple_self_signed(names).map_err(no_server)?;
-    Ok(Certificate { key: made.signing_key.serialize_pem(), certificate: made.cert.pem(), port: 0 })
+    Ok(Certificate { key: made.signing_key.serialize_pem(), certificate: made.cert.pem(), port: 0, ssh_port: 0 })
 }
 
 fn acceptor(entry: &Certificate) -> Result<(TlsAcceptor, Fingerprint), LabError> {

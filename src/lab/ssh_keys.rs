@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::ssh_key::{LineEnding, PrivateKey};
@@ -14,6 +15,18 @@ pub struct SshKeys {
     /// Whom they let in.
     pub(super) client: PrivateKey,
     identity: PathBuf,
+    _directory: Option<Arc<Temporary>>,
+}
+
+/// A directory of a lab that is kept nowhere; it goes with the last of its users.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::debug!(%error, path = %self.0.display(), "the lab's temporary keys stay behind");
+        }
+    }
 }
 
 impl std::fmt::Debug for SshKeys {
@@ -28,12 +41,27 @@ impl SshKeys {
     /// # Errors
     /// If the directory cannot be written, or a file in it is no key.
     pub fn in_directory(directory: &Path) -> io::Result<Self> {
+        make_private(directory)?;
         let identity = directory.join("id_ed25519");
         Ok(Self {
             host: load_or_make(&directory.join("ssh_host_ed25519_key"), "lab host")?,
             client: load_or_make(&identity, "lab client")?,
             identity,
+            _directory: None,
         })
+    }
+
+    /// Makes keys that last as long as this value.
+    ///
+    /// # Errors
+    /// If the system's directory for temporary files cannot be written.
+    pub fn temporary() -> io::Result<Self> {
+        let directory = std::env::temp_dir().join(format!("infra-lab-{:016x}", fastrand::u64(..)));
+        if directory.exists() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a random name is taken"));
+        }
+        let keys = Self::in_directory(&directory)?;
+        Ok(Self { _directory: Some(Arc::new(Temporary(directory))), ..keys })
     }
 
     /// The host key as an inventory holds it: `ssh-ed25519 AAAA…`.
@@ -68,6 +96,14 @@ fn load_or_make(path: &Path, comment: &str) -> io::Result<PrivateKey> {
         }
         Err(e) => Err(e),
     }
+}
+
+fn make_private(directory: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
 }
 
 fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use russh::server::{Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, Session, VerifiedPublicKey, run_stream};
 use russh::{Channel, ChannelMsg, ChannelOpenFailure, Disconnect, MethodKind, MethodSet};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use super::guests;
 use super::shell::{reads_input, run_in_guest, run_line};
@@ -18,16 +19,16 @@ use super::site::{Loss, Site};
 use super::ssh_keys::SshKeys;
 use crate::ports::Output;
 
-/// A server that listens until it is dropped.
+/// A server that listens until it is dropped; its connections end with it.
 #[derive(Debug)]
 pub struct Sshd {
     address: SocketAddr,
-    accepting: tokio::task::JoinHandle<()>,
+    stop: CancellationToken,
 }
 
 impl Drop for Sshd {
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.stop.cancel();
     }
 }
 
@@ -50,16 +51,27 @@ impl Sshd {
             nodelay: true,
             ..Config::default()
         });
-        let door =
-            Door { site, place: Place::Host(node.to_owned()), authorized: keys.client.public_key().clone(), config };
-        let accepting = tokio::spawn(async move {
+        let door = Door {
+            site,
+            place: Place::Host(node.to_owned()),
+            authorized: keys.client.public_key().clone(),
+            config,
+            stop: CancellationToken::new(),
+        };
+        let stop = door.stop.clone();
+        tokio::spawn(async move {
             loop {
-                let Ok((stream, _)) = listener.accept().await else { continue };
-                let _ = stream.set_nodelay(true);
-                tokio::spawn(door.clone().serve(stream));
+                tokio::select! {
+                    () = door.stop.cancelled() => break,
+                    accepted = listener.accept() => {
+                        let Ok((stream, _)) = accepted else { continue };
+                        let _ = stream.set_nodelay(true);
+                        tokio::spawn(door.clone().serve(stream));
+                    }
+                }
             }
         });
-        Ok(Self { address, accepting })
+        Ok(Self { address, stop })
     }
 
     /// Where it listens.
@@ -82,6 +94,7 @@ struct Door {
     place: Place,
     authorized: russh::keys::PublicKey,
     config: Arc<Config>,
+    stop: CancellationToken,
 }
 
 impl Door {
@@ -89,10 +102,18 @@ impl Door {
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
-        let config = Arc::clone(&self.config);
+        let (config, stop) = (Arc::clone(&self.config), self.stop.clone());
         match run_stream(config, stream, self).await {
-            Ok(session) => {
-                if let Err(error) = session.await {
+            Ok(mut session) => {
+                let handle = session.handle();
+                let ended = tokio::select! {
+                    ended = &mut session => ended,
+                    () = stop.cancelled() => {
+                        let _ = handle.disconnect(Disconnect::ByApplication, String::new(), String::new()).await;
+                        Ok(())
+                    }
+                };
+                if let Err(error) = ended {
                     tracing::debug!(%error, "an SSH session of the lab ended");
                 }
             }

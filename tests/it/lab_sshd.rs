@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use infra::adapters::{Ssh, SshSettings, SshTarget};
+use infra::adapters::{Https, HttpsTarget, Ssh, SshSettings, SshTarget, Trust};
 use infra::lab::site::{Loss, Site};
 use infra::lab::ssh_keys::SshKeys;
 use infra::lab::sshd::Sshd;
 use infra::lab::world::{Guest, GuestKind, Node, Run, World};
-use infra::ports::{Batch, Command, OnFailure, Shell, TransportError, put};
+use infra::lab::{Lab, LabHost, LabOptions};
+use infra::ports::{Api, Batch, Command, Method, OnFailure, Request, Shell, TransportError, put};
 
+use crate::lab::{Still, scenario};
 use crate::sh_real::batch_cases;
 
 fn world() -> World {
@@ -210,4 +212,60 @@ async fn openssh_gets_in_too_with_and_without_input() {
         let output = ssh("cat", Stdio::null()).wait_with_output().unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
     });
+}
+
+fn doors(host: &LabHost) -> (Https, Ssh) {
+    let api = &host.api;
+    let trust = Trust::Pinned(api.fingerprint);
+    let https = Https::new(&HttpsTarget::new(&api.host, api.port, trust, &api.token_id, api.token.clone())).unwrap();
+    let ssh = &host.ssh;
+    let target = SshTarget {
+        host: ssh.host.clone(),
+        port: ssh.port,
+        user: ssh.user.clone(),
+        host_key: Some(ssh.host_key.clone()),
+        identities: vec![Utf8PathBuf::from_path_buf(ssh.identity.clone()).unwrap()],
+        jump: None,
+    };
+    (https, Ssh::new(target, SshSettings::isolated()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_doors_of_a_lab_lead_into_one_world_that_survives_a_restart() {
+    let state = tempfile::tempdir().unwrap();
+    let options =
+        || LabOptions { scenario: scenario(), state: Some(state.path().to_owned()), clock: Still::at(1_800_000_000) };
+    let pools = Request { method: Method::Get, path: "/pools".to_owned(), params: Vec::new() };
+    let lab = Lab::start(options()).await.unwrap();
+    let host = lab.hosts.values().next().unwrap().clone();
+    let (https, ssh) = doors(&host);
+    let made = ssh.run(&Command::new(["pvesh", "create", "/pools", "--poolid", "by-ssh"])).await.unwrap();
+    assert_eq!(made.code, 0, "{}", String::from_utf8_lossy(&made.stderr));
+    let listed = https.send(&pools).await.unwrap();
+    assert!(String::from_utf8(listed.body).unwrap().contains("by-ssh"));
+    let storages = ssh.run(&Command::new(["cat", "/etc/pve/storage.cfg"])).await.unwrap();
+    assert!(String::from_utf8(storages.stdout).unwrap().contains("zfspool: local-zfs"));
+    lab.stop().await;
+    let gone = ssh.run(&Command::new(["true"])).await;
+    assert!(gone.is_err(), "{gone:?}");
+
+    let lab = Lab::start(options()).await.unwrap();
+    let again = lab.hosts.values().next().unwrap();
+    assert_eq!((&again.ssh.host_key, &again.ssh.identity), (&host.ssh.host_key, &host.ssh.identity));
+    let (https, ssh) = doors(again);
+    assert!(String::from_utf8(https.send(&pools).await.unwrap().body).unwrap().contains("by-ssh"));
+    let read = ssh.run(&Command::new(["pvesh", "get", "/pools", "--output-format", "json"])).await.unwrap();
+    assert!(String::from_utf8(read.stdout).unwrap().contains("by-ssh"));
+    lab.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_a_lab_that_is_kept_nowhere_go_with_it() {
+    let lab =
+        Lab::start(LabOptions { scenario: scenario(), state: None, clock: Still::at(1_800_000_000) }).await.unwrap();
+    let host = lab.hosts.values().next().unwrap().clone();
+    assert_eq!(doors(&host).1.run(&Command::new(["true"])).await.unwrap().code, 0);
+    assert!(host.ssh.identity.exists());
+    lab.stop().await;
+    assert!(!host.ssh.identity.exists());
 }

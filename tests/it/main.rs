@@ -10,6 +10,7 @@ mod cli;
 mod https_real;
 mod inventories;
 mod lab;
+mod lab_commands;
 mod lab_shell;
 mod lab_sshd;
 mod observe_recorded;

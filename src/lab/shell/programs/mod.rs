@@ -3,19 +3,25 @@
 //! A program prints what the real one prints, for the options that this project sends; for any other
 //! option it fails and says so. The entry is [`find`].
 
+mod api;
 mod cat;
 mod chmod;
 mod chown;
 mod date;
 mod dd;
 mod echo;
+mod guest;
 mod hostname;
 mod id;
 mod install;
 mod ls;
 mod mkdir;
 mod mv;
+mod pct;
 mod printf;
+mod pvesh;
+mod pvesm;
+mod qm;
 mod rm;
 mod rmdir;
 mod sha256sum;
@@ -47,7 +53,11 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("ls", ls::run),
     ("mkdir", mkdir::run),
     ("mv", mv::run),
+    ("pct", pct::run),
     ("printf", printf::run),
+    ("pvesh", pvesh::run),
+    ("pvesm", pvesm::run),
+    ("qm", qm::run),
     ("rm", rm::run),
     ("rmdir", rmdir::run),
     ("sha256sum", sha256sum::run),
