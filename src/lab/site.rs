@@ -18,11 +18,16 @@ pub trait Site: Send + Sync {
     /// Lends the world, up to date; what was done to it stands when this comes back.
     fn act(&self, work: &mut dyn FnMut(&mut World));
 
-    /// Whether the SSH connection is to be lost at this command.
+    /// Whether the SSH connection is to be lost at this command; of a batch, `line` is the whole script.
     fn loss(&self, node: &str, line: &str) -> Option<Loss> {
         let _ = (node, line);
         None
     }
+}
+
+/// What a fault is matched against: the command line, or the script that it only introduces.
+pub(super) fn struck<'a>(line: &'a str, stdin: &'a [u8]) -> &'a str {
+    if line == "sh -s" { std::str::from_utf8(stdin).unwrap_or(line) } else { line }
 }
 
 /// A world without time, persistence and faults.

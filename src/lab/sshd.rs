@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::guests;
 use super::shell::{reads_input, run_in_guest, run_line};
-use super::site::{Loss, Site};
+use super::site::{Loss, Site, struck};
 use super::ssh_keys::SshKeys;
 use crate::ports::Output;
 
@@ -171,7 +171,7 @@ impl Door {
     }
 
     async fn answer(&self, channel: &Channel<Msg>, handle: &Handle, line: &str, stdin: &[u8]) {
-        let loss = self.site.loss(self.node(), line);
+        let loss = self.site.loss(self.node(), struck(line, stdin));
         if loss != Some(Loss::Before) {
             let output = self.run(line, stdin);
             if loss.is_none() {

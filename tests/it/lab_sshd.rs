@@ -151,7 +151,7 @@ impl Site for Lossy {
     }
 
     fn loss(&self, _node: &str, line: &str) -> Option<Loss> {
-        if line.starts_with("mkdir") { self.loss.lock().unwrap().take() } else { None }
+        if line.contains("mkdir") { self.loss.lock().unwrap().take() } else { None }
     }
 }
 
@@ -161,7 +161,9 @@ async fn a_connection_lost_before_or_after_a_command_is_uncertain_either_way() {
         let site = Arc::new(Lossy { world: Mutex::new(world()), loss: Mutex::new(Some(loss)) });
         let door = door(Arc::clone(&site) as Arc<dyn Site>).await;
         let ssh = door.open();
-        let result = ssh.run(&Command::new(["mkdir", "/tmp/x"])).await;
+        let mut batch = Batch::new(1, OnFailure::Stop);
+        batch.push(["mkdir", "/tmp/x"]);
+        let result = ssh.run(&batch.command(Duration::from_secs(20))).await;
         assert!(matches!(result, Err(TransportError::Uncertain { .. })), "{loss:?}: {result:?}");
         let looked = ssh.run(&Command::new(["test", "-d", "/tmp/x"])).await.unwrap();
         assert_eq!(looked.code == 0, made, "{loss:?}");

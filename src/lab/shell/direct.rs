@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::run_line;
-use crate::lab::site::{Loss, Site};
+use crate::lab::site::{Loss, Site, struck};
 use crate::ports::{BoxFuture, Command, Output, Shell, TransportError};
 
 /// A [`Shell`] on one node of a site.
@@ -30,7 +30,7 @@ impl DirectShell {
     fn run_now(&self, command: &Command) -> Result<Output, TransportError> {
         let line = command.line();
         let peer = format!("root@{}", self.node);
-        let loss = self.site.loss(&self.node, &line);
+        let loss = self.site.loss(&self.node, struck(&line, &command.stdin));
         if loss == Some(Loss::Before) {
             // a client cannot tell this from the other loss: the command had been sent
             return Err(TransportError::Uncertain {
