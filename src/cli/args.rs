@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use super::commands;
+use crate::exec;
 use crate::model::{Addr, HostName};
 use crate::ui::ColourChoice;
 
@@ -42,10 +43,16 @@ pub(super) struct Global {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    Validate(commands::validate::Args),
+    Plan(commands::plan::Args),
+    Apply(commands::apply::Args),
+    Status(commands::status::Args),
+    Destroy(commands::destroy::Args),
+    History(commands::history::Args),
+    Lab(commands::lab::Args),
+    Schema(commands::schema::Args),
     Completions(commands::completions::Args),
     Docs(commands::docs::Args),
-    Schema(commands::schema::Args),
-    Validate(commands::validate::Args),
 }
 
 /// Which inventory.
@@ -98,6 +105,44 @@ pub(super) struct AllowArgs {
     /// Allow that this very object is removed and made anew; may be given several times
     #[arg(long, value_name = "ADDR")]
     pub allow_replace: Vec<Addr>,
+}
+
+/// How a plan is carried out.
+#[derive(Debug, Clone, Args)]
+pub(super) struct RunArgs {
+    /// Do not ask. Does not cover losing data: that is allowed by name with `--allow-destroy`
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How many steps run at once
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub parallelism: u8,
+    /// What happens to what was done when a step fails
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    pub on_failure: OnFailure,
+    /// How many seconds to wait for somebody else's run to end
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub lock_wait: u64,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What happens to what was done when a step fails.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum OnFailure {
+    /// It is taken back
+    #[default]
+    Rollback,
+    /// It stands; applying again goes on from there
+    Keep,
+}
+
+impl From<OnFailure> for exec::OnFailure {
+    fn from(on_failure: OnFailure) -> Self {
+        match on_failure {
+            OnFailure::Rollback => Self::Rollback,
+            OnFailure::Keep => Self::Keep,
+        }
+    }
 }
 
 /// The form of an answer.

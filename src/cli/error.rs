@@ -1,7 +1,15 @@
 //! The only place where errors become text for a person, and exit codes.
 
 use super::Exit;
+use crate::adapters::HttpsError;
+use crate::blueprint::Host;
 use crate::diag::{Diagnostic, Diagnostics, SourceMap};
+use crate::exec::RunError;
+use crate::exec::journal::JournalError;
+use crate::exec::lease::LeaseError;
+use crate::lab::LabError;
+use crate::model::HostName;
+use crate::secrets::SecretError;
 use crate::ui::PromptError;
 
 /// Why a command ends before its time.
@@ -65,6 +73,69 @@ impl From<serde_json::Error> for CommandError {
     fn from(error: serde_json::Error) -> Self {
         Diagnostic::error("cli.output", "the answer has no form in JSON").cause(error.to_string()).into()
     }
+}
+
+impl From<JournalError> for CommandError {
+    fn from(error: JournalError) -> Self {
+        Diagnostic::error("run.journal", "the journal of runs cannot be used")
+            .cause(error.to_string())
+            .hint("nothing is done that cannot be written down: see to the state directory, or name another with `--state-dir`")
+            .into()
+    }
+}
+
+impl From<RunError> for CommandError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Journal(error) => error.into(),
+        }
+    }
+}
+
+/// Somebody else's run, or a host where none can be kept away.
+pub(super) fn lease(error: &LeaseError) -> CommandError {
+    Diagnostic::error("run.lease", error.to_string()).hint_maybe(error.hint()).into()
+}
+
+/// A host whose API cannot be talked to as the inventory says.
+pub(super) fn door(host: &HostName, error: &HttpsError) -> CommandError {
+    Diagnostic::error("host.access", format!("the API of {host} cannot be used")).cause(error.to_string()).into()
+}
+
+/// A secret that could not be had.
+pub(super) fn secret(error: &SecretError, host: &Host) -> Diagnostic {
+    let token = &host.access.api.token;
+    Diagnostic::error("secret.missing", format!("the secret `{}` of {} cannot be had", token.name, host.name))
+        .cause(error.to_string())
+        .hint_maybe(error.hint())
+        .at(token.span, "asked for here")
+}
+
+/// The lab does not start, or cannot go on.
+pub(super) fn lab(error: &LabError) -> CommandError {
+    let diagnostic = Diagnostic::error("lab.start", "the lab cannot be started").cause(error.to_string());
+    let hint = match error {
+        LabError::Busy { .. } => Some("stop the other `infra lab serve`, or use it: its first line says how"),
+        LabError::Format { .. } => Some("remove the lab's directory to begin with a new world"),
+        LabError::State { .. } | LabError::Scenario { .. } | LabError::Serve(_) => None,
+    };
+    diagnostic.hint_maybe(hint.map(ToOwned::to_owned)).into()
+}
+
+/// The runtime could not be started.
+pub(super) fn runtime(error: &std::io::Error) -> CommandError {
+    Diagnostic::error("cli.runtime", "threads cannot be started").cause(error.to_string()).into()
+}
+
+/// Signals cannot be listened to.
+pub(super) fn signals(error: &std::io::Error) -> CommandError {
+    Diagnostic::error("cli.signals", "signals cannot be listened to").cause(error.to_string()).into()
+}
+
+/// The person stopped it before anything was changed.
+pub(super) fn interrupted() -> CommandError {
+    let diagnostic = Diagnostic::error("cli.interrupted", "interrupted; nothing was changed");
+    CommandError::from(diagnostic).with_exit(Exit::Interrupted)
 }
 
 /// A file or directory that could not be read or written.

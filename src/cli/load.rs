@@ -1,5 +1,7 @@
 //! Reading an inventory from disk.
 
+use camino::Utf8PathBuf;
+
 use super::args::InventoryArgs;
 use super::{CommandError, settings};
 use crate::adapters::files::read_inventory;
@@ -10,11 +12,22 @@ use crate::inventory;
 /// What reading gives, sound or not.
 #[derive(Debug)]
 pub(super) struct Read {
+    /// The paths that it was read from.
+    pub paths: Vec<Utf8PathBuf>,
     /// There unless something stood in the way of it; there may be errors all the same.
     pub blueprint: Option<Blueprint>,
     /// Every problem, by place.
     pub diagnostics: Diagnostics,
     /// The texts that they point into.
+    pub sources: SourceMap,
+}
+
+/// An inventory that was read and found sound.
+#[derive(Debug)]
+pub(super) struct Sound {
+    pub paths: Vec<Utf8PathBuf>,
+    pub blueprint: Blueprint,
+    pub warnings: usize,
     pub sources: SourceMap,
 }
 
@@ -29,5 +42,16 @@ pub(super) fn read(args: &InventoryArgs) -> Result<Read, CommandError> {
         blueprint = resolved;
     }
     diagnostics.sort_by_place();
-    Ok(Read { blueprint, diagnostics, sources })
+    Ok(Read { paths, blueprint, diagnostics, sources })
+}
+
+/// Reads an inventory and refuses one that is not sound.
+pub(super) fn sound(args: &InventoryArgs) -> Result<Sound, CommandError> {
+    let Read { paths, blueprint, diagnostics, sources } = read(args)?;
+    match blueprint {
+        Some(blueprint) if !diagnostics.has_errors() => {
+            Ok(Sound { paths, blueprint, warnings: diagnostics.warning_count(), sources })
+        }
+        _ => Err(CommandError::in_files(diagnostics, sources)),
+    }
 }

@@ -7,9 +7,16 @@
 
 mod args;
 mod commands;
+mod consent;
+mod context;
 mod error;
+mod execution;
 mod exit;
+mod lab_overlay;
+mod lab_scenario;
+mod lab_world;
 mod load;
+mod planning;
 mod run;
 mod settings;
 

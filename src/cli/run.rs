@@ -7,8 +7,8 @@ use clap::error::ErrorKind;
 use tracing_subscriber::EnvFilter;
 
 use super::args::Command;
-use super::{Cli, CommandError, Exit, commands};
-use crate::ui::{ColourChoice, Terminal, Writer};
+use super::{Cli, CommandError, Exit, commands, error};
+use crate::ui::{ColourChoice, Terminal, Writer, diagnostics_text};
 
 /// Runs the program. Parses before it does anything else, so that `--version` reads no file and starts
 /// no runtime.
@@ -29,13 +29,24 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
-fn dispatch(command: Command, _verbose: u8, writer: &mut Writer) -> Result<Exit, CommandError> {
+fn dispatch(command: Command, verbose: u8, writer: &mut Writer) -> Result<Exit, CommandError> {
     match command {
+        Command::Validate(args) => commands::validate::run(&args, writer),
+        Command::Plan(args) => block_on(commands::plan::run(&args, writer)),
+        Command::Apply(args) => block_on(commands::apply::run(&args, verbose, writer)),
+        Command::Status(args) => block_on(commands::status::run(&args, writer)),
+        Command::Destroy(args) => block_on(commands::destroy::run(&args, verbose, writer)),
+        Command::History(args) => commands::history::run(&args, writer),
+        Command::Lab(args) => block_on(commands::lab::run(&args, writer)),
+        Command::Schema(args) => commands::schema::run(&args, writer),
         Command::Completions(args) => commands::completions::run(&args, writer),
         Command::Docs(args) => commands::docs::run(&args),
-        Command::Schema(args) => commands::schema::run(&args, writer),
-        Command::Validate(args) => commands::validate::run(&args, writer),
     }
+}
+
+/// The runtime lives only as long as a command that needs one.
+fn block_on(command: impl Future<Output = Result<Exit, CommandError>>) -> Result<Exit, CommandError> {
+    tokio::runtime::Runtime::new().map_err(|e| error::runtime(&e))?.block_on(command)
 }
 
 /// Help and version are answers; everything else that clap says is a wrong usage.
@@ -59,9 +70,7 @@ fn usage(error: &clap::Error) -> Exit {
 
 fn tell(error: &CommandError, writer: &mut Writer) {
     let terminal = writer.err();
-    for diagnostic in &error.diagnostics {
-        writer.tell(&crate::ui::problem_text(diagnostic, &terminal));
-    }
+    writer.tell(&diagnostics_text(&error.diagnostics, &error.sources, &terminal));
 }
 
 fn log_to_stderr(verbose: u8, terminal: Terminal) {

@@ -6,7 +6,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::event::Event;
+use super::history_view::outcome_word;
+use crate::event::{Event, Outcome, RunState};
 use crate::model::change::{Action, FieldChange, Risk, Via};
 use crate::model::step::Undo;
 use crate::plan::{Plan, Summary};
@@ -161,6 +162,93 @@ impl From<&Plan> for PlanDocument {
                 .collect(),
         }
     }
+}
+
+/// A run, as `apply --output json` and `history --output json` show it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RunDocument {
+    /// Version of this format.
+    pub format: u32,
+    /// Which run.
+    pub run: String,
+    /// Of which inventory.
+    pub inventory: String,
+    /// `apply` or `destroy`.
+    pub verb: String,
+    /// Who ran it.
+    pub operator: String,
+    /// When it began, in UTC.
+    pub started: Option<String>,
+    /// When the last thing happened, in UTC.
+    pub last: Option<String>,
+    /// `converged`, `unconverged`, `failed`, `rolled-back`, `stuck`, `interrupted` or `unfinished`.
+    pub outcome: String,
+    /// Its steps in the plan's order.
+    pub steps: Vec<RunStepDocument>,
+}
+
+/// A step of a run.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RunStepDocument {
+    /// Its id.
+    pub id: String,
+    /// The resource that it belongs to.
+    pub addr: String,
+    /// What it does.
+    pub title: String,
+    /// Where.
+    pub host: String,
+    /// `done`, `warning`, `skipped`, `failed`, `unfinished` or `not-begun`.
+    pub outcome: String,
+    /// Why it failed or was skipped, or what the host warned of.
+    pub why: Option<String>,
+    /// Whether it was taken back.
+    pub taken_back: bool,
+}
+
+impl From<&RunState> for RunDocument {
+    fn from(run: &RunState) -> Self {
+        Self {
+            format: Self::FORMAT,
+            run: run.run.as_ref().map(ToString::to_string).unwrap_or_default(),
+            inventory: run.inventory.clone(),
+            verb: run.verb.clone(),
+            operator: run.operator.clone(),
+            started: run.started.map(|at| at.to_string()),
+            last: run.last.map(|at| at.to_string()),
+            outcome: outcome_word(run.outcome).to_owned(),
+            steps: run
+                .outline
+                .iter()
+                .map(|outline| {
+                    let step = run.steps.get(&outline.id);
+                    let (outcome, why) = match step.map(|step| &step.outcome) {
+                        None => ("not-begun", None),
+                        Some(None) => ("unfinished", None),
+                        Some(Some(Outcome::Done)) => ("done", None),
+                        Some(Some(Outcome::Warning { message })) => ("warning", Some(message)),
+                        Some(Some(Outcome::Skipped { why })) => ("skipped", Some(why)),
+                        Some(Some(Outcome::Failed { why, .. })) => ("failed", Some(why)),
+                    };
+                    let undo = step.and_then(|step| step.undo.as_ref());
+                    RunStepDocument {
+                        id: outline.id.to_string(),
+                        addr: outline.addr.to_string(),
+                        title: outline.title.clone(),
+                        host: outline.host.to_string(),
+                        outcome: outcome.to_owned(),
+                        why: why.cloned(),
+                        taken_back: matches!(undo, Some(Some(Outcome::Done | Outcome::Warning { .. }))),
+                    }
+                })
+                .collect(),
+        }
+    }
+}
+
+impl RunDocument {
+    /// The version of this format.
+    pub const FORMAT: u32 = 1;
 }
 
 /// The JSON Schema of [`PlanDocument`].

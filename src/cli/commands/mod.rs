@@ -1,6 +1,12 @@
 //! One file per verb: flags, then the pipeline, then the answer.
 
+pub mod apply;
 pub mod completions;
+pub mod destroy;
 pub mod docs;
+pub mod history;
+pub mod lab;
+pub mod plan;
 pub mod schema;
+pub mod status;
 pub mod validate;

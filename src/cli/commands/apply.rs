@@ -1,0 +1,116 @@
+//! `infra apply`: makes the hosts be what the inventory says, and proves that they are.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::cli::args::{AllowArgs, HostArgs, Output, RunArgs, SelectArgs};
+use crate::cli::context::Context;
+use crate::cli::execution::{self, Execution, Verb};
+use crate::cli::planning::Intent;
+use crate::cli::{CommandError, Exit, consent, error};
+use crate::diag::Diagnostic;
+use crate::event::RunState;
+use crate::model::change::Action;
+use crate::plan::{self, Plan};
+use crate::ui::json::{self, PlanDocument};
+use crate::ui::{Detail, Writer, plan_text};
+
+/// Make the hosts be what the inventory says, and prove that they are
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: infra apply --lab -i inventories/vrooli --yes")]
+pub struct Args {
+    /// Carry out this saved plan, if it still fits
+    #[arg(value_name = "PLAN", conflicts_with_all = ["target", "limit", "allow_destroy", "allow_replace"])]
+    plan: Option<Utf8PathBuf>,
+    #[command(flatten)]
+    host: HostArgs,
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    allow: AllowArgs,
+    #[command(flatten)]
+    run: RunArgs,
+    /// Show every field and the differences of texts
+    #[arg(long)]
+    full: bool,
+}
+
+pub async fn run(args: &Args, verbose: u8, writer: &mut Writer) -> Result<Exit, CommandError> {
+    let context = Context::open(&args.host, writer).await?;
+    let ended = within(args, verbose, &context, writer).await;
+    context.close().await;
+    ended
+}
+
+async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer) -> Result<Exit, CommandError> {
+    let saved = args.plan.as_deref().map(|path| read(path, context)).transpose()?;
+    let intent = match &saved {
+        None => Intent::new(&args.select, &args.allow, &context.blueprint)?,
+        // What a saved plan destroys or replaces was allowed when it was made.
+        Some(plan) => Intent {
+            allow_destroy: plan
+                .changes
+                .iter()
+                .filter(|change| matches!(change.action, Action::Replace | Action::Destroy))
+                .map(|change| change.addr.clone())
+                .collect(),
+            ..Intent::default()
+        },
+    };
+    let now = Verb::Apply.plan(context, &intent).await?;
+    let plan = match saved {
+        None => now,
+        Some(saved) => {
+            execution::refuse_stale(&saved, &now)?;
+            saved
+        }
+    };
+    let output = args.run.output.output;
+    if output == Output::Human {
+        let detail = if args.full { Detail::Full } else { Detail::Usual };
+        writer.answer(&plan_text(&plan, context.blueprint.hosts.len(), detail, &writer.out()))?;
+    }
+    if plan.is_empty() {
+        execution::remember(context, &plan, &RunState::default(), Verb::Apply)?;
+        match output {
+            Output::Human => {}
+            Output::Json => writer.answer(&json::pretty(&PlanDocument::from(&plan))?)?,
+            Output::Jsonl => writer.answer(&json::line(&PlanDocument::from(&plan))?)?,
+        }
+        return Ok(if plan.gaps.is_empty() { Exit::Fine } else { Exit::Failed });
+    }
+    if !args.run.yes && !consent::given(&plan, Verb::Apply, writer)? {
+        writer.tell("Nothing was changed.\n");
+        return Ok(Exit::Failed);
+    }
+    let execution =
+        Execution { context, intent: &intent, verb: Verb::Apply, plan: &plan, args: &args.run, lines: verbose > 0 };
+    let exit = execution.run(writer).await?;
+    Ok(if exit == Exit::Fine && !plan.gaps.is_empty() { Exit::Failed } else { exit })
+}
+
+/// Reads a saved plan and holds it against its format, this inventory and itself.
+fn read(path: &Utf8Path, context: &Context) -> Result<Plan, CommandError> {
+    let refuse = |why: String| {
+        CommandError::from(
+            Diagnostic::error("plan.file", format!("`{path}` is not a plan that can be applied"))
+                .cause(why)
+                .hint("make one with `infra plan --out FILE`"),
+        )
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| error::file("read", path, &e))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|e| refuse(format!("it is not JSON: {e}")))?;
+    let format = value.get("format").and_then(serde_json::Value::as_u64);
+    if format != Some(Plan::FORMAT.into()) {
+        let has = format.map_or("no format".to_owned(), |format| format!("format {format}"));
+        return Err(refuse(format!("it has {has}; this program reads format {}", Plan::FORMAT)));
+    }
+    let plan: Plan = serde_json::from_value(value).map_err(|e| refuse(e.to_string()))?;
+    if plan.inventory != context.blueprint.name {
+        return Err(refuse(format!(
+            "it is of `{}`, and this inventory is `{}`",
+            plan.inventory, context.blueprint.name
+        )));
+    }
+    let contradictions = plan::lint(&plan);
+    if contradictions.has_errors() { Err(contradictions.into()) } else { Ok(plan) }
+}

@@ -1,0 +1,63 @@
+//! `infra plan`: what would change and why.
+
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::cli::args::{AllowArgs, HostArgs, Output, OutputArgs, SelectArgs};
+use crate::cli::context::Context;
+use crate::cli::planning::{self, Intent};
+use crate::cli::{CommandError, Exit, error};
+use crate::plan::Plan;
+use crate::ui::json::{self, PlanDocument};
+use crate::ui::{Detail, Writer, plan_text};
+
+/// Show what would change on the hosts and why; nothing is changed
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: infra plan --lab -i inventories/vrooli --detailed-exitcode")]
+pub struct Args {
+    #[command(flatten)]
+    host: HostArgs,
+    #[command(flatten)]
+    select: SelectArgs,
+    #[command(flatten)]
+    allow: AllowArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Show every field and the differences of texts
+    #[arg(long)]
+    full: bool,
+    /// Save the plan; `infra apply FILE` carries it out as long as it fits
+    #[arg(long, value_name = "FILE")]
+    out: Option<Utf8PathBuf>,
+    /// Exit with 2 when changes are pending
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+pub async fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError> {
+    let context = Context::open(&args.host, writer).await?;
+    let intent = Intent::new(&args.select, &args.allow, &context.blueprint)?;
+    let plan = planning::plan(&context, &intent).await?;
+    if let Some(path) = &args.out {
+        save(&plan, path)?;
+    }
+    let detail = if args.full { Detail::Full } else { Detail::Usual };
+    let answer = match args.output.output {
+        Output::Human => plan_text(&plan, context.blueprint.hosts.len(), detail, &writer.out()),
+        Output::Json => json::pretty(&PlanDocument::from(&plan))?,
+        Output::Jsonl => json::line(&PlanDocument::from(&plan))?,
+    };
+    writer.answer(&answer)?;
+    context.close().await;
+    Ok(if args.detailed_exitcode && !plan.is_empty() { Exit::Pending } else { Exit::Fine })
+}
+
+/// Saves a plan for nobody else to read: it holds what guests are set up with.
+fn save(plan: &Plan, path: &Utf8Path) -> Result<(), CommandError> {
+    let text = json::pretty(plan)?;
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|e| error::file("written", path, &e))
+}

@@ -1,0 +1,42 @@
+//! `infra status`: hosts and guests as they are.
+
+use std::collections::BTreeSet;
+
+use crate::cli::args::{HostArgs, Output, OutputArgs};
+use crate::cli::context::Context;
+use crate::cli::planning::{self, Intent};
+use crate::cli::{CommandError, Exit};
+use crate::ui::{Status, Writer, json, plural, status_text};
+
+/// Show hosts and guests of the inventory as they are, one line each
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: infra status --lab -i inventories/vrooli")]
+pub struct Args {
+    #[command(flatten)]
+    host: HostArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub async fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError> {
+    let context = Context::open(&args.host, writer).await?;
+    let observed = context.observe().await;
+    let drifted = match planning::from_observed(&context, &observed, &Intent::default()) {
+        Ok(plan) => plan.changes.into_iter().filter(|change| change.drift).map(|change| change.addr).collect(),
+        Err(error) => {
+            let count = plural(error.diagnostics.error_count(), "problem stands", "problems stand");
+            writer.tell(&format!("{count} in the way of a plan, so drift is not known; `infra plan` shows more\n"));
+            BTreeSet::new()
+        }
+    };
+    let status = Status::of(&context.blueprint, &observed, &drifted);
+    let answer = match args.output.output {
+        Output::Human => status_text(&status, &writer.out()),
+        Output::Json => json::pretty(&status)?,
+        Output::Jsonl => json::line(&status)?,
+    };
+    writer.answer(&answer)?;
+    context.close().await;
+    let seen = status.hosts.iter().any(|host| host.state != "unknown");
+    Ok(if seen { Exit::Fine } else { Exit::Failed })
+}

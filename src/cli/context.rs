@@ -1,0 +1,152 @@
+//! An inventory with its doors open: the only place where adapters are made.
+//!
+//! With `--lab` the lab is started in this process (or the one that runs already is used) and only how
+//! hosts are reached is replaced; everything after that is the same as against a real host.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+use secrecy::SecretString;
+
+use super::args::HostArgs;
+use super::error::{door, file};
+use super::lab_world::LabWorld;
+use super::{CommandError, load};
+use crate::adapters::{Https, HttpsTarget, Ssh, SshSettings, SshTarget, SystemClock, Trust};
+use crate::blueprint::{self, Blueprint, Host, SshAccess};
+use crate::client::{Door, Doors};
+use crate::diag::{Diagnostics, SourceMap};
+use crate::model::HostName;
+use crate::model::observed::Observed;
+use crate::observe::{Interest, observe};
+use crate::ports::{Clock, Shell};
+use crate::resources;
+use crate::secrets::Secrets;
+use crate::ui::{Writer, plural};
+
+/// An inventory, where its memory is, and its hosts' doors.
+pub(super) struct Context {
+    pub blueprint: Blueprint,
+    /// The inventory's texts, for problems that point into them.
+    pub sources: SourceMap,
+    /// Where journals and memory of this inventory are; the lab has its own.
+    pub state: Utf8PathBuf,
+    pub doors: Doors,
+    pub clock: Arc<dyn Clock>,
+    /// Keeps the lab running for as long as the doors are open.
+    lab: Option<LabWorld>,
+}
+
+impl Context {
+    /// Reads the inventory and prepares the doors; nothing is sent to a real host yet.
+    pub async fn open(args: &HostArgs, writer: &mut Writer) -> Result<Self, CommandError> {
+        let load::Sound { paths, mut blueprint, warnings, sources } = load::sound(&args.inventory)?;
+        if warnings > 0 {
+            let count = plural(warnings, "warning", "warnings");
+            writer.tell(&format!("{count} about the inventory; `infra validate` shows them\n"));
+        }
+        let mut state = args.state.state_dir.clone();
+        let mut lab = None;
+        if let Some(scenario) = &args.lab {
+            let world = LabWorld::enter(&blueprint, &args.state, scenario.as_deref()).await?;
+            world.overlay(&mut blueprint);
+            state.clone_from(&world.directory);
+            lab = Some(world);
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let tokens = match &lab {
+            Some(lab) => lab.tokens.clone(),
+            None => tokens(&blueprint, &secrets(args, &paths), &sources)?,
+        };
+        let ssh = if lab.is_some() { SshSettings::isolated() } else { SshSettings::from_env() };
+        let doors = doors(&blueprint, &tokens, &ssh, &clock)?;
+        Ok(Self { blueprint, sources, state, doors, clock, lab })
+    }
+
+    /// Reads what is there now.
+    pub async fn observe(&self) -> Observed {
+        let interest = Interest {
+            snippets: resources::snippets_of_interest(&self.blueprint),
+            datasets: resources::datasets_of_interest(&self.blueprint),
+        };
+        observe(&self.blueprint, &self.doors, &interest).await
+    }
+
+    /// Lets the lab go, if there is one in this process.
+    pub async fn close(self) {
+        if let Some(lab) = self.lab {
+            lab.leave().await;
+        }
+    }
+}
+
+/// Secrets are looked for beside each part of the inventory, the last one first, and in the state
+/// directory.
+fn secrets(args: &HostArgs, paths: &[Utf8PathBuf]) -> Secrets {
+    let beside = paths.iter().rev().map(|path| match path.parent() {
+        Some(parent) if !path.is_dir() => parent.to_owned(),
+        _ => path.clone(),
+    });
+    Secrets::standard(beside.chain([args.state.state_dir.clone()]))
+}
+
+/// The API tokens of all hosts; every missing one is reported.
+fn tokens(
+    blueprint: &Blueprint,
+    secrets: &Secrets,
+    sources: &SourceMap,
+) -> Result<BTreeMap<HostName, SecretString>, CommandError> {
+    let mut problems = Diagnostics::new();
+    let mut tokens = BTreeMap::new();
+    for host in blueprint.hosts.values() {
+        match secrets.resolve(&host.access.api.token.name) {
+            Ok(token) => {
+                tokens.insert(host.name.clone(), token);
+            }
+            Err(error) => problems.push(super::error::secret(&error, host)),
+        }
+    }
+    if problems.is_empty() { Ok(tokens) } else { Err(CommandError::in_files(problems, sources.clone())) }
+}
+
+fn doors(
+    blueprint: &Blueprint,
+    tokens: &BTreeMap<HostName, SecretString>,
+    ssh: &SshSettings,
+    clock: &Arc<dyn Clock>,
+) -> Result<Doors, CommandError> {
+    let mut doors = BTreeMap::new();
+    for host in blueprint.hosts.values() {
+        let Some(token) = tokens.get(&host.name) else { continue };
+        let api = api(host, token.clone())?;
+        let shell = host
+            .access
+            .ssh
+            .as_ref()
+            .map(|access| -> Arc<dyn Shell> { Arc::new(Ssh::new(ssh_target(access), ssh.clone())) });
+        doors.insert(host.name.clone(), Door { api: Arc::new(api), shell });
+    }
+    Ok(Doors::new(doors, Arc::clone(clock), fastrand::u64(..)))
+}
+
+fn api(host: &Host, token: SecretString) -> Result<Https, CommandError> {
+    let access = &host.access.api;
+    let trust = match &access.trust {
+        blueprint::Trust::Fingerprint(fingerprint) => Trust::Pinned(*fingerprint),
+        blueprint::Trust::CaFile(path) => Trust::Ca(std::fs::read(path).map_err(|error| file("read", path, &error))?),
+    };
+    let target = HttpsTarget::new(&access.host, access.port, trust, &access.token_id, token);
+    Https::new(&target).map_err(|error| door(&host.name, &error))
+}
+
+fn ssh_target(access: &SshAccess) -> SshTarget {
+    SshTarget {
+        host: access.host.clone(),
+        port: access.port,
+        user: access.user.clone(),
+        host_key: access.host_key.clone(),
+        identities: access.identity.iter().cloned().collect(),
+        jump: access.jump.as_ref().map(|jump| Box::new(ssh_target(jump))),
+    }
+}

@@ -1,0 +1,248 @@
+//! The lab of an inventory: started in this process, or shared with the process that runs it already.
+//!
+//! Its world is kept in the state directory, so that plan, apply and plan again work across calls. Who
+//! runs it writes how to reach it into a file there; another process that finds the world taken reads
+//! that file and becomes one more client.
+
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::CommandError;
+use super::args::StateArgs;
+use super::error::{file, lab};
+use super::lab_scenario::scenario;
+use crate::adapters::SystemClock;
+use crate::blueprint::{Access, ApiAccess, Blueprint, SshAccess, Trust};
+use crate::diag::{Diagnostic, Invalid};
+use crate::lab::{Lab, LabError, LabHost, LabOptions, RunningLab, Scenario};
+use crate::model::{Fingerprint, HostName};
+
+/// How long another process may take to say how its lab is reached.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The name of that file.
+const CONNECTION: &str = "connection.json";
+
+/// A lab that answers.
+pub(super) struct LabWorld {
+    /// Where its world, its journals and its keys are.
+    pub directory: Utf8PathBuf,
+    /// How each host is reached.
+    pub hosts: BTreeMap<HostName, Reach>,
+    /// The secret of each host's token.
+    pub tokens: BTreeMap<HostName, SecretString>,
+    /// There if it runs in this process.
+    own: Option<Own>,
+}
+
+struct Own {
+    running: RunningLab,
+    connection: Utf8PathBuf,
+}
+
+/// How a host of the lab is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Reach {
+    pub api: ApiReach,
+    pub ssh: SshReach,
+}
+
+/// Its API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ApiReach {
+    pub host: String,
+    pub port: u16,
+    pub fingerprint: Fingerprint,
+    pub token_id: String,
+}
+
+/// Its SSH door.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SshReach {
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    pub host_key: String,
+    pub identity_file: Utf8PathBuf,
+}
+
+/// The file by which other processes find the lab; only its owner can read it, as tokens are in it.
+#[derive(Serialize, Deserialize)]
+struct Connection {
+    hosts: BTreeMap<HostName, Reach>,
+    tokens: BTreeMap<HostName, String>,
+}
+
+impl LabWorld {
+    /// Where the lab's world of an inventory is kept.
+    pub fn directory(state: &StateArgs, blueprint: &Blueprint) -> Utf8PathBuf {
+        state.state_dir.join("lab").join(blueprint.name.as_str())
+    }
+
+    /// Starts the lab with the inventory's hardware or a scenario's, or joins the one that runs already.
+    pub async fn enter(
+        blueprint: &Blueprint,
+        state: &StateArgs,
+        scenario_file: Option<&Utf8Path>,
+    ) -> Result<Self, CommandError> {
+        let directory = Self::directory(state, blueprint);
+        let scenario = match scenario_file {
+            None => scenario(blueprint),
+            Some(path) => read_scenario(path)?,
+        };
+        let start = Instant::now();
+        loop {
+            match Self::start(&directory, scenario.clone()).await {
+                Err(LabError::Busy { path }) if start.elapsed() > PATIENCE => {
+                    return Err(lab(&LabError::Busy { path }));
+                }
+                Err(LabError::Busy { .. }) => {
+                    if let Some(world) = Self::join(&directory) {
+                        return world.with_hosts_of(blueprint);
+                    }
+                    // Its owner is about to say how it is reached, or about to go.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                Err(error) => return Err(lab(&error)),
+                Ok(world) => return world.with_hosts_of(blueprint),
+            }
+        }
+    }
+
+    /// Starts the lab in this process.
+    pub async fn start(directory: &Utf8Path, scenario: Scenario) -> Result<Self, LabError> {
+        let options =
+            LabOptions { scenario, state: Some(directory.as_std_path().to_owned()), clock: Arc::new(SystemClock) };
+        let running = Lab::start(options).await?;
+        let state = |path: &Utf8Path| {
+            let path = path.to_string();
+            move |source| LabError::State { path, source }
+        };
+        let absolute = directory.canonicalize_utf8().map_err(state(directory))?;
+        let connection = absolute.join(CONNECTION);
+        let mut world =
+            Self { directory: directory.to_owned(), hosts: BTreeMap::new(), tokens: BTreeMap::new(), own: None };
+        for (name, host) in &running.hosts {
+            let name: HostName =
+                name.parse().map_err(|invalid: Invalid| LabError::Scenario { why: invalid.to_string() })?;
+            world.hosts.insert(name.clone(), Reach::of(host).map_err(state(&absolute))?);
+            world.tokens.insert(name, host.api.token.clone());
+        }
+        let tokens =
+            world.tokens.iter().map(|(name, token)| (name.clone(), token.expose_secret().to_owned())).collect();
+        Connection { hosts: world.hosts.clone(), tokens }.write(&connection).map_err(state(&connection))?;
+        world.own = Some(Own { running, connection });
+        Ok(world)
+    }
+
+    /// Joins a lab that another process runs, if that answers.
+    fn join(directory: &Utf8Path) -> Option<Self> {
+        let connection = Connection::read(&directory.join(CONNECTION))?;
+        let answers = |reach: &Reach| TcpStream::connect((reach.api.host.as_str(), reach.api.port)).is_ok();
+        if !connection.hosts.values().all(answers) {
+            return None;
+        }
+        let tokens = connection.tokens.into_iter().map(|(name, token)| (name, token.into())).collect();
+        Some(Self { directory: directory.to_owned(), hosts: connection.hosts, tokens, own: None })
+    }
+
+    /// Refuses a lab in which a host of the inventory is missing.
+    fn with_hosts_of(self, blueprint: &Blueprint) -> Result<Self, CommandError> {
+        let missing: Vec<&str> =
+            blueprint.hosts.keys().filter(|name| !self.hosts.contains_key(*name)).map(HostName::as_str).collect();
+        if missing.is_empty() {
+            return Ok(self);
+        }
+        Err(Diagnostic::error("lab.hosts", format!("the lab has no host {}", missing.join(", ")))
+            .cause(format!("its world was made from other hardware and is kept in `{}`", self.directory))
+            .hint("remove that directory to begin with a new world")
+            .into())
+    }
+
+    /// Replaces how hosts are reached, and nothing else.
+    pub fn overlay(&self, blueprint: &mut Blueprint) {
+        for (name, host) in &mut blueprint.hosts {
+            let Some(reach) = self.hosts.get(name) else { continue };
+            let ssh = host.access.ssh.as_ref().map(|_| SshAccess {
+                host: reach.ssh.host.clone(),
+                port: reach.ssh.port,
+                user: reach.ssh.user.clone(),
+                host_key: Some(reach.ssh.host_key.clone()),
+                identity: Some(reach.ssh.identity_file.clone()),
+                jump: None,
+            });
+            host.access = Access {
+                api: ApiAccess {
+                    host: reach.api.host.clone(),
+                    port: reach.api.port,
+                    token_id: reach.api.token_id.clone(),
+                    token: host.access.api.token.clone(),
+                    trust: Trust::Fingerprint(reach.api.fingerprint),
+                },
+                ssh,
+            };
+        }
+    }
+
+    /// Stops it if it runs in this process.
+    pub async fn leave(self) {
+        if let Some(own) = self.own {
+            // Gone before the world is given back, so that nobody finds a door that is closing.
+            let _ = std::fs::remove_file(&own.connection);
+            own.running.stop().await;
+        }
+    }
+}
+
+impl Reach {
+    fn of(host: &LabHost) -> std::io::Result<Self> {
+        let identity = std::path::absolute(&host.ssh.identity)?;
+        Ok(Self {
+            api: ApiReach {
+                host: host.api.host.clone(),
+                port: host.api.port,
+                fingerprint: host.api.fingerprint,
+                token_id: host.api.token_id.clone(),
+            },
+            ssh: SshReach {
+                host: host.ssh.host.clone(),
+                port: host.ssh.port,
+                user: host.ssh.user.clone(),
+                host_key: host.ssh.host_key.clone(),
+                identity_file: Utf8PathBuf::from_path_buf(identity).map_err(|_| std::io::ErrorKind::InvalidFilename)?,
+            },
+        })
+    }
+}
+
+impl Connection {
+    fn read(path: &Utf8Path) -> Option<Self> {
+        serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()
+    }
+
+    fn write(&self, path: &Utf8Path) -> std::io::Result<()> {
+        write_private(path, &serde_json::to_string_pretty(self)?)
+    }
+}
+
+/// Replaces a file by one that only its owner can read.
+pub(super) fn write_private(path: &Utf8Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let temporary = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    std::fs::rename(&temporary, path)
+}
+
+/// Reads a scenario file.
+pub(super) fn read_scenario(path: &Utf8Path) -> Result<Scenario, CommandError> {
+    let text = std::fs::read_to_string(path).map_err(|error| file("read", path, &error))?;
+    Scenario::from_json(&text).map_err(|error| lab(&error))
+}
