@@ -4,6 +4,7 @@
 //! [`Journal::append`] comes back. A journal whose last line is torn is a journal of a killed run, and
 //! reads as one. What is written here holds no secret, yet is for its owner's eyes only.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -11,8 +12,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 
-use crate::event::{Event, RunId, RunState, What, fold};
+use crate::event::{Event, Outcome, RunId, RunOutcome, RunState, What, fold};
 use crate::model::EnvironmentName;
+use crate::model::step::StepId;
 use crate::plan::{Memory, Plan};
 
 const EVENTS: &str = "events.jsonl";
@@ -152,6 +154,23 @@ pub fn history(state_dir: &Utf8Path, inventory: &EnvironmentName) -> Result<Vec<
     }
     runs.sort();
     runs.into_iter().map(|run| Ok((run.clone(), fold(&events(state_dir, inventory, &run)?)))).collect()
+}
+
+/// Steps that runs began since the last one that converged, and did not end well: what they left on the
+/// host is ours.
+///
+/// # Errors
+/// When a journal cannot be read.
+pub fn unfinished(state_dir: &Utf8Path, inventory: &EnvironmentName) -> Result<BTreeSet<StepId>, JournalError> {
+    let mut unfinished = BTreeSet::new();
+    for (_, run) in history(state_dir, inventory)?.into_iter().rev() {
+        if run.outcome == Some(RunOutcome::Converged) {
+            break;
+        }
+        let well = |outcome: &Option<Outcome>| matches!(outcome, Some(Outcome::Done | Outcome::Warning { .. }));
+        unfinished.extend(run.steps.into_iter().filter(|(_, step)| !well(&step.outcome)).map(|(id, _)| id));
+    }
+    Ok(unfinished)
 }
 
 /// What was applied last, to tell drift from intent; empty if nothing ever was.

@@ -139,9 +139,8 @@ fn family_part(
     let coming = family.keys(config, true);
     let desired: Fields = wanted.iter().map(|(id, (value, _))| (format!("{path}.{id}"), value.clone())).collect();
     part.desired.extend(desired.clone());
-    let active = shown(&family.keys(config, false));
-    let waits = between(&active, &desired);
-    for difference in waits {
+    let active = shown(&family.keys(config, !located.running));
+    for difference in between(&active, &desired) {
         let change_or_removal = difference.from.is_some();
         // A new mount is hot-plugged; a device node, and everything that goes, waits for a restart.
         let restart = located.running && (change_or_removal || family.prefix == DEVICES.prefix);
@@ -284,13 +283,16 @@ impl Shape for LinuxContainer<'_> {
 
 /// `pct set` for all keys at once, as each call costs half a second; removals in a call of their own.
 fn pct_set(vmid: &str, write: &BTreeMap<String, Option<String>>) -> Vec<Vec<String>> {
-    let command = || ["pct", "set", vmid].map(str::to_owned).to_vec();
-    let (mut set, mut delete) = (command(), command());
-    for (key, value) in write {
-        match value {
-            Some(value) => set.extend([format!("--{key}"), value.clone()]),
-            None => delete.extend(["--delete".to_owned(), key.clone()]),
-        }
+    let command = |rest: Vec<String>| ["pct", "set", vmid].map(str::to_owned).into_iter().chain(rest).collect();
+    let set: Vec<String> =
+        write.iter().filter_map(|(key, value)| Some([format!("--{key}"), value.clone()?])).flatten().collect();
+    let gone: Vec<&str> = write.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key.as_str()).collect();
+    let mut commands = Vec::new();
+    if !set.is_empty() {
+        commands.push(command(set));
     }
-    [set, delete].into_iter().filter(|argv| argv.len() > 3).collect()
+    if !gone.is_empty() {
+        commands.push(command(vec!["--delete".to_owned(), gone.join(",")]));
+    }
+    commands
 }

@@ -147,7 +147,9 @@ pub struct Settled {
 pub fn settle(settings: &[Setting], config: &GuestConfig, running: bool) -> Settled {
     let mut settled = Settled::default();
     for setting in settings {
-        let (want, active, coming) = (setting.desired(), setting.active(config), setting.coming(config));
+        let (want, coming) = (setting.desired(), setting.coming(config));
+        // A guest that does not run has nothing active: PVE keeps what was pending until the next start.
+        let active = if running { setting.active(config) } else { coming.clone() };
         if want == active && want == coming {
             continue;
         }
@@ -233,6 +235,13 @@ mod tests {
         assert!(settled.write.is_empty());
         assert!(settled.differences[0].restart);
         assert_eq!(settled.differences[0].from.as_deref(), Some("1024 MiB"));
+    }
+
+    #[test]
+    fn stopped_guest_is_what_it_will_be() {
+        let settings = [Setting::cold("memory", 2048, None).form(Form::Mib)];
+        let waiting = config(&[("memory", "1024")], &[("memory", Some("2048"))]);
+        assert_eq!(settle(&settings, &waiting, false), Settled::default());
     }
 
     #[test]

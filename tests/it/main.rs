@@ -7,6 +7,7 @@
 
 mod bad_inventories;
 mod cli;
+mod converge;
 mod https_real;
 mod inventories;
 mod lab;
@@ -14,5 +15,7 @@ mod lab_commands;
 mod lab_shell;
 mod lab_sshd;
 mod observe_recorded;
+mod random_inventory;
+mod rig;
 mod sh_real;
 mod ssh_real;
