@@ -8,6 +8,7 @@
 mod bad_inventories;
 mod cli;
 mod converge;
+mod contract;
 mod https_real;
 mod inventories;
 mod lab;

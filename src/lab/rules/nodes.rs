@@ -4,30 +4,49 @@ use serde_json::{Map, Value, json};
 
 use super::super::world::{Caller, Network, World};
 use super::endpoint::Access::{All, Any, Every};
-use super::param::{Kind, Param, optional as o};
+use super::param::{Kind, Param, optional as o, since_9, until_8};
 use super::{Answer, Call, Endpoint, Refusal, status};
 use crate::ports::Method::Get;
 
 const PCI: &[Param] = &[o("pci-class-blacklist", Kind::Text), o("verbose", Kind::Bool)];
-const NETWORK: &[Param] = &[o(
-    "type",
-    Kind::Enum(&[
-        "bridge",
-        "bond",
-        "eth",
-        "alias",
-        "vlan",
-        "fabric",
-        "OVSBridge",
-        "OVSBond",
-        "OVSPort",
-        "OVSIntPort",
-        "vnet",
-        "any_bridge",
-        "any_local_bridge",
-        "include_sdn",
-    ]),
-)];
+const NETWORK: &[Param] = &[
+    since_9(
+        "type",
+        Kind::Enum(&[
+            "bridge",
+            "bond",
+            "eth",
+            "alias",
+            "vlan",
+            "fabric",
+            "OVSBridge",
+            "OVSBond",
+            "OVSPort",
+            "OVSIntPort",
+            "vnet",
+            "any_bridge",
+            "any_local_bridge",
+            "include_sdn",
+        ]),
+    ),
+    until_8(
+        "type",
+        Kind::Enum(&[
+            "bridge",
+            "bond",
+            "eth",
+            "alias",
+            "vlan",
+            "OVSBridge",
+            "OVSBond",
+            "OVSPort",
+            "OVSIntPort",
+            "vnet",
+            "any_bridge",
+            "any_local_bridge",
+        ]),
+    ),
+];
 
 /// The rows of this area.
 pub const ENDPOINTS: &[Endpoint] = &[

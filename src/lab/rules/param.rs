@@ -17,6 +17,8 @@ pub struct Param {
     pub required: bool,
     /// Since when it exists.
     pub since: Version,
+    /// Until when it is so.
+    pub until: Version,
 }
 
 /// What a value must be.
@@ -78,20 +80,31 @@ pub struct Props {
 
 /// A parameter that may be left out.
 pub const fn optional(name: &'static str, kind: Kind) -> Param {
-    Param { name, kind, required: false, since: Version::V8_4 }
+    Param { name, kind, required: false, since: Version::V8_4, until: Version::V9_2 }
 }
 
 /// A parameter that must be there.
 pub const fn required(name: &'static str, kind: Kind) -> Param {
-    Param { name, kind, required: true, since: Version::V8_4 }
+    Param { name, kind, required: true, since: Version::V8_4, until: Version::V9_2 }
 }
 
 /// A parameter that may be left out and that PVE 8 does not know.
 pub const fn since_9(name: &'static str, kind: Kind) -> Param {
-    Param { name, kind, required: false, since: Version::V9_1 }
+    Param { name, kind, required: false, since: Version::V9_1, until: Version::V9_2 }
+}
+
+/// A parameter that is so in PVE 8 only.
+pub const fn until_8(name: &'static str, kind: Kind) -> Param {
+    Param { name, kind, required: false, since: Version::V8_4, until: Version::V8_4 }
 }
 
 impl Param {
+    /// Whether this version has it.
+    #[must_use]
+    pub fn is_in(&self, version: Version) -> bool {
+        self.since <= version && version <= self.until
+    }
+
     /// Whether `name` is this parameter or one of its numbers.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
@@ -179,7 +192,7 @@ pub fn check<'a>(
     params: impl Iterator<Item = &'a Param> + Clone,
     version: Version,
 ) -> Result<(), Refusal> {
-    let known = params.filter(|p| p.since <= version);
+    let known = params.filter(|p| p.is_in(version));
     let mut errors = BTreeMap::new();
     for param in known.clone().filter(|p| p.required) {
         if !values.0.contains_key(param.name) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::world::{Storage, StorageKind, Volume, Work, conf, content_of, split_volid};
 use super::endpoint::Access::{All, Any, Every};
 use super::formats as f;
-use super::param::{Kind, Param, optional as o, required};
+use super::param::{Kind, Param, optional as o, required, since_9, until_8};
 use super::{Answer, Call, Endpoint, Refusal};
 use crate::ports::Method::{Delete, Get, Post};
 
@@ -25,7 +25,24 @@ const TYPES: &[&str] = &[
     "zfs",
     "zfspool",
 ];
-const BY_TYPE: &[Param] = &[o("type", Kind::Enum(TYPES))];
+const TYPES_8: &[&str] = &[
+    "btrfs",
+    "cephfs",
+    "cifs",
+    "dir",
+    "esxi",
+    "glusterfs",
+    "iscsi",
+    "iscsidirect",
+    "lvm",
+    "lvmthin",
+    "nfs",
+    "pbs",
+    "rbd",
+    "zfs",
+    "zfspool",
+];
+const BY_TYPE: &[Param] = &[since_9("type", Kind::Enum(TYPES)), until_8("type", Kind::Enum(TYPES_8))];
 const NODE_LIST: &[Param] = &[
     o("content", Kind::Format(f::contents)),
     o("enabled", Kind::Bool),
