@@ -13,6 +13,7 @@ mod https_real;
 mod inventories;
 mod lab;
 mod lab_commands;
+mod lab_replay;
 mod lab_shell;
 mod lab_sshd;
 mod observe_recorded;

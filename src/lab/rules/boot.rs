@@ -63,7 +63,7 @@ fn bridges(world: &World, guest: &Guest) -> Result<(), String> {
     let host = world.nodes.get(&guest.node);
     for (_, value) in guest.config.iter().filter(|(k, _)| indexed(k).is_some_and(|(stem, _)| stem == "net")) {
         if let Some(bridge) = Properties::parse(value).get("bridge")
-            && !host.is_some_and(|h| h.networks.get(bridge).is_some_and(|n| n.kind == "bridge"))
+            && host.and_then(|h| h.networks.get(bridge)).is_none_or(|n| n.kind != "bridge")
         {
             return Err(format!("bridge '{bridge}' does not exist"));
         }

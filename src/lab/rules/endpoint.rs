@@ -212,9 +212,14 @@ impl Access {
                 .collect::<Vec<_>>()
                 .join("/")
         };
+        // An id that fits no path leaves an empty one, on which nobody has anything (9.2.11).
+        let blank = |path: &str| path.chars().any(|c| c.is_whitespace() || c.is_control());
         match self {
             Self::All => Ok(()),
             Self::Any(template, privileges) => need(world, caller, &fill(template), privileges),
+            Self::Every(template, privileges) if blank(&fill(template)) => {
+                Err(Refusal::denied(&format!(", {}", privileges.join("|"))))
+            }
             Self::Every(template, privileges) => {
                 let path = fill(template);
                 let has = world.privileges(caller, &path);

@@ -114,7 +114,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
 ];
 
 /// The firewall that a path is about: of a guest (there or not), or of the datacenter.
-pub fn scope<'a>(world: &'a mut World, call: (bool, u32)) -> &'a mut Firewall {
+pub fn scope(world: &mut World, call: (bool, u32)) -> &mut Firewall {
     match call {
         (true, vmid) => world.guest_firewalls.entry(vmid).or_default(),
         (false, _) => &mut world.firewall,

@@ -109,16 +109,6 @@ fn create(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         config::check_ssh_keys(keys)?;
     }
     let (world, caller) = (&*call.world, call.caller);
-    let template = call.values.text("ostemplate");
-    match split_volid(template) {
-        Some((storage, _)) if world.storages.contains_key(storage) => {
-            let reads = ["Datastore.Audit", "Datastore.AllocateSpace"];
-            need(world, caller, &format!("/storage/{storage}"), &reads)?;
-        }
-        Some((storage, _)) => return Err(format!("storage '{storage}' does not exist").into()),
-        None if caller.is_root_pam() => return Err(format!("unable to parse volume ID '{template}'").into()),
-        None => return Err(disks::ROOT_ONLY_PATH.into()),
-    }
     // Unprivileged is what a container is unless it is said: since 9.0 (8.4: the schema says 0).
     let by_default = world.version >= super::super::world::Version::V9_1;
     let unprivileged = params.get("unprivileged").map_or(by_default, |v| v == "1");
@@ -140,6 +130,16 @@ fn create(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         if let Some(bridge) = Properties::parse(value).get("bridge").filter(|_| key.starts_with("net")) {
             guests::may_use_bridge(world, caller, bridge)?;
         }
+    }
+    let template = call.values.text("ostemplate");
+    match split_volid(template) {
+        Some((storage, _)) if world.storages.contains_key(storage) => {
+            let reads = ["Datastore.Audit", "Datastore.AllocateSpace"];
+            need(world, caller, &format!("/storage/{storage}"), &reads)?;
+        }
+        Some((storage, _)) => return Err(format!("storage '{storage}' does not exist").into()),
+        None if caller.is_root_pam() => return Err(format!("unable to parse volume ID '{template}'").into()),
+        None => return Err(disks::ROOT_ONLY_PATH.into()),
     }
     check_devices(world, &node, &params)?;
     if let Some(existing) = world.guests.get(&vmid) {
@@ -215,7 +215,12 @@ fn assemble(
     log.push("Detected container architecture: amd64".to_owned());
     for (key, value) in params.iter().filter(|(k, _)| !NOT_CONFIG.contains(&k.as_str()) && !is_mount(k)) {
         let stored = stored(world, key, value);
-        if !(key == "description" && value.is_empty()) && !(key == "unprivileged" && stored == "0") {
+        let unsaid = match key.as_str() {
+            "description" => value.is_empty(),
+            "unprivileged" => stored == "0",
+            _ => false,
+        };
+        if !unsaid {
             built.insert(key.clone(), stored);
         }
     }

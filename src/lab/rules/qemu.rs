@@ -123,14 +123,14 @@ fn check_keys(
     let path = format!("/vms/{vmid}");
     for (key, value) in changes {
         root_only(caller, key, value)?;
+        if let Some(mapping) = Properties::parse(value).get("mapping").filter(|_| key.starts_with("hostpci")) {
+            need(world, caller, &format!("/mapping/pci/{mapping}"), &["Mapping.Use"])?;
+        }
         let any_of = privileges(key, value);
         // At creation what was granted on the pool counts for the guest that will be in it.
         let by_pool = pool.is_some_and(|pool| world.may(caller, &format!("/pool/{pool}"), any_of));
         if !by_pool {
             need(world, caller, &path, any_of)?;
-        }
-        if let Some(mapping) = Properties::parse(value).get("mapping").filter(|_| key.starts_with("hostpci")) {
-            need(world, caller, &format!("/mapping/pci/{mapping}"), &["Mapping.Use"])?;
         }
         if let Some(bridge) = Properties::parse(value).get("bridge").filter(|_| key.starts_with("net")) {
             guests::may_use_bridge(world, caller, bridge)?;

@@ -1,9 +1,7 @@
 //! Workers: what they do when their time has come, and what stays when they die.
 
 use super::super::world::property::{is_disk, is_mount};
-use super::super::world::{
-    Grantee, Guest, GuestKind, GuestSnapshot, Pending, TaskState, Volume, Work, World, split_volid,
-};
+use super::super::world::{Guest, GuestKind, GuestSnapshot, Pending, TaskState, Volume, Work, World, split_volid};
 use super::{boot, disks, lxc, qemu, snapshots};
 use crate::model::Size;
 
@@ -270,13 +268,14 @@ fn deaf(guest: &Guest, vmid: u32, log: &mut Vec<String>) -> Result<String, Strin
     })
 }
 
-/// Ends a guest's process; for a VM what was pending takes effect then.
+/// Ends a guest's process; what was pending takes effect then.
 fn halt(world: &mut World, vmid: u32) {
-    if let Some(guest) = world.guests.get_mut(&vmid) {
-        guest.run = None;
-        if guest.kind == GuestKind::Qemu {
-            let _ = qemu::settle(world, vmid);
-        }
+    let Some(guest) = world.guests.get_mut(&vmid) else { return };
+    guest.run = None;
+    match guest.kind {
+        // Nothing is plugged in a machine that is off: this cannot be refused.
+        GuestKind::Qemu => drop(qemu::settle(world, vmid)),
+        GuestKind::Lxc => lxc::settle(world, vmid),
     }
 }
 
@@ -285,7 +284,7 @@ fn forget(world: &mut World, vmid: u32) {
     world.guests.remove(&vmid);
     world.guest_firewalls.remove(&vmid);
     let path = format!("/vms/{vmid}");
-    world.access.acls.retain(|acl| acl.path != path || matches!(acl.grantee, Grantee::Group(_)) && acl.path != path);
+    world.access.acls.retain(|acl| acl.path != path);
     for pool in world.pools.values_mut() {
         pool.guests.remove(&vmid);
     }

@@ -81,8 +81,8 @@ pub fn truth(value: &str) -> bool {
 pub fn indexed(key: &str) -> Option<(&str, u32)> {
     let digits = key.len() - key.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let (stem, number) = key.split_at(key.len() - digits);
-    (!stem.is_empty() && !(number.len() > 1 && number.starts_with('0'))).then_some(())?;
-    Some((stem, number.parse().ok()?))
+    let padded = number.len() > 1 && number.starts_with('0');
+    if stem.is_empty() || padded { None } else { Some((stem, number.parse().ok()?)) }
 }
 
 /// Whether a key of a VM names a disk.
