@@ -31,7 +31,7 @@ pub fn start(world: &mut World, vmid: u32, log: &mut Vec<String>) -> Result<Stri
     }
     // What waits for a start takes effect now.
     match guest.kind {
-        GuestKind::Qemu => super::qemu::settle(world, vmid).map_err(|refusal| refusal.text())?,
+        GuestKind::Qemu => super::qemu::settle(world, vmid, None).map_err(|refusal| refusal.text())?,
         GuestKind::Lxc => super::lxc::settle(world, vmid),
     }
     let guest = world.guests[&vmid].clone();

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::world::Version;
 use super::endpoint::Access::{All, Every};
 use super::param::{Kind, Param, optional as o};
 use super::tasks::listed;
@@ -90,6 +91,22 @@ fn resources(call: &mut Call<'_>) -> Result<Answer, Refusal> {
                     "disk": total - free, "maxdisk": total,
                 }));
             }
+        }
+    }
+    if wanted.is_none() && world.may(caller, "/sdn/zones/localnetwork", &["SDN.Audit"]) {
+        for node in world.nodes.keys() {
+            // PVE 8 calls it `sdn`, and PVE 9 does not list it under that type any more.
+            rows.push(if world.version >= Version::V9_1 {
+                json!({
+                    "id": format!("network/{node}/zone/localnetwork"), "type": "network", "network": "localnetwork",
+                    "network-type": "zone", "node": node, "status": "ok",
+                })
+            } else {
+                json!({
+                    "id": format!("sdn/{node}/localnetwork"), "type": "sdn", "sdn": "localnetwork", "node": node,
+                    "status": "ok",
+                })
+            });
         }
     }
     Ok(Value::Array(rows).into())

@@ -95,11 +95,7 @@ fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 fn get(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let name = id(call);
     let pool = call.world.pools.get(&name).cloned().ok_or_else(|| missing(&name))?;
-    let mut row = shown(call, &name, &pool, true);
-    if let Some(row) = row.as_object_mut() {
-        row.shift_remove("poolid");
-    }
-    Ok(row.into())
+    Ok(shown(call, &name, &pool, true).into())
 }
 
 fn create(call: &mut Call<'_>) -> Result<Answer, Refusal> {

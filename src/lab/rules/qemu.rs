@@ -1,6 +1,6 @@
 //! VMs: creating and changing them. What they share with containers is in [`guests`](super::guests).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::world::property::{Properties, indexed, is_disk};
 use super::super::world::{Caller, Guest, GuestKind, Pending, Work, World};
@@ -368,14 +368,21 @@ pub fn change(
             guest.pending.insert(key.clone(), Pending::Set(stored));
         }
     }
-    settle(world, vmid)
+    let touched = touched(params);
+    settle(world, vmid, Some(&touched))
+}
+
+/// Keys that a change names: of a running guest only these are tried (9.2.11).
+pub fn touched(params: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let deleted = split_list(params.get("delete").map_or("", String::as_str)).map(str::to_owned);
+    params.keys().cloned().chain(deleted).collect()
 }
 
 /// Puts pending changes into effect: all of them when the VM is stopped, the hot-pluggable ones when it runs.
 ///
 /// # Errors
 /// 400 with a text per device that a running VM would not let go of.
-pub fn settle(world: &mut World, vmid: u32) -> Result<(), Refusal> {
+pub fn settle(world: &mut World, vmid: u32, only: Option<&BTreeSet<String>>) -> Result<(), Refusal> {
     let now = world.now_ms;
     let Some(guest) = world.guests.get_mut(&vmid) else { return Ok(()) };
     let running = guest.is_running();
@@ -383,6 +390,9 @@ pub fn settle(world: &mut World, vmid: u32) -> Result<(), Refusal> {
     let mut errors = BTreeMap::new();
     for (key, pending) in guest.pending.clone() {
         let delete = pending == Pending::Delete;
+        if running && only.is_some_and(|only| !only.contains(&key)) {
+            continue;
+        }
         if running {
             match hot(guest, &key, &pending, booted) {
                 Hot::Now => {}

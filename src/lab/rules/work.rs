@@ -274,7 +274,7 @@ fn halt(world: &mut World, vmid: u32) {
     guest.run = None;
     match guest.kind {
         // Nothing is plugged in a machine that is off: this cannot be refused.
-        GuestKind::Qemu => drop(qemu::settle(world, vmid)),
+        GuestKind::Qemu => drop(qemu::settle(world, vmid, None)),
         GuestKind::Lxc => lxc::settle(world, vmid),
     }
 }
