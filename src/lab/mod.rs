@@ -10,6 +10,7 @@ mod direct;
 pub mod envelope;
 pub mod faults;
 pub mod guests;
+pub mod hardware;
 mod live;
 mod persist;
 pub mod rules;

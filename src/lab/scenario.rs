@@ -10,6 +10,7 @@ use sha2::{Digest, Sha512};
 
 use super::LabError;
 use super::faults::Fault;
+use super::hardware::{board, graphics_card};
 use super::world::{
     Acl, Appliance, Dataset, DatasetKind, Download, Grantee, Network, Node, PciDevice, Storage, StorageKind, Token,
     User, Version, World, Zfs, Zpool, conf, known_privileges,
@@ -97,95 +98,6 @@ pub struct HostSpec {
 
 fn default_token() -> String {
     "infra@pve!lab".to_owned()
-}
-
-/// A PCI function in few words.
-fn device(
-    class: &str,
-    id: (&str, &str),
-    names: (&str, &str),
-    subsystem: (&str, &str),
-    group: i32,
-    driver: &str,
-) -> PciDevice {
-    PciDevice {
-        class: class.to_owned(),
-        vendor: id.0.to_owned(),
-        device: id.1.to_owned(),
-        vendor_name: Some(names.0.to_owned()),
-        device_name: Some(names.1.to_owned()),
-        subsystem_vendor: subsystem.0.to_owned(),
-        subsystem_device: subsystem.1.to_owned(),
-        iommu_group: group,
-        driver: (!driver.is_empty()).then(|| driver.to_owned()),
-    }
-}
-
-/// A graphics card and its sound function, in one IOMMU group.
-#[must_use]
-pub fn graphics_card(slot: &str, id: (&str, &str), name: &str, group: i32) -> BTreeMap<String, PciDevice> {
-    let (vendor, maker) =
-        (id.0, if id.0 == "10de" { "NVIDIA Corporation" } else { "Advanced Micro Devices, Inc. [AMD/ATI]" });
-    let (audio, audio_name) =
-        if id.0 == "10de" { ("22ba", "High Definition Audio Controller") } else { ("ab38", "HDMI/DP Audio") };
-    BTreeMap::from([
-        (format!("{slot}.0"), device("030000", id, (maker, name), ("1043", "88ec"), group, "vfio-pci")),
-        (
-            format!("{slot}.1"),
-            device("040300", (vendor, audio), (maker, audio_name), ("1043", "88ec"), group, "vfio-pci"),
-        ),
-    ])
-}
-
-/// What every board has: bridges, an NVMe drive, a network card.
-#[must_use]
-pub fn board() -> BTreeMap<String, PciDevice> {
-    BTreeMap::from([
-        (
-            "0000:00:00.0".to_owned(),
-            device(
-                "060000",
-                ("1022", "14d8"),
-                ("Advanced Micro Devices, Inc. [AMD]", "Raphael/Granite Ridge Root Complex"),
-                ("1043", "8877"),
-                0,
-                "",
-            ),
-        ),
-        (
-            "0000:00:01.1".to_owned(),
-            device(
-                "060400",
-                ("1022", "14db"),
-                ("Advanced Micro Devices, Inc. [AMD]", "Raphael/Granite Ridge GPP Bridge"),
-                ("1022", "1453"),
-                1,
-                "pcieport",
-            ),
-        ),
-        (
-            "0000:02:00.0".to_owned(),
-            device(
-                "010802",
-                ("144d", "a80c"),
-                ("Samsung Electronics Co Ltd", "NVMe SSD Controller S4LV008[Pascal]"),
-                ("144d", "a801"),
-                15,
-                "nvme",
-            ),
-        ),
-        (
-            "0000:05:00.0".to_owned(),
-            device(
-                "020000",
-                ("8086", "15f3"),
-                ("Intel Corporation", "Ethernet Controller I225-V"),
-                ("1043", "87d2"),
-                17,
-                "igc",
-            ),
-        ),
-    ])
 }
 
 impl HostSpec {

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use infra::lab::Scenario;
 use infra::lab::envelope;
+use infra::lab::hardware::graphics_card;
 use infra::lab::rules::{self, Refusal, work};
-use infra::lab::scenario::graphics_card;
 use infra::lab::world::{Acl, Caller, Grantee, Network, PciDevice, Storage, StorageKind, Token, User, Volume, World};
 use infra::model::Size;
 use serde_json::{Map, Value, json};

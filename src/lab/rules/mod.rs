@@ -23,6 +23,7 @@ mod param;
 mod pools;
 mod qemu;
 mod refusal;
+mod snapshot_work;
 mod snapshots;
 mod status;
 mod storage;

@@ -52,6 +52,7 @@ const NETWORK: &[Param] = &[
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new(Get, "/nodes", &[], All, list),
     Endpoint::new(Get, "/nodes/{node}/status", &[], Every("/nodes/{node}", &["Sys.Audit"]), node_status),
+    Endpoint::new(Get, "/nodes/{node}/time", &[], Every("/nodes/{node}", &["Sys.Audit"]), time),
     Endpoint::new(Get, "/nodes/{node}/hardware/pci", &[PCI], Any("/", &["Sys.Audit", "Sys.Modify"]), pci),
     Endpoint::new(Get, "/nodes/{node}/network", &[NETWORK], All, networks),
     Endpoint::new(Get, "/nodes/{node}/network/{iface}", &[], Every("/nodes/{node}", &["Sys.Audit"]), network),
@@ -123,6 +124,11 @@ fn node_status(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         "pveversion": format!("pve-manager/{}/14a22df3", version.full()),
     })
     .into())
+}
+
+fn time(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let now = call.world.now();
+    Ok(json!({"timezone": "Etc/UTC", "localtime": now, "time": now}).into())
 }
 
 fn pci(call: &mut Call<'_>) -> Result<Answer, Refusal> {

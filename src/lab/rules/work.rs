@@ -2,6 +2,7 @@
 
 use super::super::world::property::{is_disk, is_mount};
 use super::super::world::{Guest, GuestKind, GuestSnapshot, Pending, TaskState, Volume, Work, World, split_volid};
+use super::snapshot_work::{check_rollback, drop_snapshot, make_snapshot, roll_back, snapshot_of};
 use super::{boot, disks, lxc, qemu, snapshots};
 use crate::model::Size;
 
@@ -141,7 +142,7 @@ fn abandon(world: &mut World, work: &Work) {
     }
 }
 
-fn locked(guest: &Guest) -> Result<(), String> {
+pub(super) fn locked(guest: &Guest) -> Result<(), String> {
     match guest.lock() {
         Some(lock) => Err(format!("{} is locked ({lock})", guest.kind.noun())),
         None => Ok(()),
@@ -290,7 +291,7 @@ fn forget(world: &mut World, vmid: u32) {
     }
 }
 
-fn owned_volumes(guest: &Guest) -> Vec<String> {
+pub(super) fn owned_volumes(guest: &Guest) -> Vec<String> {
     let sections = std::iter::once(&guest.config).chain(guest.snapshots.values().map(|s| &s.config));
     let mut volids: Vec<String> = sections
         .flat_map(|config| config.iter())
@@ -366,176 +367,6 @@ fn resize(
     fields.set("size", Size::bytes(new).to_pve());
     if let Some(guest) = world.guests.get_mut(&vmid) {
         guest.config.insert(disk.to_owned(), fields.print(&volid, &["mp"]));
-    }
-    Ok("OK".to_owned())
-}
-
-fn snapshot_of(guest: &Guest, description: &str, now: i64) -> GuestSnapshot {
-    let mut config = guest.config.clone();
-    config.remove("lock");
-    config.remove("description");
-    let parent = config.remove("parent");
-    GuestSnapshot { config, parent, time: now, description: description.to_owned(), state: None }
-}
-
-fn make_snapshot(
-    world: &mut World,
-    guest: &Guest,
-    vmid: u32,
-    name: &str,
-    description: &str,
-    log: &mut Vec<String>,
-) -> Result<String, String> {
-    locked(guest)?;
-    if guest.snapshots.contains_key(name) {
-        return Err(format!("snapshot name '{name}' already used"));
-    }
-    if !snapshots::possible(world, guest) {
-        return Err("snapshot feature is not available".to_owned());
-    }
-    let now = world.now();
-    for (key, volid) in snapshots::volumes(guest) {
-        if guest.kind == GuestKind::Qemu {
-            log.push(format!("snapshotting 'drive-{key}' ({volid})"));
-        }
-        let dataset = world.dataset_of(&volid);
-        let Some(host) = world.nodes.get_mut(&guest.node) else { continue };
-        match (dataset, split_volid(&volid)) {
-            (Some(dataset), _) => {
-                host.zfs
-                    .snapshot(&[(dataset, name.to_owned())], now)
-                    .map_err(|e| format!("zfs error: {}", e.message))?;
-            }
-            (None, Some((storage, file))) => {
-                if let Some(volume) = host.volumes.get_mut(storage).and_then(|v| v.get_mut(file)) {
-                    volume.snapshots.push((name.to_owned(), volume.size));
-                }
-            }
-            _ => {}
-        }
-    }
-    let section = snapshot_of(guest, description, now);
-    if let Some(guest) = world.guests.get_mut(&vmid) {
-        guest.snapshots.insert(name.to_owned(), section);
-        guest.config.insert("parent".to_owned(), name.to_owned());
-    }
-    Ok("OK".to_owned())
-}
-
-fn check_rollback(world: &World, guest: &Guest, name: &str) -> Result<(), String> {
-    locked(guest)?;
-    let found = guest.snapshots.get(name).ok_or_else(|| format!("snapshot '{name}' does not exist"))?;
-    if found.state.is_some() {
-        return Err(format!(
-            "unable to rollback to incomplete snapshot (snapstate = {})",
-            found.state.as_deref().unwrap_or_default()
-        ));
-    }
-    let then = Guest { config: found.config.clone(), ..guest.clone() };
-    for (_, volid) in snapshots::volumes(&then) {
-        if let Some(dataset) = world.dataset_of(&volid) {
-            let newest = world.nodes.get(&guest.node).and_then(|n| n.zfs.newest(&dataset));
-            match newest {
-                Some(newest) if newest == name => {}
-                Some(_) => return Err(format!("can't rollback, '{name}' is not most recent snapshot on '{volid}'")),
-                None => return Err(format!("can't rollback, snapshot '{name}' does not exist on '{volid}'")),
-            }
-        }
-    }
-    Ok(())
-}
-
-fn roll_back(
-    world: &mut World,
-    guest: &Guest,
-    vmid: u32,
-    name: &str,
-    start: bool,
-    log: &mut Vec<String>,
-) -> Result<String, String> {
-    check_rollback(world, guest, name)?;
-    let Some(section) = guest.snapshots.get(name).cloned() else {
-        return Err(format!("snapshot '{name}' does not exist"));
-    };
-    // The guest's process ends first.
-    if let Some(guest) = world.guests.get_mut(&vmid) {
-        guest.run = None;
-    }
-    let then = Guest { config: section.config.clone(), ..guest.clone() };
-    for (_, volid) in snapshots::volumes(&then) {
-        let dataset = world.dataset_of(&volid);
-        let Some(host) = world.nodes.get_mut(&guest.node) else { continue };
-        if let Some(dataset) = dataset {
-            host.zfs.rollback(&dataset, name, false).map_err(|e| format!("zfs error: {}", e.message))?;
-        } else if let Some((storage, file)) = split_volid(&volid)
-            && let Some(volume) = host.volumes.get_mut(storage).and_then(|v| v.get_mut(file))
-            && let Some((_, size)) = volume.snapshots.iter().find(|(n, _)| n == name).cloned()
-        {
-            volume.size = size;
-        }
-    }
-    let genid = world.next_uuid();
-    if let Some(found) = world.guests.get_mut(&vmid) {
-        let description = found.config.remove("description");
-        let mut config = section.config;
-        config.insert("parent".to_owned(), name.to_owned());
-        if let Some(description) = description {
-            config.insert("description".to_owned(), description);
-        }
-        // Volumes that were made since are not in the snapshot: they stay as unused ones.
-        let kept = owned_volumes(&Guest { config: config.clone(), snapshots: Default::default(), ..guest.clone() });
-        let lost: Vec<String> = owned_volumes(guest).into_iter().filter(|v| !kept.contains(v)).collect();
-        if found.kind == GuestKind::Qemu && config.contains_key("vmgenid") {
-            config.insert("vmgenid".to_owned(), genid);
-        }
-        found.config = config;
-        found.pending.clear();
-        for volid in lost {
-            let key = super::config::unused_key(found);
-            found.config.insert(key, volid);
-        }
-    }
-    if start {
-        return boot::start(world, vmid, log);
-    }
-    Ok("OK".to_owned())
-}
-
-fn drop_snapshot(world: &mut World, guest: &Guest, vmid: u32, name: &str, force: bool) -> Result<String, String> {
-    locked(guest)?;
-    let section = guest.snapshots.get(name).cloned().ok_or_else(|| format!("snapshot '{name}' does not exist"))?;
-    let then = Guest { config: section.config.clone(), ..guest.clone() };
-    for (_, volid) in snapshots::volumes(&then) {
-        let dataset = world.dataset_of(&volid);
-        let Some(host) = world.nodes.get_mut(&guest.node) else { continue };
-        if let Some(dataset) = dataset {
-            let gone = host.zfs.destroy_snapshot(&dataset, name);
-            if let Err(error) = gone.as_ref().map_err(|e| e.message.clone())
-                && !force
-            {
-                if let Some(guest) = world.guests.get_mut(&vmid) {
-                    guest.config.insert("lock".to_owned(), "snapshot-delete".to_owned());
-                }
-                return Err(format!("zfs error: {error}"));
-            }
-        } else if let Some((storage, file)) = split_volid(&volid)
-            && let Some(volume) = host.volumes.get_mut(storage).and_then(|v| v.get_mut(file))
-        {
-            volume.snapshots.retain(|(n, _)| n != name);
-        }
-    }
-    if let Some(guest) = world.guests.get_mut(&vmid) {
-        guest.snapshots.remove(name);
-        // What came after it has its parent for a parent now.
-        for other in guest.snapshots.values_mut().filter(|s| s.parent.as_deref() == Some(name)) {
-            other.parent.clone_from(&section.parent);
-        }
-        if guest.config.get("parent").is_some_and(|p| p == name) {
-            match section.parent {
-                Some(parent) => guest.config.insert("parent".to_owned(), parent),
-                None => guest.config.remove("parent"),
-            };
-        }
     }
     Ok("OK".to_owned())
 }
