@@ -142,6 +142,7 @@ fn scrub(value: &mut Value) {
         "used_fraction",
         "memhost",
         "time",
+        "localtime",
         "ssl_fingerprint",
         "maxdisk",
         "loadavg",

@@ -7,8 +7,8 @@
 
 mod bad_inventories;
 mod cli;
-mod converge;
 mod contract;
+mod converge;
 mod https_real;
 mod inventories;
 mod lab;
