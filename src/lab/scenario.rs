@@ -10,7 +10,7 @@ use sha2::{Digest, Sha512};
 
 use super::LabError;
 use super::faults::Fault;
-use super::hardware::{board, graphics_card};
+pub use super::hardware::{board, graphics_card};
 use super::world::{
     Acl, Appliance, Dataset, DatasetKind, Download, Grantee, Network, Node, PciDevice, Storage, StorageKind, Token,
     User, Version, World, Zfs, Zpool, conf, known_privileges,
