@@ -9,6 +9,7 @@ mod bad_inventories;
 mod cli;
 mod contract;
 mod converge;
+mod fault_sweep;
 mod https_real;
 mod inventories;
 mod lab;

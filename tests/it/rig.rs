@@ -69,10 +69,8 @@ pub struct Rig {
 
 /// How an apply ended.
 pub struct Run {
-    pub plan: Plan,
     pub ended: Ended,
     pub failures: Vec<String>,
-    pub left: Vec<String>,
 }
 
 const SECRET: &str = "00000000-0000-4000-8000-00000000beef";
@@ -183,10 +181,8 @@ impl Rig {
             drop(record);
         }
         Run {
-            plan,
             ended: applied.ended,
             failures: failures.into_iter().map(|(step, why)| format!("{step}: {why}")).collect(),
-            left: applied.left.iter().map(|manual| format!("{manual:?}")).collect(),
         }
     }
 }
