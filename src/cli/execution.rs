@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -14,7 +15,7 @@ use crate::diag::Diagnostic;
 use crate::event::{Outcome, RunId, RunOutcome, RunState};
 use crate::exec::lease::{Ask, Leases, Owner, ProcessId};
 use crate::exec::{self, Applied, Ended, Opening, Options, Record, Stop, journal};
-use crate::model::HostName;
+use crate::model::{Addr, HostName, Kind};
 use crate::plan::{self, Memory, Plan};
 use crate::ui::{Progress, Writer, json, run_end};
 
@@ -245,6 +246,10 @@ fn applied_memory(before: &Memory, plan: &Plan, state: &RunState, verb: Verb) ->
         for change in &plan.changes {
             if plan.steps.iter().filter(|step| step.addr == change.addr).all(stands) {
                 memory.remove(&change.addr);
+                if matches!(change.addr.kind, Kind::Vm | Kind::Container) {
+                    // A guest's firewall goes with it, without a step of its own.
+                    memory.remove(&Addr::new(Kind::GuestFirewall, &change.addr.name));
+                }
             }
         }
     }
@@ -295,9 +300,104 @@ impl Signals {
 
 /// Who runs this, as `user@machine`.
 fn operator() -> String {
-    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    let user = named.or_else(|| std::fs::metadata("/proc/self").ok().map(|own| format!("uid {}", own.uid())));
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let machine = machine.trim();
     let machine = if machine.is_empty() { "unknown" } else { machine };
     format!("{}@{machine}", user.as_deref().unwrap_or("unknown"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{StepState, What};
+    use crate::model::change::{Action, Change, Risk, Via};
+    use crate::model::step::{Op, Step, StepId, Undo};
+
+    fn step(addr: &str) -> Step {
+        let addr: Addr = addr.parse().unwrap();
+        Step {
+            id: StepId::new(&addr, "do"),
+            title: "do something".to_owned(),
+            addr,
+            host: "hq".parse().unwrap(),
+            via: Via::Api,
+            ops: vec![Op::Exec { argv: vec!["true".to_owned()] }],
+            undo: Undo::nothing("a test"),
+            risk: Risk::None,
+            needs: Vec::new(),
+            exclusive: Vec::new(),
+        }
+    }
+
+    fn change(addr: &str) -> Change {
+        Change {
+            addr: addr.parse().unwrap(),
+            action: Action::Destroy,
+            reason: String::new(),
+            via: Via::Api,
+            risk: Risk::None,
+            drift: false,
+            fields: Vec::new(),
+        }
+    }
+
+    fn memory(addrs: &[&str]) -> Memory {
+        addrs.iter().map(|addr| (addr.parse().unwrap(), [("memory".to_owned(), "4 GiB".to_owned())].into())).collect()
+    }
+
+    fn plan(steps: &[&str], destroyed: &[&str], remembered: &[&str]) -> Plan {
+        Plan {
+            format: Plan::FORMAT,
+            infra: String::new(),
+            inventory: "t".parse().unwrap(),
+            changes: destroyed.iter().map(|addr| change(addr)).collect(),
+            steps: steps.iter().map(|addr| step(addr)).collect(),
+            preconditions: BTreeMap::new(),
+            orphans: Vec::new(),
+            gaps: Vec::new(),
+            notes: Vec::new(),
+            memory: memory(remembered),
+        }
+    }
+
+    /// The state in which these steps are done, and no other began.
+    fn done(addrs: &[&str]) -> RunState {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        let mut state = RunState::default();
+        for addr in addrs {
+            let id = step(addr).id;
+            for what in [
+                What::StepStarted { step: id.clone() },
+                What::StepFinished { step: id.clone(), outcome: Outcome::Done },
+            ] {
+                state.apply(&crate::event::Event { at, what });
+            }
+        }
+        state
+    }
+
+    #[test]
+    fn only_what_got_through_is_remembered() {
+        let plan = plan(&["ct.a", "ct.b"], &[], &["ct.a", "ct.b", "ct.unchanged"]);
+        let after = applied_memory(&memory(&["ct.other"]), &plan, &done(&["ct.a"]), Verb::Apply);
+        assert_eq!(after, memory(&["ct.a", "ct.other", "ct.unchanged"]));
+    }
+
+    #[test]
+    fn what_was_taken_back_is_not_remembered() {
+        let plan = plan(&["ct.a"], &[], &["ct.a"]);
+        let mut state = done(&["ct.a"]);
+        let undone = |step: &mut StepState| step.undo = Some(Some(Outcome::Done));
+        state.steps.values_mut().for_each(undone);
+        assert_eq!(applied_memory(&Memory::new(), &plan, &state, Verb::Apply), Memory::new());
+    }
+
+    #[test]
+    fn a_destroyed_guest_is_forgotten_with_its_firewall() {
+        let plan = plan(&["ct.a"], &["ct.a", "ct.b"], &[]);
+        let before = memory(&["ct.a", "guest_firewall.a", "snippet.b"]);
+        assert_eq!(applied_memory(&before, &plan, &done(&["ct.a"]), Verb::Destroy), memory(&["snippet.b"]));
+    }
 }

@@ -15,6 +15,7 @@ mod inventories;
 mod lab;
 mod lab_commands;
 mod lab_replay;
+mod lab_run;
 mod lab_shell;
 mod lab_sshd;
 mod observe_recorded;

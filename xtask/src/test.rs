@@ -11,8 +11,7 @@ use crate::process::{cargo, installed, show, succeeds};
 /// A program that some suites run for real, the Debian package that holds it, and what goes without.
 const PROGRAMS: &[(&str, &str, &str)] = &[
     ("sshd", "openssh-server", "ssh_real (the SSH door against a real sshd)"),
-    ("ssh-keygen", "openssh-client", "ssh_real and the lab's SSH door as other clients see it"),
-    ("curl", "curl", "the lab's API as other clients see it"),
+    ("ssh-keygen", "openssh-client", "ssh_real (keys for it)"),
 ];
 
 /// The version of cargo-deny that `deny.toml` was written for.

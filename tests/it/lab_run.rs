@@ -1,0 +1,213 @@
+//! The main job as a person does it: the program against the lab, one call after the other.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use infra::adapters::{Https, HttpsTarget, Trust};
+use infra::ports::{Api, Method, Request};
+use serde_json::Value;
+
+/// A copy of the inventory and an empty state directory, which go when this goes.
+struct Desk {
+    directory: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for from in ["inventories/vrooli", "profiles"] {
+            let to = directory.path().join(from);
+            std::fs::create_dir_all(&to).expect("a directory");
+            for entry in std::fs::read_dir(root.join(from)).expect("the project's own inventory") {
+                let entry = entry.expect("an entry");
+                std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
+            }
+        }
+        Self { directory }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("infra"));
+        command.env_clear().env("LANG", "C.UTF-8").env("COLUMNS", "120").env("USER", "ada");
+        command.current_dir(self.directory.path()).args(args).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs to the end; the exit code must be `code`. Gives stdout.
+    fn run(&self, code: i32, args: &[&str]) -> String {
+        let Output { status, stdout, stderr } = self.command(args).output().expect("the program starts");
+        let (out, err) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        assert_eq!(status.code(), Some(code), "infra {}\n{out}\n{err}", args.join(" "));
+        out.into_owned()
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.directory.path().join(file);
+        let text = std::fs::read_to_string(&path).expect("a file of the inventory");
+        assert!(text.contains(from), "{file} has no `{from}`");
+        std::fs::write(path, text.replacen(from, to, 1)).expect("a file of the inventory");
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+/// `infra lab serve` in a process of its own.
+struct Served {
+    child: Child,
+    ready: Value,
+}
+
+impl Served {
+    fn start(desk: &Desk) -> Self {
+        let mut child = desk.command(&["lab", "serve"]).stdout(Stdio::piped()).spawn().expect("the program starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        Self { child, ready: serde_json::from_str(&line).expect("one line of JSON") }
+    }
+
+    /// The inventory file that leads there.
+    fn inventory(&self) -> &str {
+        self.ready["inventory"].as_str().expect("a path")
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn plan_apply_plan_and_one_edit() {
+    let desk = Desk::new();
+    assert!(desk.run(2, &["plan", "--lab", "--detailed-exitcode"]).contains("+ create   vm.plan-hq"));
+    let applied = desk.run(0, &["apply", "--lab", "--yes"]);
+    assert!(applied.contains("a last look found everything as the inventory says"), "{applied}");
+
+    let again = desk.run(0, &["apply", "--lab", "--yes"]);
+    assert_eq!(again, "No changes. 21 resources on 1 host are as the inventory says.\n");
+    assert_eq!(desk.run(0, &["plan", "--lab", "--detailed-exitcode"]), again);
+
+    let status = desk.run(0, &["status", "--lab"]);
+    assert_eq!(status.lines().count(), 6, "one host and five guests: {status}");
+    assert_eq!(status.matches("running").count(), 5, "{status}");
+
+    desk.edit("profiles/plan-hq.yaml", "memory: 32GiB", "memory: 24GiB");
+    let plan: Value = serde_json::from_str(&desk.run(0, &["plan", "--lab", "--output", "json"])).expect("JSON");
+    let changes = plan["changes"].as_array().expect("a list");
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert_eq!((changes[0]["addr"].as_str(), changes[0]["drift"].as_bool()), (Some("vm.plan-hq"), Some(false)));
+
+    let history = desk.run(0, &["history", "--lab"]);
+    assert_eq!(history.matches("converged").count(), 1, "an apply without changes is no run: {history}");
+    assert_eq!(desk.run(0, &["history"]), "No runs yet.\n", "the lab's runs are not those of real hosts");
+}
+
+#[test]
+fn a_served_lab_is_a_host_like_any_other() {
+    let desk = Desk::new();
+    let lab = Served::start(&desk);
+    let reach = ["-i", "inventories/vrooli", "-i", lab.inventory()];
+    let with = |args: &[&'static str]| -> Vec<String> {
+        args.iter().map(ToString::to_string).chain(reach.iter().map(ToString::to_string)).collect()
+    };
+    let run = |code: i32, args: &[&'static str]| {
+        let args = with(args);
+        desk.run(code, &args.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let events = run(0, &["apply", "--yes", "--output", "jsonl"]);
+    let last: Value = serde_json::from_str(events.lines().last().expect("events")).expect("JSON");
+    assert_eq!((last["event"].as_str(), last["outcome"].as_str()), (Some("run_finished"), Some("converged")));
+
+    // `--lab` finds the running one and becomes its client.
+    assert!(desk.run(0, &["plan", "--lab"]).starts_with("No changes."));
+
+    // Somebody changes memory behind our back, with a client of their own.
+    let memory = |mib: &str| put(&lab.ready["api"], "/nodes/pve1/lxc/104/config", "memory", mib);
+    memory("2048");
+    let drifted = run(2, &["plan", "--detailed-exitcode"]);
+    assert!(drifted.contains("~ update   ct.proj-x"), "{drifted}");
+    assert!(drifted.contains("2048 MiB → 4096 MiB  [drift]"), "{drifted}");
+
+    // A saved plan is refused once that is not true any more.
+    let saved = desk.path("plan.json");
+    let saved = saved.to_str().expect("UTF-8");
+    desk.run(0, &["plan", reach[0], reach[1], reach[2], reach[3], "--out", saved]);
+    memory("3072");
+    let refused = desk.command(&["apply", saved, "--yes", reach[0], reach[1], reach[2], reach[3]]).output();
+    let refused = refused.expect("the program starts");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("plan.stale") && said.contains("ct.proj-x") && said.contains("3072 MiB"), "{said}");
+    run(0, &["apply", "--yes"]);
+    assert!(run(0, &["plan", "--detailed-exitcode"]).starts_with("No changes."));
+}
+
+#[test]
+fn data_goes_only_by_name_and_yes_does_not_cover_it() {
+    let desk = Desk::new();
+    desk.run(0, &["apply", "--lab", "--yes"]);
+    let refused = desk.command(&["destroy", "--lab", "--yes", "--target", "ct.proj-x"]).output().expect("it starts");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("--allow-destroy ct.proj-x"), "{said}");
+
+    let asks = ["destroy", "--lab", "--target", "ct.proj-x", "--allow-destroy", "ct.proj-x"];
+    desk.run(64, &asks);
+    desk.run(0, &[&asks[..], &["--yes"]].concat());
+    let status = desk.run(0, &["status", "--lab"]);
+    assert!(status.lines().any(|line| line.starts_with("proj-x") && line.contains("absent")), "{status}");
+    assert_eq!(status.matches("running").count(), 4, "{status}");
+}
+
+#[test]
+fn without_consent_nothing_is_changed() {
+    let desk = Desk::new();
+    desk.run(64, &["apply", "--lab"]);
+    assert_eq!(desk.run(0, &["history", "--lab"]), "No runs yet.\n");
+    assert!(desk.run(2, &["plan", "--lab", "--detailed-exitcode"]).starts_with("21 to create"));
+}
+
+#[test]
+fn ctrl_c_stops_cleanly_and_the_next_apply_goes_on() {
+    let desk = Desk::new();
+    let mut apply = desk.command(&["apply", "--lab", "--yes", "--parallelism", "1"]);
+    let mut child = apply.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.ends_with("done (0.0 s)")), "a step ends");
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
+    assert!(kill.success());
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{rest:#?}");
+    assert!(rest.iter().any(|line| line.starts_with("stopping:")), "{rest:#?}");
+
+    assert!(desk.run(0, &["history", "--lab"]).contains("interrupted"));
+    desk.run(0, &["apply", "--lab", "--yes"]);
+    assert!(desk.run(0, &["plan", "--lab", "--detailed-exitcode"]).starts_with("No changes."));
+}
+
+/// A change by somebody else's client.
+fn put(api: &Value, path: &str, key: &str, value: &str) {
+    let text = |key: &str| api[key].as_str().expect("a text").to_owned();
+    let url = text("url");
+    let (host, port) = url
+        .strip_prefix("https://")
+        .and_then(|url| url.strip_suffix("/api2/json"))
+        .and_then(|address| address.rsplit_once(':'))
+        .expect("the URL of an API");
+    let trust = Trust::Pinned(text("fingerprint").parse().expect("a fingerprint"));
+    let port = port.parse().expect("a port");
+    let target = HttpsTarget::new(host, port, trust, text("token_id"), text("token").into());
+    let request =
+        Request { method: Method::Put, path: path.to_owned(), params: vec![(key.to_owned(), value.to_owned())] };
+    let response = tokio::runtime::Runtime::new()
+        .expect("a runtime")
+        .block_on(async { Https::new(&target).expect("a client").send(&request).await })
+        .expect("an answer");
+    assert_eq!(response.status, 200, "{}", response.reason);
+}
