@@ -154,6 +154,7 @@ pub fn teardown(request: &Request<'_>) -> Result<Plan, Diagnostics> {
     let mut refused = request.unknown_targets();
     let explicit = |addr: &Addr| request.scope.targets.contains(addr);
     let mut removals = Vec::new();
+    let mut unnamed: Vec<Addr> = Vec::new();
     for resource in request.resources() {
         let addr = resource.addr();
         // Images are shared and quickly had again; only who names one removes it.
@@ -162,14 +163,12 @@ pub fn teardown(request: &Request<'_>) -> Result<Plan, Diagnostics> {
         }
         let Some(removal) = resource.removal(&context) else { continue };
         if removal.holds_data && !request.allow_destroy.contains(&addr) {
-            refused.push(
-                Diagnostic::error("plan.destroy-not-allowed", format!("{addr} holds data and was not named"))
-                    .hint(format!("to lose it for good: `--allow-destroy {addr}`")),
-            );
+            unnamed.push(addr.clone());
         }
         refused.extend(removal.refused.clone());
         removals.push((addr, removal));
     }
+    refused.extend(not_named(&unnamed));
     if refused.has_errors() {
         return Err(refused);
     }
@@ -195,6 +194,22 @@ pub fn teardown(request: &Request<'_>) -> Result<Plan, Diagnostics> {
         plan.steps.extend(removal.steps);
     }
     finish(plan)
+}
+
+/// One problem for all that would be lost, with the very words that allow it.
+fn not_named(unnamed: &[Addr]) -> Option<Diagnostic> {
+    let (first, rest) = unnamed.split_first()?;
+    let summary = match rest.len() {
+        0 => format!("{first} holds data and was not named"),
+        more => format!("{first} and {more} more hold data and were not named"),
+    };
+    let flags: Vec<String> = unnamed.iter().map(|addr| format!("--allow-destroy {addr}")).collect();
+    Some(
+        Diagnostic::error("plan.destroy-not-allowed", summary)
+            .cause("what is in them would be gone for good, and `--yes` does not cover that")
+            .hint(format!("name what may be lost: `{}`", flags.join(" ")))
+            .hint("or narrow it down with `--target`"),
+    )
 }
 
 fn finish(mut plan: Plan) -> Result<Plan, Diagnostics> {
