@@ -469,6 +469,9 @@ fn replacement_is_refused_unless_allowed_by_name() {
     .unwrap();
     assert_eq!(allowed.changes[0].action, Action::Replace);
     assert_eq!(allowed.changes[0].risk, Risk::DataLoss);
+    let at = |id: &str| allowed.steps.iter().position(|step| step.id.0 == id).unwrap();
+    assert!(at("ct.proj-x/create") < at("guest_firewall.proj-x/set"), "its firewall file goes with the old guest");
+    assert!(at("guest_firewall.proj-x/set") < at("ct.proj-x/start"));
 }
 
 #[test]

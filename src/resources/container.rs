@@ -195,10 +195,6 @@ impl Shape for LinuxContainer<'_> {
         settings
     }
 
-    fn disk_key(&self) -> &'static str {
-        "rootfs"
-    }
-
     fn create(&self, node: &NodeName) -> Request {
         let network = &self.host.network;
         let (ip, gateway) = if network.gateway.is_ipv6() { ("ip6", "gw6") } else { ("ip", "gw") };

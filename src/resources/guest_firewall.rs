@@ -94,11 +94,11 @@ impl Resource for Firewall<'_> {
             // The guest itself says what is wrong; once is enough.
             Err(_) => return Finding::Gap { why: format!("{} cannot be planned", guest_addr(self.guest)) },
         };
-        // PVE keeps the firewall file of a number after its guest is gone, and reads it for the next one.
-        let there = all.get(&self.guest.vmid);
+        // A file may be there without a guest, and is read for the next guest with its number.
+        let there = all.get(&self.guest.vmid).filter(|_| !located.goes_first(context, self.guest));
         let current = there.map(read).unwrap_or_default();
         let differences = between(&current, &desired);
-        if differences.is_empty() && located.present {
+        if differences.is_empty() {
             return Finding::Unchanged { desired };
         }
         let endpoints = endpoints(located.kind);

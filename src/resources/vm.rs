@@ -92,10 +92,6 @@ impl Shape for VirtualMachine<'_> {
         settings
     }
 
-    fn disk_key(&self) -> &'static str {
-        "scsi0"
-    }
-
     fn create(&self, node: &NodeName) -> Request {
         let storage = &self.guest.storage;
         let mut net = format!("virtio,bridge={},firewall=1", self.host.network.bridge);

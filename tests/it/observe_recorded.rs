@@ -30,10 +30,9 @@ fn understood(path: &str, data: &Value) -> Option<Result<(), String>> {
         ["nodes", _, "network"] => facts::bridges::read(data).map(drop),
         ["nodes", _, "storage"] => facts::storages::read(data).map(drop),
         ["nodes", _, "storage", _, "content"] => facts::volumes::read(data).map(drop),
-        ["nodes", _, "qemu" | "lxc", _, "pending"] => facts::guest_config::read(data).and_then(|config| {
+        ["nodes", _, "qemu" | "lxc", _, "pending"] => facts::guest_config::read(data).map(|config| {
             let trimmed = config.active("description").is_none_or(|text| !text.ends_with('\n'));
             assert!(config.digest.is_some() && !config.current.is_empty() && trimmed);
-            Ok(())
         }),
         _ => return None,
     };

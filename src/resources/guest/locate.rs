@@ -31,6 +31,29 @@ pub struct Located {
     pub shell: Option<HostName>,
 }
 
+impl Located {
+    /// The key of its system disk.
+    pub fn disk_key(&self) -> &'static str {
+        match self.kind {
+            GuestKind::Qemu => "scsi0",
+            GuestKind::Lxc => "rootfs",
+        }
+    }
+
+    /// The storage that its system disk is on.
+    pub fn disk_storage(&self) -> Option<&str> {
+        let (storage, _) = self.config.coming(self.disk_key())?.split_once(':')?;
+        Some(storage)
+    }
+
+    /// Whether the guest that is there goes, whole or torso, before one is made: its firewall file
+    /// goes with it.
+    pub fn goes_first(&self, context: &Context<'_>, guest: &Guest) -> bool {
+        let moved = self.disk_storage().is_some_and(|storage| storage != guest.storage.as_str());
+        self.torso || (moved && context.allow_destroy.contains(&guest_addr(guest)))
+    }
+}
+
 fn wanted_kind(guest: &Guest) -> GuestKind {
     match guest.shape {
         GuestShape::Vm(_) => GuestKind::Qemu,

@@ -24,8 +24,6 @@ pub use planner::Planner;
 pub trait Shape {
     /// Settings that the API takes.
     fn settings(&self) -> Vec<Setting>;
-    /// The key of the system disk: `scsi0` or `rootfs`.
-    fn disk_key(&self) -> &'static str;
     /// The operations that make the guest.
     fn create(&self, node: &NodeName) -> Request;
     /// Steps that its settings refer to, whether it is being made or changed.

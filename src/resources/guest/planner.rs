@@ -86,7 +86,7 @@ impl Planner<'_, '_> {
         let root = self.shape.root_part(located);
         differences.extend(root.differences.iter().cloned());
 
-        let system = Options::parse(config.coming(self.shape.disk_key()).unwrap_or_default());
+        let system = Options::parse(config.coming(located.disk_key()).unwrap_or_default());
         let size = system.get("size").and_then(Size::from_pve);
         let grow = size.is_some_and(|size| size < self.guest.disk);
         if let Some(size) = size.filter(|size| *size > self.guest.disk) {
@@ -99,7 +99,7 @@ impl Planner<'_, '_> {
                 Some(self.guest.disk.to_string()),
             ));
         }
-        let storage = system.head.as_deref().and_then(|volume| volume.split_once(':')).map(|(storage, _)| storage);
+        let storage = located.disk_storage();
         let moved = storage.is_some_and(|storage| storage != self.guest.storage.as_str());
         if moved {
             differences.push(Difference::new("storage", storage, Some(self.guest.storage.to_string())));

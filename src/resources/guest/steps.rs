@@ -143,7 +143,7 @@ impl Planner<'_, '_> {
     }
 
     pub(super) fn resize(&self, located: &Located, undo: Undo) -> Step {
-        let (key, size) = (self.shape.disk_key(), self.guest.disk.to_pve());
+        let (key, size) = (located.disk_key(), self.guest.disk.to_pve());
         let grown = self.config(located, vec![options(key, [("size", size.clone())])]);
         let request = endpoints(located.kind)
             .resize
