@@ -5,7 +5,7 @@
 //! that file and becomes one more client.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -98,7 +98,7 @@ impl LabWorld {
         };
         let start = Instant::now();
         loop {
-            match Self::start(&directory, scenario.clone()).await {
+            match Self::start(&directory, scenario.clone(), None).await {
                 Err(LabError::Busy { path }) if start.elapsed() > PATIENCE => {
                     return Err(lab(&LabError::Busy { path }));
                 }
@@ -115,10 +115,14 @@ impl LabWorld {
         }
     }
 
-    /// Starts the lab in this process.
-    pub async fn start(directory: &Utf8Path, scenario: Scenario) -> Result<Self, LabError> {
-        let options =
-            LabOptions { scenario, state: Some(directory.as_std_path().to_owned()), clock: Arc::new(SystemClock) };
+    /// Starts the lab in this process, its first host's API at `listen` if given.
+    pub async fn start(directory: &Utf8Path, scenario: Scenario, listen: Option<SocketAddr>) -> Result<Self, LabError> {
+        let options = LabOptions {
+            scenario,
+            state: Some(directory.as_std_path().to_owned()),
+            clock: Arc::new(SystemClock),
+            listen,
+        };
         let running = Lab::start(options).await?;
         let state = |path: &Utf8Path| {
             let path = path.to_string();

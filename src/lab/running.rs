@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -68,6 +68,9 @@ pub struct LabOptions {
     pub state: Option<PathBuf>,
     /// Its time.
     pub clock: Arc<dyn Clock>,
+    /// Where the first host's API listens, exactly; other doors are on free ports of the same address.
+    /// Free ports of 127.0.0.1, if not given.
+    pub listen: Option<SocketAddr>,
 }
 
 impl std::fmt::Debug for LabOptions {
@@ -169,7 +172,7 @@ fn no_server(error: impl std::fmt::Display) -> LabError {
 }
 
 impl Lab {
-    /// Starts every site of the scenario, each host on a port of its own on 127.0.0.1.
+    /// Starts every site of the scenario, each host on a port of its own.
     ///
     /// # Errors
     /// If the scenario contradicts itself, the state directory is in use or unreadable, or there is no port.
@@ -177,6 +180,9 @@ impl Lab {
         let state = options.state.as_deref().map(StateDir::open).transpose()?;
         let mut hosts = BTreeMap::new();
         let (mut servers, mut doors) = (Vec::new(), Vec::new());
+        let ip = options.listen.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
+        let shown = if ip.is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { ip };
+        let mut exact = options.listen;
         let ssh_keys = match &state {
             Some(state) => SshKeys::in_directory(&state.file("ssh")),
             None => SshKeys::temporary(),
@@ -206,7 +212,12 @@ impl Lab {
                 let known = identity.hosts.get(&host.name).cloned();
                 let mut entry = known.map_or_else(|| new_certificate(&host.node, &host.address), Ok)?;
                 let (acceptor, fingerprint) = acceptor(&entry)?;
-                let listener = listen(entry.port).await?;
+                let listener = match exact.take() {
+                    Some(address) => TcpListener::bind(address)
+                        .await
+                        .map_err(|error| LabError::Serve(format!("cannot listen on {address}: {error}")))?,
+                    None => listen(ip, entry.port).await?,
+                };
                 entry.port = listener.local_addr().map_err(no_server)?.port();
                 if let Some(node) = world.nodes.get_mut(&host.node) {
                     node.fingerprint = fingerprint.to_string();
@@ -219,7 +230,7 @@ impl Lab {
             for (host, listener, acceptor, fingerprint, port) in ready {
                 servers.push(Server::start(Arc::clone(&site), listener, acceptor));
                 let api = ApiAccess {
-                    host: Ipv4Addr::LOCALHOST.to_string(),
+                    host: shown.to_string(),
                     port,
                     fingerprint,
                     token_id: spec.token_id.clone(),
@@ -227,9 +238,9 @@ impl Lab {
                 };
                 let known = identity.hosts.get(&host.name).map(|entry| entry.ssh_port).filter(|port| *port != 0);
                 let as_site = Arc::clone(&site) as Arc<dyn Site>;
-                let door = Sshd::start(as_site, &host.node, &ssh_keys, known).await.map_err(no_server)?;
+                let door = Sshd::start(as_site, &host.node, &ssh_keys, (ip, known)).await.map_err(no_server)?;
                 let ssh = SshAccess {
-                    host: Ipv4Addr::LOCALHOST.to_string(),
+                    host: shown.to_string(),
                     port: door.address().port(),
                     user: "root".to_owned(),
                     host_key: ssh_keys.host_key(),
@@ -264,13 +275,13 @@ fn keep_identity(file: Option<&Path>, identity: &Identity) -> Result<(), LabErro
 }
 
 /// The port of the last time if it is free, else any.
-async fn listen(port: u16) -> Result<TcpListener, LabError> {
+async fn listen(ip: IpAddr, port: u16) -> Result<TcpListener, LabError> {
     if port != 0
-        && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+        && let Ok(listener) = TcpListener::bind((ip, port)).await
     {
         return Ok(listener);
     }
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(no_server)
+    TcpListener::bind((ip, 0)).await.map_err(no_server)
 }
 
 fn new_secret() -> String {

@@ -5,7 +5,7 @@
 //! is [`Sshd::start`].
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use russh::server::{Auth, ChannelOpenHandle, Config, Handle, Handler, Msg, Session, VerifiedPublicKey, run_stream};
@@ -33,13 +33,19 @@ impl Drop for Sshd {
 }
 
 impl Sshd {
-    /// Starts the door of a node. `port` is what it had the last time; if that is taken, it gets another.
+    /// Starts the door of a node at an address. The port is what it had the last time; if that is taken,
+    /// it gets another.
     ///
     /// # Errors
-    /// If no loopback port can be had.
-    pub async fn start(site: Arc<dyn Site>, node: &str, keys: &SshKeys, port: Option<u16>) -> io::Result<Self> {
-        let listener = match TcpListener::bind(("127.0.0.1", port.unwrap_or(0))).await {
-            Err(_) if port.is_some() => TcpListener::bind(("127.0.0.1", 0)).await?,
+    /// If no port can be had.
+    pub async fn start(
+        site: Arc<dyn Site>,
+        node: &str,
+        keys: &SshKeys,
+        (ip, port): (IpAddr, Option<u16>),
+    ) -> io::Result<Self> {
+        let listener = match TcpListener::bind((ip, port.unwrap_or(0))).await {
+            Err(_) if port.is_some() => TcpListener::bind((ip, 0)).await?,
             bound => bound?,
         };
         let address = listener.local_addr()?;

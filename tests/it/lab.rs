@@ -161,6 +161,7 @@ async fn the_same_world_has_the_same_fingerprint_and_token_after_a_restart() {
         scenario: scenario(),
         state: Some(directory.path().to_owned()),
         clock: Still::at(1_800_000_000),
+        listen: None,
     };
     let lab = Lab::start(options()).await.unwrap();
     let first = lab.hosts["pve1"].clone();

@@ -44,7 +44,7 @@ struct Door {
 async fn door(site: Arc<dyn Site>) -> Door {
     let directory = tempfile::tempdir().unwrap();
     let keys = SshKeys::in_directory(directory.path()).unwrap();
-    let sshd = Sshd::start(site, "pve1", &keys, None).await.unwrap();
+    let sshd = Sshd::start(site, "pve1", &keys, (std::net::Ipv4Addr::LOCALHOST.into(), None)).await.unwrap();
     Door { keys, sshd, _directory: directory }
 }
 
@@ -235,8 +235,12 @@ fn doors(host: &LabHost) -> (Https, Ssh) {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_doors_of_a_lab_lead_into_one_world_that_survives_a_restart() {
     let state = tempfile::tempdir().unwrap();
-    let options =
-        || LabOptions { scenario: scenario(), state: Some(state.path().to_owned()), clock: Still::at(1_800_000_000) };
+    let options = || LabOptions {
+        scenario: scenario(),
+        state: Some(state.path().to_owned()),
+        clock: Still::at(1_800_000_000),
+        listen: None,
+    };
     let pools = Request { method: Method::Get, path: "/pools".to_owned(), params: Vec::new() };
     let lab = Lab::start(options()).await.unwrap();
     let host = lab.hosts.values().next().unwrap().clone();
@@ -264,7 +268,9 @@ async fn both_doors_of_a_lab_lead_into_one_world_that_survives_a_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_of_a_lab_that_is_kept_nowhere_go_with_it() {
     let lab =
-        Lab::start(LabOptions { scenario: scenario(), state: None, clock: Still::at(1_800_000_000) }).await.unwrap();
+        Lab::start(LabOptions { scenario: scenario(), state: None, clock: Still::at(1_800_000_000), listen: None })
+            .await
+            .unwrap();
     let host = lab.hosts.values().next().unwrap().clone();
     assert_eq!(doors(&host).1.run(&Command::new(["true"])).await.unwrap().code, 0);
     assert!(host.ssh.identity.exists());

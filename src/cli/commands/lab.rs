@@ -1,5 +1,7 @@
 //! `infra lab`: a simulated Proxmox VE host that any client can talk to.
 
+use std::net::SocketAddr;
+
 use camino::Utf8PathBuf;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -41,6 +43,10 @@ pub struct ServeArgs {
     /// Hardware from this file (JSON) instead of the inventory's; without `-i` no inventory is read
     #[arg(long, value_name = "FILE")]
     scenario: Option<Utf8PathBuf>,
+    /// Where the API of the first host listens; other doors are on free ports of the same address.
+    /// Default: a free port of 127.0.0.1
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
 }
 
 pub async fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError> {
@@ -68,7 +74,7 @@ async fn serve(args: &ServeArgs, writer: &mut Writer) -> Result<Exit, CommandErr
             (args.state.state_dir.join("lab").join(name), read_scenario(file)?)
         }
     };
-    let world = LabWorld::start(&directory, hardware.clone()).await.map_err(|e| error::lab(&e))?;
+    let world = LabWorld::start(&directory, hardware.clone(), args.listen).await.map_err(|e| error::lab(&e))?;
     let inventory = lab_overlay::write(&world, blueprint.as_ref(), &hardware)?;
     let mut lines: Vec<Value> = world.hosts.iter().map(|(name, reach)| reached(name, reach, &world)).collect();
     if !lines.is_empty() {
