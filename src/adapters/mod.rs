@@ -9,8 +9,10 @@ pub mod files;
 mod https;
 mod ssh;
 mod tls;
+mod traced;
 
 pub use clock::SystemClock;
 pub use https::{Https, HttpsError, HttpsTarget};
 pub use ssh::{Ssh, SshSettings, SshTarget};
 pub use tls::Trust;
+pub use traced::Traced;

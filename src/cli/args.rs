@@ -24,7 +24,7 @@ pub struct Cli {
 }
 
 const EXITS: &str = "\
-Exit codes: 0 fine, nothing pending; 1 failed or refused; 2 changes pending, with --detailed-exitcode
+Exit codes: 0 fine, nothing pending; 1 failed or refused; 2 changes pending, with --detailed-exitcode \
 only; 3 failed and rolled back; 4 rollback incomplete; 64 wrong usage; 130 interrupted.
 
 Example: infra apply --lab -i inventories/vrooli --yes";
@@ -35,7 +35,7 @@ pub(super) struct Global {
     /// When to write in colour
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, help_heading = "Everywhere")]
     pub color: ColourChoice,
-    /// Log to stderr what is done; twice for every request
+    /// Log to stderr what goes to hosts; twice for reads too, three times for connections
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
     pub verbose: u8,
 }

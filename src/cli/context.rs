@@ -13,7 +13,7 @@ use super::args::HostArgs;
 use super::error::{door, file};
 use super::lab_world::LabWorld;
 use super::{CommandError, load};
-use crate::adapters::{Https, HttpsTarget, Ssh, SshSettings, SshTarget, SystemClock, Trust};
+use crate::adapters::{Https, HttpsTarget, Ssh, SshSettings, SshTarget, SystemClock, Traced, Trust};
 use crate::blueprint::{self, Blueprint, Host, SshAccess};
 use crate::client::{Door, Doors};
 use crate::diag::{Diagnostics, SourceMap};
@@ -120,12 +120,10 @@ fn doors(
     for host in blueprint.hosts.values() {
         let Some(token) = tokens.get(&host.name) else { continue };
         let api = api(host, token.clone())?;
-        let shell = host
-            .access
-            .ssh
-            .as_ref()
-            .map(|access| -> Arc<dyn Shell> { Arc::new(Ssh::new(ssh_target(access), ssh.clone())) });
-        doors.insert(host.name.clone(), Door { api: Arc::new(api), shell });
+        let shell = host.access.ssh.as_ref().map(|access| -> Arc<dyn Shell> {
+            Arc::new(Traced::new(Ssh::new(ssh_target(access), ssh.clone()), &host.name))
+        });
+        doors.insert(host.name.clone(), Door { api: Arc::new(Traced::new(api, &host.name)), shell });
     }
     Ok(Doors::new(doors, Arc::clone(clock), fastrand::u64(..)))
 }

@@ -77,7 +77,8 @@ fn log_to_stderr(verbose: u8, terminal: Terminal) {
     let level = match verbose {
         0 => return,
         1 => "infra=debug",
-        _ => "infra=trace,russh=debug,reqwest=debug,hyper=debug",
+        2 => "infra=trace",
+        _ => "debug,infra=trace",
     };
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
