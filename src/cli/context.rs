@@ -17,9 +17,9 @@ use crate::adapters::{Https, HttpsTarget, Ssh, SshSettings, SshTarget, SystemClo
 use crate::blueprint::{self, Blueprint, Host, SshAccess};
 use crate::client::{Door, Doors};
 use crate::diag::{Diagnostics, SourceMap};
-use crate::model::HostName;
 use crate::model::observed::Observed;
-use crate::observe::{Interest, observe};
+use crate::model::{HostName, Upid};
+use crate::observe::{self, Interest};
 use crate::ports::{Clock, Shell};
 use crate::resources;
 use crate::secrets::Secrets;
@@ -70,7 +70,12 @@ impl Context {
             snippets: resources::snippets_of_interest(&self.blueprint),
             datasets: resources::datasets_of_interest(&self.blueprint),
         };
-        observe(&self.blueprint, &self.doors, &interest).await
+        observe::observe(&self.blueprint, &self.doors, &interest).await
+    }
+
+    /// Tasks that work on guests of the inventory right now.
+    pub async fn working(&self) -> Vec<Upid> {
+        observe::working(&self.blueprint, &self.doors).await
     }
 
     /// Lets the lab go, if there is one in this process.

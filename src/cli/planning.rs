@@ -1,6 +1,7 @@
 //! Observing and planning, as several verbs do it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::args::{AllowArgs, SelectArgs};
 use super::context::Context;
@@ -10,8 +11,13 @@ use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::exec::journal;
 use crate::model::Addr;
 use crate::model::observed::Observed;
-use crate::model::step::StepId;
 use crate::plan::{self, Plan, Request, Scope};
+use crate::ui::Writer;
+
+/// Between two looks at running tasks.
+const QUIET_PAUSE: Duration = Duration::from_secs(2);
+/// Half an hour: a large image takes its time.
+const QUIET_LOOKS: u32 = 900;
 
 /// Which part of an inventory is planned, and what may be lost.
 #[derive(Debug, Clone, Default)]
@@ -70,7 +76,7 @@ pub(super) fn from_observed(context: &Context, observed: &Observed, intent: &Int
 
 fn build(context: &Context, observed: &Observed, intent: &Intent, maker: Maker) -> Result<Plan, CommandError> {
     let memory = journal::recall(&context.state, &context.blueprint.name)?;
-    let unfinished = unfinished(context)?;
+    let unfinished = journal::unfinished(&context.state, &context.blueprint.name)?;
     let request = Request {
         blueprint: &context.blueprint,
         observed,
@@ -82,19 +88,27 @@ fn build(context: &Context, observed: &Observed, intent: &Intent, maker: Maker) 
     maker(&request).map_err(|diagnostics| CommandError::in_files(diagnostics, context.sources.clone()))
 }
 
-/// Steps that were begun and of whose end nothing is known: their run was killed.
-fn unfinished(context: &Context) -> Result<BTreeSet<StepId>, CommandError> {
-    let mut open = BTreeSet::new();
-    for (_, run) in journal::history(&context.state, &context.blueprint.name)? {
-        for (id, step) in run.steps {
-            if step.outcome.is_none() {
-                open.insert(id);
-            } else {
-                open.remove(&id);
+/// Waits until no task works on a guest of the inventory: planning over it would be guessing. This is how
+/// a run that was killed while Proxmox worked on is taken up again.
+pub(super) async fn quiet(context: &Context, writer: &mut Writer) -> Result<(), CommandError> {
+    let mut told = BTreeSet::new();
+    for _ in 0..QUIET_LOOKS {
+        let busy = context.working().await;
+        if busy.is_empty() {
+            return Ok(());
+        }
+        for upid in busy {
+            if told.insert(upid.clone()) {
+                writer.tell(&format!("waiting for {} of {} on {}\n", upid.task_type(), upid.id(), upid.node()));
             }
         }
+        context.clock.sleep(QUIET_PAUSE).await;
     }
-    Ok(open)
+    let names: Vec<String> = told.iter().map(ToString::to_string).collect();
+    Err(Diagnostic::error("plan.busy", "a task still works on a guest of this inventory after half an hour")
+        .cause(names.join(", "))
+        .hint("look at it in the task list of the Proxmox UI, and apply again when it has ended")
+        .into())
 }
 
 /// Refuses when no host at all could be asked: an empty plan would look like "nothing to do".

@@ -12,7 +12,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 
-use crate::event::{Event, Outcome, RunId, RunOutcome, RunState, What, fold};
+use crate::event::{Event, Outcome, RunId, RunState, What, fold};
 use crate::model::EnvironmentName;
 use crate::model::step::StepId;
 use crate::plan::{Memory, Plan};
@@ -156,19 +156,20 @@ pub fn history(state_dir: &Utf8Path, inventory: &EnvironmentName) -> Result<Vec<
     runs.into_iter().map(|run| Ok((run.clone(), fold(&events(state_dir, inventory, &run)?)))).collect()
 }
 
-/// Steps that runs began since the last one that converged, and did not end well: what they left on the
-/// host is ours.
+/// Steps that were begun and did not end well when they were begun last: what they left on the host is
+/// ours.
 ///
 /// # Errors
 /// When a journal cannot be read.
 pub fn unfinished(state_dir: &Utf8Path, inventory: &EnvironmentName) -> Result<BTreeSet<StepId>, JournalError> {
     let mut unfinished = BTreeSet::new();
-    for (_, run) in history(state_dir, inventory)?.into_iter().rev() {
-        if run.outcome == Some(RunOutcome::Converged) {
-            break;
+    for (_, run) in history(state_dir, inventory)? {
+        for (id, step) in run.steps {
+            match step.outcome {
+                Some(Outcome::Done | Outcome::Warning { .. }) => unfinished.remove(&id),
+                _ => unfinished.insert(id),
+            };
         }
-        let well = |outcome: &Option<Outcome>| matches!(outcome, Some(Outcome::Done | Outcome::Warning { .. }));
-        unfinished.extend(run.steps.into_iter().filter(|(_, step)| !well(&step.outcome)).map(|(id, _)| id));
     }
     Ok(unfinished)
 }

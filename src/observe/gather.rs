@@ -12,7 +12,7 @@ use super::{Interest, facts, guests};
 use crate::blueprint::{self, Blueprint};
 use crate::client::{Doors, Session};
 use crate::model::observed::{Fact, GuestConfig, GuestListing, Host, Observed, Site};
-use crate::model::{HostName, NodeName, Vmid};
+use crate::model::{HostName, NodeName, Upid, Vmid};
 
 /// Reads everything that a plan for `blueprint` is held against.
 ///
@@ -125,6 +125,20 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
         }
     }
     observed
+}
+
+/// Tasks that work on guests of the blueprint right now; one request per site. Of a site that does not
+/// answer nothing is known, and nothing is said.
+pub async fn working(blueprint: &Blueprint, doors: &Doors) -> Vec<Upid> {
+    let managed = managed(blueprint);
+    let mut working = Vec::new();
+    for (site, host) in blueprint.sites() {
+        let Some(session) = doors.session(&host.name) else { continue };
+        let tasks = read(session, facts::tasks::request(), facts::tasks::read).await.unwrap_or_default();
+        let ours = |upid: &Upid| managed.get(site).is_some_and(|all| all.iter().any(|v| v.to_string() == upid.id()));
+        working.extend(tasks.into_iter().filter(ours));
+    }
+    working
 }
 
 async fn probe(session: Option<Session>, host: HostName) -> Result<String, String> {

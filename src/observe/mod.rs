@@ -16,5 +16,5 @@ mod site;
 #[cfg(test)]
 mod tests;
 
-pub use gather::observe;
+pub use gather::{observe, working};
 pub use interest::Interest;

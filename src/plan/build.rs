@@ -161,6 +161,10 @@ pub fn teardown(request: &Request<'_>) -> Result<Plan, Diagnostics> {
         if addr.kind == Kind::Image && !explicit(&addr) {
             continue;
         }
+        if let Finding::Gap { why } = resource.find(&context) {
+            plan.gaps.push(Gap { addr, why });
+            continue;
+        }
         let Some(removal) = resource.removal(&context) else { continue };
         if removal.holds_data && !request.allow_destroy.contains(&addr) {
             unnamed.push(addr.clone());

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::cli::args::{AllowArgs, HostArgs, Output, RunArgs, SelectArgs};
 use crate::cli::context::Context;
 use crate::cli::execution::{self, Execution, Verb};
-use crate::cli::planning::Intent;
+use crate::cli::planning::{self, Intent};
 use crate::cli::{CommandError, Exit, consent, error};
 use crate::diag::Diagnostic;
 use crate::event::RunState;
@@ -56,6 +56,7 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
             ..Intent::default()
         },
     };
+    planning::quiet(context, writer).await?;
     let now = Verb::Apply.plan(context, &intent).await?;
     let plan = match saved {
         None => now,

@@ -3,7 +3,7 @@
 use crate::cli::args::{HostArgs, Output, RunArgs, SelectArgs};
 use crate::cli::context::Context;
 use crate::cli::execution::{Execution, Verb};
-use crate::cli::planning::Intent;
+use crate::cli::planning::{self, Intent};
 use crate::cli::{CommandError, Exit, consent};
 use crate::model::Addr;
 use crate::ui::json::{self, PlanDocument};
@@ -35,10 +35,11 @@ pub async fn run(args: &Args, verbose: u8, writer: &mut Writer) -> Result<Exit, 
 async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer) -> Result<Exit, CommandError> {
     let allow = crate::cli::args::AllowArgs { allow_destroy: args.allow_destroy.clone(), allow_replace: Vec::new() };
     let intent = Intent::new(&args.select, &allow, &context.blueprint)?;
+    planning::quiet(context, writer).await?;
     let plan = Verb::Destroy.plan(context, &intent).await?;
     let terminal = writer.out();
     match args.run.output.output {
-        Output::Human if plan.is_empty() => {
+        Output::Human if plan.is_empty() && plan.gaps.is_empty() => {
             let hosts = plural(context.blueprint.hosts.len(), "host", "hosts");
             writer.answer(&format!("Nothing to remove: nothing of it is ours on {hosts}.\n"))?;
         }
@@ -50,7 +51,8 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
         Output::Json | Output::Jsonl => {}
     }
     if plan.is_empty() {
-        return Ok(Exit::Fine);
+        // What could not be looked at may still be there.
+        return Ok(if plan.gaps.is_empty() { Exit::Fine } else { Exit::Failed });
     }
     if !args.run.yes && !consent::given(&plan, Verb::Destroy, writer)? {
         writer.tell("Nothing was changed.\n");
