@@ -2,16 +2,21 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::client::Msg;
 use russh::{Channel, ChannelOpenFailure};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::connection::{Connection, exchange};
 use super::target::{SshSettings, SshTarget};
 use crate::ports::{BoxFuture, Command, Output, Shell, TransportError};
+
+/// How often, and how far apart, a session is asked for again of a server that has no room.
+const FULL_TRIES: u32 = 20;
+const FULL_PAUSE: Duration = Duration::from_millis(50);
 
 /// A [`Shell`] on one machine.
 pub struct Ssh {
@@ -103,7 +108,9 @@ impl Ssh {
     /// a command has been sent at this point, so trying twice is safe.
     async fn channel(&self) -> Result<Channel<Msg>, TransportError> {
         let mut why = String::new();
-        for _ in 0..2 {
+        let mut full = 0;
+        let mut dead = 0;
+        while dead < 2 {
             let connection = self.connected().await?;
             match timeout(self.settings.connect_limit, connection.session()).await {
                 Ok(Ok(channel)) => return Ok(channel),
@@ -114,10 +121,18 @@ impl Ssh {
                         hint: "look for `MaxSessions`, `ForceCommand` or `restrict` in its configuration".to_owned(),
                     });
                 }
+                // sshd counts a session until it has reaped its process (`MaxSessions`, 10 by default):
+                // the connection lives, and there will be room in a moment.
+                Ok(Err(russh::Error::ChannelOpenFailure(_))) if full < FULL_TRIES => {
+                    full += 1;
+                    sleep(FULL_PAUSE).await;
+                    continue;
+                }
                 Ok(Err(e)) => why = format!("no session on the connection: {e}"),
                 Err(_) => why = "the connection does not answer".to_owned(),
             }
             self.forget(&connection).await;
+            dead += 1;
         }
         Err(self.not_sent(why))
     }
