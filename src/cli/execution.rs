@@ -1,8 +1,6 @@
 //! Carrying out a plan, as `apply` and `destroy` do it: lease, second look, run, third look.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -10,12 +8,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::args::{Output, RunArgs};
 use super::context::Context;
 use super::planning::{self, Intent};
-use super::{CommandError, Exit, error};
+use super::{CommandError, Exit, error, lease};
 use crate::diag::Diagnostic;
 use crate::event::{Outcome, RunId, RunOutcome, RunState};
-use crate::exec::lease::{Ask, Leases, Owner, ProcessId};
 use crate::exec::{self, Applied, Ended, Opening, Options, Record, Stop, journal};
-use crate::model::{Addr, HostName, Kind};
+use crate::model::{Addr, Kind};
 use crate::plan::{self, Memory, Plan};
 use crate::ui::{Progress, Writer, json, run_end};
 
@@ -62,7 +59,9 @@ impl Execution<'_> {
         let stop = Stop::default();
         let mut signals = Signals::listen()?;
         let run = RunId::new(self.context.clock.now(), fastrand::u64(..));
-        let leases = signals.or_interrupted(self.lease(&run, &stop, writer)).await?;
+        let wait = Duration::from_secs(self.args.lock_wait);
+        let lease = lease::take(self.context, self.verb, &run, wait, &stop, writer);
+        let leases = signals.or_interrupted(async { lease.await.map_err(|e| error::lease(&e)) }).await?;
         for note in leases.notes() {
             writer.tell(&format!("{note}\n"));
         }
@@ -71,28 +70,6 @@ impl Execution<'_> {
             writer.tell(&format!("{problem}\n"));
         }
         ended
-    }
-
-    async fn lease(&self, run: &RunId, stop: &Stop, writer: &mut Writer) -> Result<Leases, CommandError> {
-        let mut sites: BTreeMap<String, Vec<HostName>> = BTreeMap::new();
-        for host in self.context.blueprint.hosts.values() {
-            sites.entry(host.site.clone()).or_default().push(host.name.clone());
-        }
-        let owner = Owner {
-            who: operator(),
-            process: ProcessId::this(),
-            run: run.to_string(),
-            reason: format!("infra {}", self.verb.as_str()),
-        };
-        let ask = Ask {
-            inventory: self.context.blueprint.name.clone(),
-            owner,
-            wait: Duration::from_secs(self.args.lock_wait),
-        };
-        let mut tell = |what: String| writer.tell(&format!("{what}\n"));
-        Leases::acquire(&self.context.doors, &sites, &ask, stop.soon.clone(), &mut tell)
-            .await
-            .map_err(|e| error::lease(&e))
     }
 
     async fn leased(
@@ -119,7 +96,7 @@ impl Execution<'_> {
             progress.on(event, writer);
         };
         let clock = std::sync::Arc::clone(&context.clock);
-        let opening = Opening { run, verb: self.verb.as_str().to_owned(), operator: operator() };
+        let opening = Opening { run, verb: self.verb.as_str().to_owned(), operator: lease::operator() };
         let mut record = Record::start(&context.state, self.plan, opening, clock, sink)?;
         let options = Options { parallelism: self.args.parallelism.into(), on_failure: self.args.on_failure.into() };
         let applied = {
@@ -298,18 +275,10 @@ impl Signals {
     }
 }
 
-/// Who runs this, as `user@machine`.
-fn operator() -> String {
-    let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
-    let user = named.or_else(|| std::fs::metadata("/proc/self").ok().map(|own| format!("uid {}", own.uid())));
-    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let machine = machine.trim();
-    let machine = if machine.is_empty() { "unknown" } else { machine };
-    format!("{}@{machine}", user.as_deref().unwrap_or("unknown"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::event::{StepState, What};
     use crate::model::change::{Action, Change, Risk, Via};

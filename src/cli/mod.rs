@@ -15,6 +15,7 @@ mod exit;
 mod lab_overlay;
 mod lab_scenario;
 mod lab_world;
+mod lease;
 mod load;
 mod planning;
 mod run;

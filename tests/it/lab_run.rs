@@ -1,86 +1,13 @@
 //! The main job as a person does it: the program against the lab, one call after the other.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use infra::adapters::{Https, HttpsTarget, Trust};
 use infra::ports::{Api, Method, Request};
 use serde_json::Value;
 
-/// A copy of the inventory and an empty state directory, which go when this goes.
-struct Desk {
-    directory: tempfile::TempDir,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for from in ["inventories/vrooli", "profiles"] {
-            let to = directory.path().join(from);
-            std::fs::create_dir_all(&to).expect("a directory");
-            for entry in std::fs::read_dir(root.join(from)).expect("the project's own inventory") {
-                let entry = entry.expect("an entry");
-                std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy");
-            }
-        }
-        Self { directory }
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("infra"));
-        command.env_clear().env("LANG", "C.UTF-8").env("COLUMNS", "120").env("USER", "ada");
-        command.current_dir(self.directory.path()).args(args).stdin(Stdio::null());
-        command
-    }
-
-    /// Runs to the end; the exit code must be `code`. Gives stdout.
-    fn run(&self, code: i32, args: &[&str]) -> String {
-        let Output { status, stdout, stderr } = self.command(args).output().expect("the program starts");
-        let (out, err) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-        assert_eq!(status.code(), Some(code), "infra {}\n{out}\n{err}", args.join(" "));
-        out.into_owned()
-    }
-
-    fn edit(&self, file: &str, from: &str, to: &str) {
-        let path = self.directory.path().join(file);
-        let text = std::fs::read_to_string(&path).expect("a file of the inventory");
-        assert!(text.contains(from), "{file} has no `{from}`");
-        std::fs::write(path, text.replacen(from, to, 1)).expect("a file of the inventory");
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-}
-
-/// `infra lab serve` in a process of its own.
-struct Served {
-    child: Child,
-    ready: Value,
-}
-
-impl Served {
-    fn start(desk: &Desk) -> Self {
-        let mut child = desk.command(&["lab", "serve"]).stdout(Stdio::piped()).spawn().expect("the program starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        Self { child, ready: serde_json::from_str(&line).expect("one line of JSON") }
-    }
-
-    /// The inventory file that leads there.
-    fn inventory(&self) -> &str {
-        self.ready["inventory"].as_str().expect("a path")
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::desk::{Desk, Served};
 
 #[test]
 fn plan_apply_plan_and_one_edit() {
@@ -111,7 +38,7 @@ fn plan_apply_plan_and_one_edit() {
 #[test]
 fn a_served_lab_is_a_host_like_any_other() {
     let desk = Desk::new();
-    let lab = Served::start(&desk);
+    let lab = Served::start(&desk, &[]);
     let reach = ["-i", "inventories/vrooli", "-i", lab.inventory()];
     let with = |args: &[&'static str]| -> Vec<String> {
         args.iter().map(ToString::to_string).chain(reach.iter().map(ToString::to_string)).collect()

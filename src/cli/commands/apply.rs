@@ -6,7 +6,7 @@ use crate::cli::args::{AllowArgs, HostArgs, Output, RunArgs, SelectArgs};
 use crate::cli::context::Context;
 use crate::cli::execution::{self, Execution, Verb};
 use crate::cli::planning::{self, Intent};
-use crate::cli::{CommandError, Exit, consent, error};
+use crate::cli::{CommandError, Exit, consent, error, lease};
 use crate::diag::Diagnostic;
 use crate::event::RunState;
 use crate::model::change::Action;
@@ -71,6 +71,7 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
         writer.answer(&plan_text(&plan, context.blueprint.hosts.len(), detail, &writer.out()))?;
     }
     if plan.is_empty() {
+        lease::tidy(context, Verb::Apply, writer).await?;
         execution::remember(context, &plan, &RunState::default(), Verb::Apply)?;
         match output {
             Output::Human => {}

@@ -4,7 +4,7 @@ use crate::cli::args::{HostArgs, Output, RunArgs, SelectArgs};
 use crate::cli::context::Context;
 use crate::cli::execution::{Execution, Verb};
 use crate::cli::planning::{self, Intent};
-use crate::cli::{CommandError, Exit, consent};
+use crate::cli::{CommandError, Exit, consent, lease};
 use crate::model::Addr;
 use crate::ui::json::{self, PlanDocument};
 use crate::ui::{Detail, Writer, plan_text, plural};
@@ -51,6 +51,7 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
         Output::Json | Output::Jsonl => {}
     }
     if plan.is_empty() {
+        lease::tidy(context, Verb::Destroy, writer).await?;
         // What could not be looked at may still be there.
         return Ok(if plan.gaps.is_empty() { Exit::Fine } else { Exit::Failed });
     }
