@@ -3,6 +3,8 @@
 //! Given after an inventory's own files it overrides how hosts are reached and nothing else. The token
 //! is not in it but in a file of its own beside it, where secrets are looked for.
 
+use std::os::unix::fs::DirBuilderExt;
+
 use camino::Utf8PathBuf;
 use secrecy::ExposeSecret;
 
@@ -21,7 +23,8 @@ pub(super) fn write(
 ) -> Result<Utf8PathBuf, CommandError> {
     let directory = world.directory.canonicalize_utf8().map_err(|e| file("found", &world.directory, &e))?;
     let secrets = directory.join("secrets");
-    std::fs::create_dir_all(&secrets).map_err(|e| file("made", &secrets, &e))?;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(&secrets).map_err(|e| file("made", &secrets, &e))?;
     for (name, token) in &world.tokens {
         let path = secrets.join(secret(name));
         write_private(&path, token.expose_secret()).map_err(|e| file("written", &path, &e))?;

@@ -37,9 +37,12 @@ impl StateDir {
     /// # Errors
     /// If another process has it, or it cannot be written.
     pub fn open(path: &Path) -> Result<Self, LabError> {
-        fs::create_dir_all(path).map_err(failed(path))?;
+        make_private_dir(path).map_err(failed(path))?;
         let file = path.join("lab.lock");
-        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&file).map_err(failed(&file))?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        private(&mut options);
+        let lock = options.open(&file).map_err(failed(&file))?;
         match fs4::FileExt::try_lock(&lock) {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(_) => Err(LabError::Busy { path: path.display().to_string() }),
@@ -96,12 +99,29 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), LabError> {
     let temporary = path.with_extension("tmp");
     let mut options = OpenOptions::new();
     options.create(true).truncate(true).write(true);
+    private(&mut options);
+    let mut file = options.open(&temporary).map_err(failed(&temporary))?;
+    file.write_all(bytes).map_err(failed(&temporary))?;
+    fs::rename(&temporary, path).map_err(failed(path))
+}
+
+/// What is made with these options, only its owner may read.
+fn private(options: &mut OpenOptions) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
         options.mode(0o600);
     }
-    let mut file = options.open(&temporary).map_err(failed(&temporary))?;
-    file.write_all(bytes).map_err(failed(&temporary))?;
-    fs::rename(&temporary, path).map_err(failed(path))
+}
+
+/// Makes a directory and those that it is in, as far as they are not there, for their owner's eyes only.
+pub(super) fn make_private_dir(path: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt;
+        builder.mode(0o700);
+    }
+    builder.create(path)
 }

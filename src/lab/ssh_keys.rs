@@ -7,6 +7,8 @@ use std::sync::Arc;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::ssh_key::{LineEnding, PrivateKey};
 
+use super::persist::make_private_dir;
+
 /// Host key of every machine of the lab, and the one key that is let in.
 #[derive(Clone)]
 pub struct SshKeys {
@@ -41,7 +43,7 @@ impl SshKeys {
     /// # Errors
     /// If the directory cannot be written, or a file in it is no key.
     pub fn in_directory(directory: &Path) -> io::Result<Self> {
-        make_private(directory)?;
+        make_private_dir(directory)?;
         let identity = directory.join("id_ed25519");
         Ok(Self {
             host: load_or_make(&directory.join("ssh_host_ed25519_key"), "lab host")?,
@@ -96,14 +98,6 @@ fn load_or_make(path: &Path, comment: &str) -> io::Result<PrivateKey> {
         }
         Err(e) => Err(e),
     }
-}
-
-fn make_private(directory: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(directory)
 }
 
 fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {

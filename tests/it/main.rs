@@ -6,6 +6,7 @@
 )]
 
 mod bad_inventories;
+mod canaries;
 mod cli;
 mod contract;
 mod converge;
