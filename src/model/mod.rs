@@ -10,6 +10,7 @@ mod names;
 mod net;
 pub mod observed;
 mod pci;
+mod permissions;
 mod size;
 pub mod step;
 mod tls;
@@ -22,6 +23,7 @@ pub use names::{
 };
 pub use net::Interface;
 pub use pci::{PciAddress, PciId};
+pub use permissions::{Permissions, how_to_grant};
 pub use size::Size;
 pub use tls::Fingerprint;
 pub use upid::Upid;

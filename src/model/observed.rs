@@ -5,11 +5,13 @@
 //! whether it is all there ([`Fact`]), since from a partial observation nothing may be proposed for
 //! deletion.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{BridgeName, DatasetName, HostName, MappingName, NodeName, PciAddress, PciId, StorageName, Upid, Vmid};
+use super::{
+    BridgeName, DatasetName, HostName, MappingName, NodeName, PciAddress, PciId, Permissions, StorageName, Upid, Vmid,
+};
 
 /// Something read from a host, with how much of it could be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +93,8 @@ pub struct Site {
     pub nodes: Fact<BTreeMap<NodeName, bool>>,
     /// Whether the cluster may write (quorum); a single node always may.
     pub quorate: Fact<bool>,
+    /// What the token may do where (`GET /access/permissions`): that of the first host that answered.
+    pub permissions: Fact<Permissions>,
     /// Every guest that this token may see.
     pub guests: Fact<BTreeMap<Vmid, GuestListing>>,
     /// Configurations of the guests that were asked for.
@@ -254,6 +258,8 @@ pub struct Host {
     pub files: Fact<BTreeMap<String, Option<File>>>,
     /// Its bridges.
     pub bridges: Fact<Vec<BridgeName>>,
+    /// File names of container templates that it can fetch; asked for only where one is missing.
+    pub appliances: Fact<BTreeSet<String>>,
 }
 
 /// A device on the PCI bus.

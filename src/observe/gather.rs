@@ -7,6 +7,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::host::{NodeFacts, read};
 use super::shell::{Firewalls, ShellFacts, ShellReads};
+use super::sight::{self, Sight};
 use super::site::SiteFacts;
 use super::{Interest, facts, guests};
 use crate::blueprint::{self, Blueprint};
@@ -16,9 +17,9 @@ use crate::model::{HostName, NodeName, Upid, Vmid};
 
 /// Reads everything that a plan for `blueprint` is held against.
 ///
-/// Per host: 7 requests and one batch over SSH (a second one where a dataset or a storage is not
-/// where it usually is). Per site: 5 requests through the first host that answers. Per managed guest
-/// that exists: one request.
+/// Per host: 7 requests, one more where a container template is missing, and one batch over SSH (a
+/// second one where a dataset or a storage is not where it usually is). Per site: 6 requests through
+/// the first host that answers. Per managed guest: one request, if it exists or could be hidden.
 pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) -> Observed {
     let hosts: Vec<&blueprint::Host> = blueprint.hosts.values().collect();
     let managed = managed(blueprint);
@@ -47,7 +48,8 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
     for host in &hosts {
         let read = match (doors.session(&host.name), &versions[&host.name]) {
             (Some(session), Ok(_)) => {
-                Task::spawn(NodeFacts::read(session.clone(), host.node.clone(), host.storage.files.clone()))
+                let (node, files) = (host.node.clone(), host.storage.files.clone());
+                Task::spawn(NodeFacts::read(session.clone(), node, files, sight::templates(blueprint, host)))
             }
             (_, version) => {
                 let why = version.as_ref().err().cloned().unwrap_or_default();
@@ -91,6 +93,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
             storage_paths: shell.storage_paths,
             files: shell.files,
             bridges: node.bridges,
+            appliances: node.appliances,
         };
         observed.hosts.insert(host.name.clone(), read);
     }
@@ -110,6 +113,24 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
                 there.online = node_state(&host.node, &read.nodes, &versions[&host.name]);
             }
         }
+        site.permissions = read.permissions;
+        (site.pools, site.mappings, site.tasks) = (read.pools, read.mappings, read.tasks);
+        if let Some(lead) = &lead {
+            let token = |host: &HostName| blueprint.hosts[host].access.api.token_id.as_str();
+            let permissions = site.permissions.clone();
+            let sight = Sight { token: token(lead), permissions: &permissions };
+            if let Some(session) = doors.session(lead) {
+                let managed = managed.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
+                sight.judge_guests(site, managed, session).await;
+            }
+            sight.judge_site(site, blueprint, &name);
+            // What another token of the same site may see was not asked for.
+            for host in hosts.iter().filter(|host| host.site == name && token(&host.name) == token(lead)) {
+                if let Some(there) = observed.hosts.get_mut(&host.name) {
+                    sight.judge_storages(there, blueprint, &host.name);
+                }
+            }
+        }
         site.configs = configs(
             site,
             online,
@@ -119,7 +140,6 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
         )
         .await;
         (site.nodes, site.quorate) = split(read.nodes);
-        (site.pools, site.mappings, site.tasks) = (read.pools, read.mappings, read.tasks);
         if site.firewall.value().is_none() {
             elsewhere(site, &name, &hosts, doors, &leads, &managed).await;
         }

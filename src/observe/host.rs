@@ -1,6 +1,6 @@
 //! What is read through the API of one host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -18,6 +18,7 @@ pub(super) struct NodeFacts {
     pub storages: Fact<BTreeMap<StorageName, Storage>>,
     pub volumes: Fact<BTreeMap<String, Volume>>,
     pub guests: Result<BTreeMap<Vmid, GuestListing>, String>,
+    pub appliances: Fact<BTreeSet<String>>,
 }
 
 impl NodeFacts {
@@ -28,11 +29,13 @@ impl NodeFacts {
             storages: Fact::unavailable(why),
             volumes: Fact::unavailable(why),
             guests: Err(why.to_owned()),
+            appliances: Fact::unavailable(why),
         }
     }
 
-    /// Reads all of it at once; the session bounds how many requests are in flight.
-    pub async fn read(session: Session, node: NodeName, files: StorageName) -> Self {
+    /// Reads all of it at once; the session bounds how many requests are in flight. What the node can fetch
+    /// is asked for when one of `templates`, by their file names, is not on its storage for files.
+    pub async fn read(session: Session, node: NodeName, files: StorageName, templates: BTreeSet<String>) -> Self {
         let (pci_request, bridge_request) = (facts::pci_devices::request(&node), facts::bridges::request(&node));
         let storage_request = facts::storages::request(&node);
         let volume_request = facts::volumes::request(&node, &files);
@@ -48,7 +51,22 @@ impl NodeFacts {
             vms.extend(containers?);
             Ok(vms)
         });
-        Self { pci: fact(pci), bridges: fact(bridges), storages: fact(storages), volumes: fact(volumes), guests }
+        let there = |template: &String| {
+            volumes.as_ref().map_or(true, |all| all.contains_key(&format!("{files}:vztmpl/{template}")))
+        };
+        let appliances = if templates.iter().all(there) {
+            Fact::default()
+        } else {
+            fact(read(&session, facts::appliances::request(&node), facts::appliances::read).await)
+        };
+        Self {
+            pci: fact(pci),
+            bridges: fact(bridges),
+            storages: fact(storages),
+            volumes: fact(volumes),
+            guests,
+            appliances,
+        }
     }
 }
 

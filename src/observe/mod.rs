@@ -12,6 +12,7 @@ mod host;
 mod interest;
 mod reason;
 mod shell;
+mod sight;
 mod site;
 #[cfg(test)]
 mod tests;

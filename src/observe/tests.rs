@@ -112,6 +112,9 @@ fn healthy(path: &str) -> Reply {
         "/pools" => r#"[{"poolid":"t"}]"#,
         "/nodes/hq/lxc" => r#"[{"vmid":"104","name":"proj-x","status":"running","tags":"infra-t"}]"#,
         "/nodes/hq/qemu" => r#"[{"vmid":900,"name":"theirs","status":"stopped"}]"#,
+        "/access/permissions" => {
+            r#"{"/":{"VM.Audit":1,"Pool.Audit":1,"Sys.Audit":1,"Datastore.Audit":1,"Mapping.Audit":1},"/vms":{"VM.Audit":1},"/pool":{"Pool.Audit":1},"/storage":{"Datastore.Audit":1}}"#
+        }
         "/nodes/hq/network" => r#"[{"iface":"vmbr0","type":"bridge","active":1}]"#,
         "/nodes/hq/lxc/104/pending" => r#"[{"key":"memory","value":512},{"key":"digest","value":"abc"}]"#,
         "/nodes/hq/storage" | "/nodes/hq/hardware/pci" | "/cluster/mapping/pci" => "[]",
@@ -216,9 +219,9 @@ async fn requests_are_a_constant_and_one_per_managed_guest() {
         assert_eq!(observed.sites["hq"].configs.len(), managed as usize);
         api.count()
     };
-    assert_eq!(count(0).await, 12);
-    assert_eq!(count(1).await, 13);
-    assert_eq!(count(150).await, 162);
+    assert_eq!(count(0).await, 13);
+    assert_eq!(count(1).await, 14);
+    assert_eq!(count(150).await, 163);
 }
 
 #[tokio::test]

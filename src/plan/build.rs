@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::{Gap, Memory, Orphan, Plan, lint, order};
+use super::{Gap, Memory, Orphan, Plan, lint, order, privileges};
 use crate::blueprint::Blueprint;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::change::Change;
@@ -141,7 +141,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Diagnostics> {
         plan.orphans = orphans(request);
     }
     plan.notes.extend(firewall_notes(request));
-    finish(plan)
+    finish(request, plan)
 }
 
 /// Plans the removal of everything of ours that is in scope.
@@ -197,7 +197,7 @@ pub fn teardown(request: &Request<'_>) -> Result<Plan, Diagnostics> {
         plan.changes.push(removal.change);
         plan.steps.extend(removal.steps);
     }
-    finish(plan)
+    finish(request, plan)
 }
 
 /// One problem for all that would be lost, with the very words that allow it.
@@ -216,13 +216,14 @@ fn not_named(unnamed: &[Addr]) -> Option<Diagnostic> {
     )
 }
 
-fn finish(mut plan: Plan) -> Result<Plan, Diagnostics> {
+fn finish(request: &Request<'_>, mut plan: Plan) -> Result<Plan, Diagnostics> {
     plan.notes.dedup();
     plan.steps = order(std::mem::take(&mut plan.steps)).map_err(|cycle| {
         Diagnostic::error("plan.cycle", cycle.to_string()).hint("this is a fault of infra: please report it")
     })?;
-    let contradictions = lint(&plan);
-    if contradictions.has_errors() { Err(contradictions) } else { Ok(plan) }
+    let mut problems = lint(&plan);
+    problems.extend(privileges::missing(&plan, request.blueprint, request.observed));
+    if problems.has_errors() { Err(problems) } else { Ok(plan) }
 }
 
 /// The digest of what was observed of a resource.

@@ -7,6 +7,7 @@
 mod build;
 mod graph;
 mod lint;
+mod privileges;
 mod saved;
 mod stale;
 #[cfg(test)]

@@ -106,11 +106,13 @@ fn bare() -> Observed {
         storage_paths: Fact::complete(BTreeMap::from([(local, "/var/lib/vz".to_owned())])),
         files: Fact::complete(BTreeMap::from([("/var/lib/vz/snippets/infra-test-plan-hq.yaml".to_owned(), None)])),
         bridges: Fact::complete(vec!["vmbr0".parse().unwrap()]),
+        appliances: Fact::default(),
     };
     let site = Site {
         version: Fact::complete("9.2.11".into()),
         nodes: Fact::complete(BTreeMap::from([("hq".parse().unwrap(), true)])),
         quorate: Fact::complete(true),
+        permissions: Fact::default(),
         guests: Fact::complete(BTreeMap::new()),
         configs: BTreeMap::new(),
         pools: Fact::complete(BTreeMap::new()),

@@ -120,6 +120,8 @@ endpoints! {
     CLUSTER_STATUS = Get "/cluster/status" [];
     /// Recent and running tasks of all nodes.
     CLUSTER_TASKS = Get "/cluster/tasks" [];
+    /// Whether a number is free, whoever has it.
+    NEXT_ID = Get "/cluster/nextid" ["vmid"];
     /// What this token may do.
     PERMISSIONS = Get "/access/permissions" [];
 

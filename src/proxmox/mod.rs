@@ -7,6 +7,7 @@ pub mod answer;
 pub mod endpoints;
 pub mod firewall_file;
 pub mod options;
+pub mod privileges;
 pub mod storage_file;
 pub mod task_type;
 

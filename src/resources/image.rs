@@ -8,7 +8,7 @@ use super::difference::{Fields, between, change};
 use super::operations::{answer, check, step, task};
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, Host, Image, ImageSource};
-use crate::diag::{Diagnostic, Diagnostics};
+use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::model::change::Action;
 use crate::model::step::{Condition, Expect, Matcher, Undo};
 use crate::model::{Addr, HostName, Kind};
@@ -58,6 +58,24 @@ impl ImageOnHost<'_> {
         answer(call, vec![Expect::new("", matcher("volid".into(), volume(self.host, self.image)))])
     }
 
+    /// What is wrong with a template's name that the host's own index does not have.
+    fn not_offered(&self, context: &Context<'_>) -> Option<Diagnostic> {
+        let ImageSource::Template { file } = &self.image.source else { return None };
+        let appliances = &context.observed.hosts[&self.host.name].appliances;
+        let offered = appliances.value().filter(|offered| appliances.is_complete() && !offered.contains(file))?;
+        let problem = Diagnostic::error(
+            "plan.no-such-template",
+            format!("host `{}` has no container template `{file}` and knows none by that name", self.host.name),
+        )
+        .at(self.image.span, "declared here")
+        .cause(match offered.len() {
+            0 => "its list of templates is empty".to_owned(),
+            known => format!("it is not among the {known} templates that its list offers"),
+        })
+        .hint_maybe(did_you_mean(file, offered.iter().map(String::as_str)));
+        Some(problem.hint("on the host: `pveam update` renews the list, `pveam available` shows it"))
+    }
+
     fn fields(&self) -> Fields {
         Fields::from([("volume".to_owned(), volume(self.host, self.image))])
     }
@@ -73,6 +91,9 @@ pub fn takes(context: &Context<'_>, host: &Host, content: &str) -> Result<(), Fi
     };
     let name = &host.storage.files;
     let Some(storage) = all.get(name) else {
+        if let Some(why) = storages.why() {
+            return Err(Finding::Gap { why: format!("storages of `{}`: {why}", host.name) });
+        }
         let there = all.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         return Err(Finding::Refused(
             Diagnostic::error("plan.no-such-storage", format!("host `{}` has no storage `{name}`", host.name))
@@ -120,6 +141,9 @@ impl Resource for ImageOnHost<'_> {
         };
         if there.contains_key(&volume(self.host, self.image)) {
             return Finding::Unchanged { desired };
+        }
+        if let Some(problem) = self.not_offered(context) {
+            return Finding::Refused(problem.into());
         }
         let node = self.host.node.as_str();
         let (request, what) = match &self.image.source {

@@ -22,6 +22,7 @@ mod lab_run;
 mod lab_shell;
 mod lab_sshd;
 mod observe_recorded;
+mod privileges;
 mod random_inventory;
 mod rig;
 mod sh_real;

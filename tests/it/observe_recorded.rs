@@ -27,6 +27,8 @@ fn understood(path: &str, data: &Value) -> Option<Result<(), String>> {
         ["nodes", node, "qemu"] => facts::guests::read_node(data, &node.parse().unwrap(), GuestKind::Qemu).map(drop),
         ["nodes", node, "lxc"] => facts::guests::read_node(data, &node.parse().unwrap(), GuestKind::Lxc).map(drop),
         ["nodes", _, "hardware", "pci"] => facts::pci_devices::read(data).map(drop),
+        ["nodes", _, "aplinfo"] => facts::appliances::read(data).map(drop),
+        ["access", "permissions"] => facts::permissions::read(data).map(drop),
         ["nodes", _, "network"] => facts::bridges::read(data).map(drop),
         ["nodes", _, "storage"] => facts::storages::read(data).map(drop),
         ["nodes", _, "storage", _, "content"] => facts::volumes::read(data).map(drop),

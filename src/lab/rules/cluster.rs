@@ -141,7 +141,7 @@ fn tasks(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     Ok(Value::Array(rows).into())
 }
 
-/// Paths that PVE lists when none is asked for: those that an ACL can stand on for what is there.
+/// Paths that PVE lists when none is asked for: the top ones, those with an ACL, and members of pools (9.2.11).
 fn permissions(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let (world, caller) = (&*call.world, call.caller);
     let asked = call.values.get("userid").map(str::to_owned);
@@ -161,25 +161,13 @@ fn permissions(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let paths: Vec<String> = match call.values.get("path") {
         Some(path) => vec![path.to_owned()],
         None => {
-            let fixed = [
-                "/",
-                "/access",
-                "/access/groups",
-                "/access/realm",
-                "/mapping",
-                "/mapping/pci",
-                "/nodes",
-                "/pool",
-                "/sdn",
-                "/storage",
-                "/vms",
-            ];
+            let fixed = ["/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms"];
             let mut paths: Vec<String> = fixed.iter().map(|p| (*p).to_owned()).collect();
             paths.extend(world.access.acls.iter().map(|acl| acl.path.clone()));
-            paths.extend(world.pools.keys().map(|p| format!("/pool/{p}")));
-            paths.extend(world.storages.keys().map(|s| format!("/storage/{s}")));
-            paths.extend(world.guests.keys().map(|v| format!("/vms/{v}")));
-            paths.extend(world.nodes.keys().map(|n| format!("/nodes/{n}")));
+            for pool in world.pools.values() {
+                paths.extend(pool.guests.iter().map(|vmid| format!("/vms/{vmid}")));
+                paths.extend(pool.storages.iter().map(|storage| format!("/storage/{storage}")));
+            }
             paths.sort();
             paths.dedup();
             paths

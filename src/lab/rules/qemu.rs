@@ -100,15 +100,16 @@ fn privileges(key: &str, value: &str) -> &'static [&'static str] {
             &["VM.Config.CDROM"]
         }
         "cdrom" => &["VM.Config.CDROM"],
-        "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "unused" => &["VM.Config.Disk"],
+        "ide" | "sata" | "scsi" | "virtio" | "efidisk" | "tpmstate" | "unused" | "boot" | "bootdisk"
+        | "vmstatestorage" => &["VM.Config.Disk"],
         "cores" | "sockets" | "cpu" | "cpulimit" | "cpuunits" | "vcpus" | "smp" | "numa" => &["VM.Config.CPU"],
         "memory" | "balloon" | "shares" | "allow-ksm" => &["VM.Config.Memory"],
         "net" => &["VM.Config.Network"],
         "cicustom" | "cipassword" | "citype" | "ciuser" | "ciupgrade" | "nameserver" | "searchdomain" | "sshkeys"
         | "ipconfig" => &["VM.Config.Cloudinit", "VM.Config.Network"],
         "vmstate" => &["VM.PowerMgmt"],
-        "acpi" | "audio" | "bios" | "hostpci" | "hugepages" | "ivshmem" | "keyboard" | "kvm" | "machine" | "scsihw"
-        | "serial" | "smbios" | "tablet" | "usb" | "vga" | "watchdog" | "rng" | "virtiofs" => &["VM.Config.HWType"],
+        "acpi" | "audio" | "hostpci" | "hugepages" | "ivshmem" | "kvm" | "machine" | "scsihw" | "serial" | "smbios"
+        | "tablet" | "usb" | "vga" | "watchdog" | "rng" | "virtiofs" => &["VM.Config.HWType"],
         _ => &["VM.Config.Options"],
     }
 }
@@ -125,6 +126,10 @@ fn check_keys(
         root_only(caller, key, value)?;
         if let Some(mapping) = Properties::parse(value).get("mapping").filter(|_| key.starts_with("hostpci")) {
             need(world, caller, &format!("/mapping/pci/{mapping}"), &["Mapping.Use"])?;
+        }
+        // It changes what the host does when it boots (`PVE::API2::Qemu`).
+        if key == "startup" {
+            need(world, caller, "/", &["Sys.Modify"])?;
         }
         let any_of = privileges(key, value);
         // At creation what was granted on the pool counts for the guest that will be in it.

@@ -3,6 +3,7 @@
 //! A reader gives the whole value or says why the answer is not understood; it never guesses. Formats
 //! are those observed on Proxmox VE 9.2.11 and ZFS 2.3.
 
+pub mod appliances;
 pub mod bridges;
 pub mod cluster_firewall;
 pub mod datasets;
@@ -14,6 +15,7 @@ pub mod nodes;
 pub mod owners;
 pub mod pci_devices;
 pub mod pci_mappings;
+pub mod permissions;
 pub mod pools;
 mod row;
 pub mod storage_paths;
