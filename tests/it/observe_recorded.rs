@@ -7,7 +7,7 @@ use infra::model::observed::GuestKind;
 use infra::observe::facts;
 use serde_json::Value;
 
-fn recordings() -> Option<Vec<Value>> {
+pub fn recordings() -> Option<Vec<Value>> {
     let shared = std::env::var_os("INFRA_SHARED")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let file = std::fs::File::open(shared.join("pve/recordings-9.2.jsonl.gz")).ok()?;

@@ -5,6 +5,10 @@ use infra::exec::Ended;
 use infra::lab::LiveSite;
 use infra::lab::world::{Acl, Grantee, Guest, GuestKind};
 
+use infra::ports::{Method, Request};
+use infra::proxmox::endpoints::ALL;
+use infra::proxmox::privileges::needs;
+
 use crate::rig::{Rig, blueprint};
 
 const INVENTORY: &str = r#"
@@ -167,4 +171,67 @@ async fn a_template_that_nobody_offers_is_refused_with_the_nearest_name() {
     );
     assert!(said.contains("did you mean `debian-12-standard_12.12-1_amd64.tar.zst`?"), "{said}");
     assert!(said.contains("pveam update"), "{said}");
+}
+
+/// `Permission check failed (/vms/100, A|B)` → the path and its privileges.
+fn refused(message: &str) -> Option<(&str, Vec<&str>)> {
+    let inner = message.trim_end().strip_prefix("Permission check failed (")?.strip_suffix(')')?;
+    let (path, privileges) = inner.split_once(", ")?;
+    path.starts_with('/').then(|| (path, privileges.split('|').collect()))
+}
+
+#[test]
+fn every_recorded_refusal_names_a_privilege_that_we_ask_for() {
+    let Some(recordings) = crate::observe_recorded::recordings() else {
+        println!("not run: the recordings are not here (set INFRA_SHARED)");
+        return;
+    };
+    let ours = |request: &Request| {
+        let parts = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
+        ALL.iter().any(|(_, endpoint)| {
+            let (template, path) = (parts(endpoint.path), parts(&request.path));
+            let same =
+                template.len() == path.len() && template.iter().zip(&path).all(|(t, p)| t.starts_with('{') || t == p);
+            let known = request.params.iter().all(|(name, _)| endpoint.takes(name));
+            same && known && endpoint.method == request.method
+        })
+    };
+    let mut held = 0;
+    for exchange in &recordings {
+        let Some((path, privileges)) = exchange["response"]["json"]["message"].as_str().and_then(refused) else {
+            continue;
+        };
+        let asked = &exchange["request"];
+        let form = asked["form"].as_array().cloned().unwrap_or_default();
+        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let request = Request {
+            method: serde_json::from_value(asked["method"].clone()).unwrap(),
+            path: asked["path"]
+                .as_str()
+                .unwrap()
+                .trim_start_matches("/api2/json")
+                .split('?')
+                .next()
+                .unwrap()
+                .to_owned(),
+            params: form.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
+        };
+        // What is read while observing fails by itself, and changes nothing.
+        if request.method == Method::Get || !ours(&request) {
+            continue;
+        }
+        held += 1;
+        let needs = needs(&request, "p");
+        let found = needs.iter().any(|need| {
+            let here: Vec<&str> =
+                need.any_of.iter().filter(|grant| grant.path == path).flat_map(|grant| grant.all.clone()).collect();
+            privileges.iter().all(|privilege| here.contains(privilege))
+        });
+        assert!(
+            found,
+            "{}: {} {} was refused for {privileges:?} on {path}; we ask for {needs:#?}",
+            exchange["seq"], request.method, request.path
+        );
+    }
+    assert!(held >= 15, "only {held} refusals are of requests that we send");
 }
