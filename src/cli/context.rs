@@ -73,7 +73,7 @@ impl Context {
         observe::observe(&self.blueprint, &self.doors, &interest).await
     }
 
-    /// Tasks that work on guests of the inventory right now.
+    /// Tasks that work right now on what the inventory says.
     pub async fn working(&self) -> Vec<Upid> {
         observe::working(&self.blueprint, &self.doors).await
     }

@@ -88,7 +88,7 @@ fn build(context: &Context, observed: &Observed, intent: &Intent, maker: Maker) 
     maker(&request).map_err(|diagnostics| CommandError::in_files(diagnostics, context.sources.clone()))
 }
 
-/// Waits until no task works on a guest of the inventory: planning over it would be guessing. This is how
+/// Waits until no task works on a guest or an image of the inventory: planning over it would be guessing. This is how
 /// a run that was killed while Proxmox worked on is taken up again.
 pub(super) async fn quiet(context: &Context, writer: &mut Writer) -> Result<(), CommandError> {
     let mut told = BTreeSet::new();
@@ -99,13 +99,14 @@ pub(super) async fn quiet(context: &Context, writer: &mut Writer) -> Result<(), 
         }
         for upid in busy {
             if told.insert(upid.clone()) {
-                writer.tell(&format!("waiting for {} of {} on {}\n", upid.task_type(), upid.id(), upid.node()));
+                let of = if upid.id().is_empty() { String::new() } else { format!(" of {}", upid.id()) };
+                writer.tell(&format!("waiting for {}{of} on {}\n", upid.task_type(), upid.node()));
             }
         }
         context.clock.sleep(QUIET_PAUSE).await;
     }
     let names: Vec<String> = told.iter().map(ToString::to_string).collect();
-    Err(Diagnostic::error("plan.busy", "a task still works on a guest of this inventory after half an hour")
+    Err(Diagnostic::error("plan.busy", "a task still works on what this inventory says after half an hour")
         .cause(names.join(", "))
         .hint("look at it in the task list of the Proxmox UI, and apply again when it has ended")
         .into())

@@ -35,6 +35,12 @@ impl Upid {
         self.part(6)
     }
 
+    /// Who started it: a user, or a token such as `infra@pve!laptop`.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.part(7)
+    }
+
     /// The whole text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -92,6 +98,7 @@ mod tests {
     fn tokens_and_empty_ids_are_read() {
         let upid: Upid = "UPID:pve1:00000145:0001EC48:6B01672F:qmcreate:100:infra@pve!tok:".parse().unwrap();
         assert_eq!((upid.node(), upid.task_type(), upid.id()), ("pve1", "qmcreate", "100"));
+        assert_eq!(upid.user(), "infra@pve!tok");
         assert!("UPID:pve1:00000145:0001EC48:6B01672F:imgcopy::root@pam:".parse::<Upid>().is_ok());
         assert!("UPID:pve1:nope".parse::<Upid>().is_err());
     }

@@ -147,7 +147,8 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
     observed
 }
 
-/// Tasks that work on guests of the blueprint right now; one request per site. Of a site that does not
+/// Tasks that work on guests of the blueprint right now, and those about no guest that were started with
+/// our token; one request per site. Of a site that does not
 /// answer nothing is known, and nothing is said.
 pub async fn working(blueprint: &Blueprint, doors: &Doors) -> Vec<Upid> {
     let managed = managed(blueprint);
@@ -155,7 +156,17 @@ pub async fn working(blueprint: &Blueprint, doors: &Doors) -> Vec<Upid> {
     for (site, host) in blueprint.sites() {
         let Some(session) = doors.session(&host.name) else { continue };
         let tasks = read(session, facts::tasks::request(), facts::tasks::read).await.unwrap_or_default();
-        let ours = |upid: &Upid| managed.get(site).is_some_and(|all| all.iter().any(|v| v.to_string() == upid.id()));
+        let tokens: Vec<&str> = blueprint
+            .hosts
+            .values()
+            .filter(|host| host.site == site)
+            .map(|host| host.access.api.token_id.as_str())
+            .collect();
+        let ours = |upid: &Upid| match upid.id().parse::<Vmid>() {
+            Ok(vmid) => managed.get(site).is_some_and(|all| all.contains(&vmid)),
+            // About no guest, such as a download.
+            Err(_) => tokens.contains(&upid.user()),
+        };
         working.extend(tasks.into_iter().filter(ours));
     }
     working

@@ -352,6 +352,22 @@ fn killed_25_times_while_the_host_lives_on() {
     assert!(tally.with_task > 0, "no kill left a task behind");
 }
 
+/// No guest is concerned by a download, yet the next plan depends on how it ends.
+#[test]
+fn killed_while_an_image_is_fetched() {
+    let site = Site::served();
+    let applying = site.begin();
+    let start = Instant::now();
+    let fetching =
+        || site.look().is_some_and(|world| world.tasks.iter().any(|t| t.kind == "download" && t.is_running()));
+    while !fetching() {
+        assert!(start.elapsed() < PATIENCE, "nothing is fetched");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    assert!(applying.kill() && fetching(), "the download lives on");
+    site.recovers(&BTreeMap::new(), "killed while an image is fetched");
+}
+
 #[test]
 fn killed_with_the_host_that_loses_its_power() {
     let mut random = fastrand::Rng::with_seed(4);
