@@ -148,8 +148,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
 }
 
 /// Tasks that work on guests of the blueprint right now, and those about no guest that were started with
-/// our token; one request per site. Of a site that does not
-/// answer nothing is known, and nothing is said.
+/// our token; one request per site. Of a site that does not answer nothing is known, and nothing is said.
 pub async fn working(blueprint: &Blueprint, doors: &Doors) -> Vec<Upid> {
     let managed = managed(blueprint);
     let mut working = Vec::new();
