@@ -39,7 +39,7 @@ pub fn only_inventory(dir: &Utf8Path) -> Result<Utf8PathBuf, Invalid> {
     match found.as_slice() {
         [one] => Ok(one.strip_prefix(dir).unwrap_or(one).to_owned()),
         [] => Err(Invalid::new("there is no inventory in `./inventories`")
-            .hint("name one with `-i PATH` or INFRA_INVENTORY, or write a first one with `infra init`")),
+            .hint("name one with `-i PATH` or INFRA_INVENTORY; `infra schema inventory` says what is in one")),
         several => {
             let names: Vec<&str> = several.iter().filter_map(|path| path.file_name()).collect();
             Err(Invalid::new(format!("there are {} inventories in `./inventories`", several.len())).hint(format!(

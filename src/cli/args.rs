@@ -1,33 +1,11 @@
-//! Flags that several verbs share, and the list of verbs.
+//! Flags that several verbs share.
 
 use camino::Utf8PathBuf;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 
-use super::commands;
 use crate::exec;
 use crate::model::{Addr, HostName};
 use crate::ui::ColourChoice;
-
-/// Take bare Proxmox VE hosts to a private, isolated AI server
-///
-/// What should be is written in an inventory. `infra plan` shows what would change on the hosts and why,
-/// `infra apply` makes it so and proves that it is. With `--lab` both work on a simulated host inside
-/// this program.
-#[derive(Debug, Parser)]
-#[command(name = "infra", version, arg_required_else_help = true, disable_help_subcommand = true)]
-#[command(after_help = EXITS, after_long_help = EXITS)]
-pub struct Cli {
-    #[command(flatten)]
-    pub(super) global: Global,
-    #[command(subcommand)]
-    pub(super) command: Command,
-}
-
-const EXITS: &str = "\
-Exit codes: 0 fine, nothing pending; 1 failed or refused; 2 changes pending, with --detailed-exitcode \
-only; 3 failed and rolled back; 4 rollback incomplete; 64 wrong usage; 130 interrupted.
-
-Example: infra apply --lab -i inventories/vrooli --yes";
 
 /// Flags of every verb.
 #[derive(Debug, Args)]
@@ -38,21 +16,6 @@ pub(super) struct Global {
     /// Log to stderr what goes to hosts; twice for reads too, three times for connections
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
     pub verbose: u8,
-}
-
-/// The verbs.
-#[derive(Debug, Subcommand)]
-pub(super) enum Command {
-    Validate(commands::validate::Args),
-    Plan(commands::plan::Args),
-    Apply(commands::apply::Args),
-    Status(commands::status::Args),
-    Destroy(commands::destroy::Args),
-    History(commands::history::Args),
-    Lab(commands::lab::Args),
-    Schema(commands::schema::Args),
-    Completions(commands::completions::Args),
-    Docs(commands::docs::Args),
 }
 
 /// Which inventory.
@@ -129,11 +92,11 @@ pub(super) struct RunArgs {
 /// What happens to what was done when a step fails.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum OnFailure {
-    /// It is taken back
-    #[default]
-    Rollback,
     /// It stands; applying again goes on from there
+    #[default]
     Keep,
+    /// It is taken back, the last step first
+    Rollback,
 }
 
 impl From<OnFailure> for exec::OnFailure {
@@ -163,33 +126,4 @@ pub(super) struct OutputArgs {
     /// Form of the answer on stdout
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     pub output: Output,
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_verb_has_a_summary_and_an_example() {
-        fn look(command: &clap::Command, path: &str) {
-            for verb in command.get_subcommands() {
-                let path = format!("{path} {}", verb.get_name());
-                assert!(verb.get_about().is_some(), "`{path}` has no summary");
-                if verb.has_subcommands() {
-                    look(verb, &path);
-                } else {
-                    let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-                    assert!(help.contains(&format!("Example: {}", path.trim())), "`{path}` has no example");
-                }
-            }
-        }
-        look(&Cli::command(), "infra");
-    }
 }

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use super::args::HostArgs;
 use super::error::{door, file};
-use super::lab_world::LabWorld;
+use super::lab::LabWorld;
 use super::{CommandError, load};
 use crate::adapters::{Https, HttpsTarget, Ssh, SshSettings, SshTarget, SystemClock, Traced, Trust};
 use crate::blueprint::{self, Blueprint, Host, SshAccess};

@@ -1,20 +1,23 @@
 //! Carrying out a plan, as `apply` and `destroy` do it: lease, second look, run, third look.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::{Output, RunArgs};
 use super::context::Context;
+use super::memory::remember;
 use super::planning::{self, Intent};
+use super::signals::{Signals, interrupt};
 use super::{CommandError, Exit, error, lease};
 use crate::diag::Diagnostic;
-use crate::event::{Outcome, RunId, RunOutcome, RunState};
-use crate::exec::{self, Applied, Ended, Opening, Options, Record, Stop, journal};
-use crate::model::{Addr, Kind};
-use crate::plan::{self, Memory, Plan};
-use crate::ui::{Progress, Writer, json, run_end};
+use crate::event::{Event, RunId, RunOutcome, RunState};
+use crate::exec::lease::Leases;
+use crate::exec::{self, Applied, Ended, Opening, Options, Record, Stop};
+use crate::model::Addr;
+use crate::plan::{self, Plan};
+use crate::ui::{Progress, Writer, json, plural, run_end};
 
 /// What is carried out, and how it is planned anew.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +45,20 @@ impl Verb {
     }
 }
 
+/// What a last look said of a run whose every step was done.
+enum Look {
+    /// The run did not get that far.
+    NotTaken,
+    /// Everything is as it should be.
+    Clean,
+    /// Something is still to be done, or cannot be seen any more.
+    Left(Plan),
+    /// The person did not wait for it.
+    Interrupted,
+    /// It could not be taken.
+    Failed(CommandError),
+}
+
 /// One plan about to be carried out.
 pub(super) struct Execution<'a> {
     pub context: &'a Context,
@@ -53,6 +70,9 @@ pub(super) struct Execution<'a> {
     pub lines: bool,
 }
 
+/// Where events are shown while they happen.
+type Console<'w> = RefCell<(Progress, &'w mut Writer)>;
+
 impl Execution<'_> {
     /// Takes the leases, looks again, and carries the plan out.
     pub async fn run(&self, writer: &mut Writer) -> Result<Exit, CommandError> {
@@ -60,15 +80,14 @@ impl Execution<'_> {
         let mut signals = Signals::listen()?;
         let run = RunId::new(self.context.clock.now(), fastrand::u64(..));
         let wait = Duration::from_secs(self.args.lock_wait);
-        let lease = lease::take(self.context, self.verb, &run, wait, &stop, writer);
-        let leases = signals.or_interrupted(async { lease.await.map_err(|e| error::lease(&e)) }).await?;
+        let sites = lease::touched(self.plan, &self.context.blueprint);
+        let taking = lease::take(self.context, &sites, self.verb, &run, wait, stop.soon.clone(), writer);
+        let leases = signals.or_interrupted(async { taking.await.map_err(|e| error::lease(&e)) }).await?;
         for note in leases.notes() {
             writer.tell(&format!("{note}\n"));
         }
-        let ended = self.leased(run, &stop, &mut signals, writer).await;
-        for problem in leases.release().await {
-            writer.tell(&format!("{problem}\n"));
-        }
+        let ended = self.leased(run, &stop, &leases, &mut signals, writer).await;
+        lease::give_back(leases, &mut signals, writer).await;
         ended
     }
 
@@ -76,6 +95,7 @@ impl Execution<'_> {
         &self,
         run: RunId,
         stop: &Stop,
+        leases: &Leases,
         signals: &mut Signals,
         writer: &mut Writer,
     ) -> Result<Exit, CommandError> {
@@ -86,7 +106,7 @@ impl Execution<'_> {
         let console = RefCell::new((Progress::new(writer.err(), self.lines), writer));
         let failed_answer = RefCell::new(None);
         let jsonl = self.args.output.output == Output::Jsonl;
-        let sink = |event: &crate::event::Event| {
+        let sink = |event: &Event| {
             let (progress, writer) = &mut *console.borrow_mut();
             if jsonl {
                 let line = json::event_line(event).map_err(CommandError::from);
@@ -95,29 +115,15 @@ impl Execution<'_> {
             }
             progress.on(event, writer);
         };
-        let clock = std::sync::Arc::clone(&context.clock);
         let opening = Opening { run, verb: self.verb.as_str().to_owned(), operator: lease::operator() };
-        let mut record = Record::start(&context.state, self.plan, opening, clock, sink)?;
-        let options = Options { parallelism: self.args.parallelism.into(), on_failure: self.args.on_failure.into() };
-        let applied = {
-            let running = exec::apply(self.plan, &context.doors, &mut record, stop, &options);
-            tokio::pin!(running);
-            loop {
-                tokio::select! {
-                    applied = &mut running => break applied?,
-                    () = signals.next() => {
-                        let (progress, writer) = &mut *console.borrow_mut();
-                        progress.print(interrupt(stop), writer);
-                    }
-                }
-            }
-        };
-        let state = match applied.ended {
-            Ended::Done => self.prove(record, &console).await?,
+        let mut record = Record::start(&context.state, self.plan, opening, Arc::clone(&context.clock), sink)?;
+        let applied = self.carry_out(&mut record, stop, leases, signals, &console).await?;
+        let (state, look) = match applied.ended {
+            Ended::Done => self.look(record, signals, &console).await?,
             _ => {
                 let state = record.state().clone();
                 drop(record);
-                (state, None)
+                (state, Look::NotTaken)
             }
         };
         let (mut progress, writer) = console.into_inner();
@@ -125,32 +131,73 @@ impl Execution<'_> {
         if let Some(error) = failed_answer.into_inner() {
             return Err(error);
         }
-        let (state, left) = state;
-        remember(context, self.plan, &state, self.verb)?;
-        self.say(&applied, &state, left.as_ref(), writer)
+        let left = if let Look::Left(left) = &look { Some(left) } else { None };
+        remember(context, self.plan, &state, self.verb, left)?;
+        self.say(&applied, &state, left, writer)?;
+        if let (Ended::Interrupted, Some(why)) = (applied.ended, leases.lost()) {
+            return Err(lease::lost(&why));
+        }
+        verdict(applied.ended, look)
+    }
+
+    /// Runs the steps while it listens to the person and to the leases.
+    async fn carry_out(
+        &self,
+        record: &mut Record<'_>,
+        stop: &Stop,
+        leases: &Leases,
+        signals: &mut Signals,
+        console: &Console<'_>,
+    ) -> Result<Applied, CommandError> {
+        let print = |text: &str| {
+            let (progress, writer) = &mut *console.borrow_mut();
+            progress.print(text, writer);
+        };
+        let options = Options { parallelism: self.args.parallelism.into(), on_failure: self.args.on_failure.into() };
+        let running = exec::apply(self.plan, &self.context.doors, record, stop, &options);
+        tokio::pin!(running);
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                applied = &mut running => return Ok(applied?),
+                () = signals.next() => {
+                    stopping = true;
+                    print(interrupt(stop));
+                }
+                () = stop.soon.cancelled(), if !stopping => {
+                    stopping = true;
+                    let why = leases.lost().unwrap_or_default();
+                    print(&format!("stopping: the lease was lost: {why}; what runs is finished, nothing more begins\n"));
+                }
+            }
+        }
     }
 
     /// Looks whether everything is as it should be now, and closes the run with the answer.
-    async fn prove<'c>(
+    async fn look(
         &self,
-        record: Record<'c>,
-        console: &RefCell<(Progress, &mut Writer)>,
-    ) -> Result<(RunState, Option<Plan>), CommandError> {
+        record: Record<'_>,
+        signals: &mut Signals,
+        console: &Console<'_>,
+    ) -> Result<(RunState, Look), CommandError> {
         {
             let (progress, writer) = &mut *console.borrow_mut();
             progress.print("looking again whether everything is as it should be\n", writer);
         }
-        match self.verb.plan(self.context, self.intent).await {
-            Ok(again) => {
-                let clean = again.is_empty();
-                let outcome = if clean { RunOutcome::Converged } else { RunOutcome::Unconverged };
-                Ok((record.finish(outcome)?, (!clean).then_some(again)))
-            }
-            Err(error) => {
-                record.finish(RunOutcome::Unconverged)?;
-                Err(error)
-            }
-        }
+        let look = tokio::select! {
+            again = self.verb.plan(self.context, self.intent) => match again {
+                Ok(again) if proves(&again, self.plan) => Look::Clean,
+                Ok(again) => Look::Left(again),
+                Err(error) => Look::Failed(error),
+            },
+            () = signals.next() => Look::Interrupted,
+        };
+        let outcome = match look {
+            Look::Clean => RunOutcome::Converged,
+            Look::Interrupted => RunOutcome::Interrupted,
+            Look::NotTaken | Look::Left(_) | Look::Failed(_) => RunOutcome::Unconverged,
+        };
+        Ok((record.finish(outcome)?, look))
     }
 
     fn say(
@@ -159,9 +206,10 @@ impl Execution<'_> {
         state: &RunState,
         left: Option<&Plan>,
         writer: &mut Writer,
-    ) -> Result<Exit, CommandError> {
+    ) -> Result<(), CommandError> {
         match self.args.output.output {
             Output::Human => {
+                let left = left.map(|left| (left, self.context.blueprint.hosts.len()));
                 let terminal = writer.out();
                 writer.answer(&run_end(state, left, &terminal))?;
             }
@@ -174,13 +222,51 @@ impl Execution<'_> {
                 writer.tell(&format!("    {command}\n"));
             }
         }
-        Ok(match applied.ended {
-            Ended::Done if left.is_none() => Exit::Fine,
-            Ended::Done | Ended::Failed => Exit::Failed,
-            Ended::RolledBack => Exit::RolledBack,
-            Ended::Stuck => Exit::Stuck,
-            Ended::Interrupted => Exit::Interrupted,
-        })
+        Ok(())
+    }
+}
+
+/// Whether a look after the run shows that a plan was carried out: nothing is left to do, and all that it
+/// changed was seen again.
+fn proves(again: &Plan, plan: &Plan) -> bool {
+    let changed: BTreeSet<&Addr> = plan.changes.iter().map(|change| &change.addr).collect();
+    again.is_empty() && !again.gaps.iter().any(|gap| changed.contains(&gap.addr))
+}
+
+/// The exit code of a run that was told already.
+fn verdict(ended: Ended, look: Look) -> Result<Exit, CommandError> {
+    Ok(match (ended, look) {
+        (_, Look::Failed(error)) => return Err(error),
+        (Ended::Done, Look::Clean) => Exit::Fine,
+        (Ended::Interrupted, _) | (Ended::Done, Look::Interrupted) => Exit::Interrupted,
+        (Ended::Done | Ended::Failed, _) => Exit::Failed,
+        (Ended::RolledBack, _) => Exit::RolledBack,
+        (Ended::Stuck, _) => Exit::Stuck,
+    })
+}
+
+/// Answers a program that asked for a run and gets none, as there is nothing to do.
+pub(super) fn answer_unchanged(
+    plan: &Plan,
+    verb: Verb,
+    output: Output,
+    writer: &mut Writer,
+) -> Result<(), CommandError> {
+    let document = json::RunDocument::unchanged(&plan.inventory, verb.as_str(), lease::operator());
+    match output {
+        Output::Human => return Ok(()),
+        Output::Json => writer.answer(&json::pretty(&document)?)?,
+        Output::Jsonl => writer.answer(&json::line(&document)?)?,
+    }
+    tell_gaps(plan, output, writer);
+    Ok(())
+}
+
+/// Says why the exit code will not be 0 where the plan itself is not shown.
+pub(super) fn tell_gaps(plan: &Plan, output: Output, writer: &mut Writer) {
+    if output != Output::Human && !plan.gaps.is_empty() {
+        let count = plural(plan.gaps.len(), "resource", "resources");
+        writer.tell(&format!("{count} could not be seen and not planned; `infra plan` says why\n"));
     }
 }
 
@@ -195,178 +281,20 @@ pub(super) fn refuse_stale(plan: &Plan, now: &Plan) -> Result<(), CommandError> 
     Err(stale.hint("look at a new one with `infra plan`").into())
 }
 
-/// Keeps what was applied, so that the next plan can tell drift from intent. Of a run that did not get
-/// through, what got through.
-pub(super) fn remember(context: &Context, plan: &Plan, state: &RunState, verb: Verb) -> Result<(), CommandError> {
-    let before = journal::recall(&context.state, &context.blueprint.name)?;
-    let after = applied_memory(&before, plan, state, verb);
-    if after != before {
-        journal::remember(&context.state, &context.blueprint.name, &after)?;
-    }
-    Ok(())
-}
-
-fn applied_memory(before: &Memory, plan: &Plan, state: &RunState, verb: Verb) -> Memory {
-    let mut memory = before.clone();
-    let stands = |step: &crate::model::step::Step| {
-        state
-            .steps
-            .get(&step.id)
-            .is_some_and(|s| matches!(s.outcome, Some(Outcome::Done | Outcome::Warning { .. })) && s.undo.is_none())
-    };
-    for (addr, fields) in &plan.memory {
-        if plan.steps.iter().filter(|step| step.addr == *addr).all(stands) {
-            memory.insert(addr.clone(), fields.clone());
-        }
-    }
-    if matches!(verb, Verb::Destroy) {
-        for change in &plan.changes {
-            if plan.steps.iter().filter(|step| step.addr == change.addr).all(stands) {
-                memory.remove(&change.addr);
-                if matches!(change.addr.kind, Kind::Vm | Kind::Container) {
-                    // A guest's firewall goes with it, without a step of its own.
-                    memory.remove(&Addr::new(Kind::GuestFirewall, &change.addr.name));
-                }
-            }
-        }
-    }
-    memory
-}
-
-/// First stops cleanly, then at once; says which.
-fn interrupt(stop: &Stop) -> &'static str {
-    if stop.soon.is_cancelled() {
-        stop.now.cancel();
-        "stopping now; the journal tells what was under way\n"
-    } else {
-        stop.soon.cancel();
-        "stopping: what runs is finished, nothing more begins (Ctrl-C again stops at once)\n"
-    }
-}
-
-/// Ctrl-C and SIGTERM.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, CommandError> {
-        let listen = |kind| signal(kind).map_err(|e| error::signals(&e));
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    /// Does something that may be dropped at any moment.
-    async fn or_interrupted<T>(
-        &mut self,
-        work: impl Future<Output = Result<T, CommandError>>,
-    ) -> Result<T, CommandError> {
-        tokio::select! {
-            done = work => done,
-            () = self.next() => Err(error::interrupted()),
-        }
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::event::{StepState, What};
-    use crate::model::change::{Action, Change, Risk, Via};
-    use crate::model::step::{Op, Step, StepId, Undo};
-
-    fn step(addr: &str) -> Step {
-        let addr: Addr = addr.parse().unwrap();
-        Step {
-            id: StepId::new(&addr, "do"),
-            title: "do something".to_owned(),
-            addr,
-            host: "hq".parse().unwrap(),
-            via: Via::Api,
-            ops: vec![Op::Exec { argv: vec!["true".to_owned()] }],
-            undo: Undo::nothing("a test"),
-            risk: Risk::None,
-            needs: Vec::new(),
-            exclusive: Vec::new(),
-        }
-    }
-
-    fn change(addr: &str) -> Change {
-        Change {
-            addr: addr.parse().unwrap(),
-            action: Action::Destroy,
-            reason: String::new(),
-            via: Via::Api,
-            risk: Risk::None,
-            drift: false,
-            fields: Vec::new(),
-        }
-    }
-
-    fn memory(addrs: &[&str]) -> Memory {
-        addrs.iter().map(|addr| (addr.parse().unwrap(), [("memory".to_owned(), "4 GiB".to_owned())].into())).collect()
-    }
-
-    fn plan(steps: &[&str], destroyed: &[&str], remembered: &[&str]) -> Plan {
-        Plan {
-            format: Plan::FORMAT,
-            infra: String::new(),
-            inventory: "t".parse().unwrap(),
-            changes: destroyed.iter().map(|addr| change(addr)).collect(),
-            steps: steps.iter().map(|addr| step(addr)).collect(),
-            preconditions: BTreeMap::new(),
-            orphans: Vec::new(),
-            gaps: Vec::new(),
-            notes: Vec::new(),
-            memory: memory(remembered),
-        }
-    }
-
-    /// The state in which these steps are done, and no other began.
-    fn done(addrs: &[&str]) -> RunState {
-        let at = jiff::Timestamp::UNIX_EPOCH;
-        let mut state = RunState::default();
-        for addr in addrs {
-            let id = step(addr).id;
-            for what in [
-                What::StepStarted { step: id.clone() },
-                What::StepFinished { step: id.clone(), outcome: Outcome::Done },
-            ] {
-                state.apply(&crate::event::Event { at, what });
-            }
-        }
-        state
-    }
 
     #[test]
-    fn only_what_got_through_is_remembered() {
-        let plan = plan(&["ct.a", "ct.b"], &[], &["ct.a", "ct.b", "ct.unchanged"]);
-        let after = applied_memory(&memory(&["ct.other"]), &plan, &done(&["ct.a"]), Verb::Apply);
-        assert_eq!(after, memory(&["ct.a", "ct.other", "ct.unchanged"]));
-    }
-
-    #[test]
-    fn what_was_taken_back_is_not_remembered() {
-        let plan = plan(&["ct.a"], &[], &["ct.a"]);
-        let mut state = done(&["ct.a"]);
-        let undone = |step: &mut StepState| step.undo = Some(Some(Outcome::Done));
-        state.steps.values_mut().for_each(undone);
-        assert_eq!(applied_memory(&Memory::new(), &plan, &state, Verb::Apply), Memory::new());
-    }
-
-    #[test]
-    fn a_destroyed_guest_is_forgotten_with_its_firewall() {
-        let plan = plan(&["ct.a"], &["ct.a", "ct.b"], &[]);
-        let before = memory(&["ct.a", "guest_firewall.a", "snippet.b"]);
-        assert_eq!(applied_memory(&before, &plan, &done(&["ct.a"]), Verb::Destroy), memory(&["snippet.b"]));
+    fn what_was_not_proven_is_not_fine() {
+        let exit = |ended, look| verdict(ended, look).unwrap();
+        assert_eq!(exit(Ended::Done, Look::Clean), Exit::Fine);
+        assert_eq!(exit(Ended::Done, Look::Interrupted), Exit::Interrupted);
+        assert_eq!(exit(Ended::Interrupted, Look::NotTaken), Exit::Interrupted);
+        assert_eq!(exit(Ended::Failed, Look::NotTaken), Exit::Failed);
+        assert_eq!(exit(Ended::RolledBack, Look::NotTaken), Exit::RolledBack);
+        assert_eq!(exit(Ended::Stuck, Look::NotTaken), Exit::Stuck);
+        let blind = CommandError::from(Diagnostic::error("host.unreachable", "hq cannot be asked"));
+        assert_eq!(verdict(Ended::Done, Look::Failed(blind)).unwrap_err().exit, Exit::Failed);
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Read {
     pub paths: Vec<Utf8PathBuf>,
     /// There unless something stood in the way of it; there may be errors all the same.
     pub blueprint: Option<Blueprint>,
-    /// Every problem, by place.
+    /// Every problem, by place; first those of files that could not be read at all.
     pub diagnostics: Diagnostics,
     /// The texts that they point into.
     pub sources: SourceMap,
@@ -39,9 +39,9 @@ pub(super) fn read(args: &InventoryArgs) -> Result<Read, CommandError> {
     if let Some(inventory) = &inventory {
         let (resolved, problems) = blueprint::resolve(inventory);
         diagnostics.extend(problems);
+        diagnostics.sort_by_place();
         blueprint = resolved;
     }
-    diagnostics.sort_by_place();
     Ok(Read { paths, blueprint, diagnostics, sources })
 }
 

@@ -6,22 +6,23 @@
 //! Entry: [`main`].
 
 mod args;
+mod command_line;
 mod commands;
 mod consent;
 mod context;
 mod error;
 mod execution;
 mod exit;
-mod lab_overlay;
-mod lab_scenario;
-mod lab_world;
+mod lab;
 mod lease;
 mod load;
+mod memory;
 mod planning;
 mod run;
 mod settings;
+mod signals;
 
-pub use args::Cli;
+pub use command_line::Cli;
 pub use error::CommandError;
 pub use exit::Exit;
 pub use run::main;

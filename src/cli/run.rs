@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
-use super::args::Command;
+use super::command_line::Command;
 use super::{Cli, CommandError, Exit, commands, error};
 use crate::ui::{ColourChoice, Terminal, Writer, diagnostics_text};
 
@@ -39,8 +39,8 @@ fn dispatch(command: Command, verbose: u8, writer: &mut Writer) -> Result<Exit, 
         Command::History(args) => commands::history::run(&args, writer),
         Command::Lab(args) => block_on(commands::lab::run(&args, writer)),
         Command::Schema(args) => commands::schema::run(&args, writer),
-        Command::Completions(args) => commands::completions::run(&args, writer),
-        Command::Docs(args) => commands::docs::run(&args),
+        Command::Completions(args) => commands::completions::run(&args, Cli::command(), writer),
+        Command::Docs(args) => commands::docs::run(&args, Cli::command()),
     }
 }
 

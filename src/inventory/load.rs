@@ -31,9 +31,10 @@ pub struct Inventory {
 pub struct Loaded {
     /// The texts, so that places can be shown; secrets in them are masked.
     pub sources: SourceMap,
-    /// What could be read; there may be errors beside it.
+    /// What could be read; there may be errors beside it. `None` as soon as a whole file is missing in it:
+    /// what that file says would be reported as missing everywhere else.
     pub inventory: Option<Inventory>,
-    /// Every problem, by place.
+    /// Every problem, by place; first those of files that could not be read at all.
     pub diagnostics: Diagnostics,
 }
 
@@ -46,7 +47,7 @@ pub fn load(files: &InventoryFiles) -> Loaded {
         if layer.files.is_empty() {
             reader.diagnostics.push(
                 Diagnostic::error("inventory.empty", format!("there is no YAML file in `{}`", layer.path))
-                    .hint("an inventory directory holds `*.yaml` files; `infra init` writes a first one"),
+                    .hint("an inventory directory holds `*.yaml` files; `infra schema inventory` says what is in them"),
             );
         }
         let trees: Vec<Node> = layer.files.iter().filter_map(|file| reader.tree(file)).collect();
@@ -57,7 +58,7 @@ pub fn load(files: &InventoryFiles) -> Loaded {
         .iter()
         .filter_map(|file| Some((file.path.file_stem()?.to_owned(), reader.tree(file)?)))
         .collect();
-    let Reader { sources, mut diagnostics, .. } = reader;
+    let Reader { sources, mut diagnostics, unread, .. } = reader;
 
     let mut broken = Broken::default();
     let profiles = profiles
@@ -75,18 +76,23 @@ pub fn load(files: &InventoryFiles) -> Loaded {
         let decoded = decode::<Document>(&tree, &mut diagnostics);
         broken.extend(decoded.broken);
         let document = decoded.value?;
-        check_schema(&document, &tree, &broken, &mut diagnostics);
+        if !unread.has_errors() {
+            check_schema(&document, &tree, &broken, &mut diagnostics);
+        }
         let refused = diagnostics.has_errors();
         Some(Inventory { document, profiles, broken, refused, start: start_of(&tree) })
     });
-    if inventory.is_none() && !diagnostics.has_errors() {
+    let inventory = inventory.filter(|_| !unread.has_errors());
+    if inventory.is_none() && !diagnostics.has_errors() && !unread.has_errors() {
         diagnostics.push(
             Diagnostic::error("inventory.empty", "the inventory is empty")
-                .hint("start with `schema: 1`, `name: …` and `hosts:`; `infra init` writes a first one"),
+                .hint("start with `schema: 1`, `name: …` and `hosts:`; `infra schema inventory` says what else there is"),
         );
     }
     diagnostics.sort_by_place();
-    let diagnostics = diagnostics.into_iter().map(without_secrets).collect();
+    let mut first = unread;
+    first.sort_by_place();
+    let diagnostics = first.into_iter().chain(diagnostics).map(without_secrets).collect();
     Loaded { sources, inventory, diagnostics }
 }
 
@@ -125,6 +131,8 @@ struct Reader {
     sources: SourceMap,
     ids: Ids,
     diagnostics: Diagnostics,
+    /// Why whole files could not be read.
+    unread: Diagnostics,
 }
 
 impl Reader {
@@ -132,7 +140,7 @@ impl Reader {
         let bytes = match &file.content {
             Ok(bytes) => bytes,
             Err(why) => {
-                self.diagnostics.push(
+                self.unread.push(
                     Diagnostic::error("inventory.unreadable", format!("`{}` cannot be read", file.path))
                         .cause(why)
                         .hint("check what was given with `-i`"),
@@ -143,8 +151,11 @@ impl Reader {
         match std::str::from_utf8(bytes) {
             Ok(text) => {
                 let id = self.sources.add(&file.path, mask(text));
-                let tree = parse(id, text, &mut self.ids, &mut self.diagnostics);
-                if tree.is_none() && text.len() == bytes.len() && is_blank(text) {
+                let mut problems = Diagnostics::new();
+                let tree = parse(id, text, &mut self.ids, &mut problems);
+                let lost = tree.is_none() && problems.has_errors();
+                if lost { &mut self.unread } else { &mut self.diagnostics }.extend(problems);
+                if tree.is_none() && !lost && text.len() == bytes.len() && is_blank(text) {
                     self.diagnostics
                         .push(Diagnostic::warning("inventory.empty-file", "this file is empty").at(place(id, 0), ""));
                 }
@@ -154,7 +165,7 @@ impl Reader {
                 let valid = error.valid_up_to();
                 let text = String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}");
                 let id = self.sources.add(&file.path, mask(&text));
-                self.diagnostics.push(
+                self.unread.push(
                     Diagnostic::error("inventory.encoding", "this file is not UTF-8 text")
                         .at(place(id, valid), "here is the first byte that is no text")
                         .hint("save it as UTF-8; if it is encrypted, decrypt it first"),
@@ -223,6 +234,15 @@ mod tests {
         );
         let broken = loaded.inventory.unwrap().broken;
         assert!(broken.name("port") && broken.name("guests") && !broken.name("token"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_told_first_and_nothing_is_concluded_from_its_absence() {
+        let guests = "guests:\n  g: { host: a, vmdi: 5 }\n";
+        let loaded = load(&files(&[&[("a-guests.yaml", guests), ("b-hosts.yaml", "hosts: [\n")]]));
+        let codes: Vec<_> = loaded.diagnostics.iter().map(|d| d.code).collect();
+        assert_eq!(codes, ["inventory.syntax", "inventory.unknown-key"]);
+        assert!(loaded.inventory.is_none(), "no rule may look at half an inventory");
     }
 
     #[test]

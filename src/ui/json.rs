@@ -1,13 +1,14 @@
 //! Answers as JSON: a published format, apart from the values that it is made of.
 //!
-//! Owns [`PlanDocument`], the shape behind `--output json` and `infra schema plan`. Fields may be
-//! added; none is renamed or removed without a new `format`.
+//! Owns [`PlanDocument`] and [`RunDocument`], the shapes behind `--output json` and `infra schema`.
+//! Fields may be added; none is renamed or removed without a new `format`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::history_view::outcome_word;
 use crate::event::{Event, Outcome, RunState};
+use crate::model::EnvironmentName;
 use crate::model::change::{Action, FieldChange, Risk, Via};
 use crate::model::step::Undo;
 use crate::plan::{Plan, Summary};
@@ -166,11 +167,12 @@ impl From<&Plan> for PlanDocument {
 
 /// A run, as `apply --output json` and `history --output json` show it.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "infra run")]
 pub struct RunDocument {
     /// Version of this format.
     pub format: u32,
-    /// Which run.
-    pub run: String,
+    /// Which run; none where there was nothing to do.
+    pub run: Option<String>,
     /// Of which inventory.
     pub inventory: String,
     /// `apply` or `destroy`.
@@ -181,7 +183,8 @@ pub struct RunDocument {
     pub started: Option<String>,
     /// When the last thing happened, in UTC.
     pub last: Option<String>,
-    /// `converged`, `unconverged`, `failed`, `rolled-back`, `stuck`, `interrupted` or `unfinished`.
+    /// `converged`, `unconverged`, `failed`, `rolled-back`, `stuck`, `interrupted`, `unfinished`, or
+    /// `unchanged` where there was nothing to do.
     pub outcome: String,
     /// Its steps in the plan's order.
     pub steps: Vec<RunStepDocument>,
@@ -210,7 +213,7 @@ impl From<&RunState> for RunDocument {
     fn from(run: &RunState) -> Self {
         Self {
             format: Self::FORMAT,
-            run: run.run.as_ref().map(ToString::to_string).unwrap_or_default(),
+            run: run.run.as_ref().map(ToString::to_string),
             inventory: run.inventory.clone(),
             verb: run.verb.clone(),
             operator: run.operator.clone(),
@@ -249,6 +252,28 @@ impl From<&RunState> for RunDocument {
 impl RunDocument {
     /// The version of this format.
     pub const FORMAT: u32 = 1;
+
+    /// What is answered when there was nothing to do: no run was begun.
+    #[must_use]
+    pub fn unchanged(inventory: &EnvironmentName, verb: &str, operator: String) -> Self {
+        Self {
+            format: Self::FORMAT,
+            run: None,
+            inventory: inventory.to_string(),
+            verb: verb.to_owned(),
+            operator,
+            started: None,
+            last: None,
+            outcome: "unchanged".to_owned(),
+            steps: Vec::new(),
+        }
+    }
+}
+
+/// The JSON Schema of [`RunDocument`].
+#[must_use]
+pub fn run_schema() -> schemars::Schema {
+    schemars::schema_for!(RunDocument)
 }
 
 /// The JSON Schema of [`PlanDocument`].

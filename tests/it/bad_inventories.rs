@@ -65,8 +65,8 @@ fn said(files: &InventoryFiles) -> (Diagnostics, String) {
     let mut diagnostics = loaded.diagnostics;
     if let Some(inventory) = loaded.inventory {
         diagnostics.extend(resolve(&inventory).1);
+        diagnostics.sort_by_place();
     }
-    diagnostics.sort_by_place();
     let text = diagnostics_text(&diagnostics, &loaded.sources, &Terminal::plain().with_width(WIDTH));
     (diagnostics, text)
 }

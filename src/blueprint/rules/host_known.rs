@@ -9,8 +9,11 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         let Some(host) = &guest.own.host else { continue };
         if draft.host(&host.value).is_none() && !draft.broken.name(host.as_str()) {
             let names = || draft.hosts().map(|(name, _)| name.as_str());
-            let hint = did_you_mean(host.as_str(), names())
-                .unwrap_or_else(|| format!("known are {}", names().collect::<Vec<_>>().join(", ")));
+            let known = match names().collect::<Vec<_>>().as_slice() {
+                [] => "describe it under `hosts:`; there is none yet".to_owned(),
+                known => format!("known are {}", known.join(", ")),
+            };
+            let hint = did_you_mean(host.as_str(), names()).unwrap_or(known);
             report.push(
                 Diagnostic::error(
                     "inventory.host-known",
@@ -30,6 +33,7 @@ mod tests {
     #[test]
     fn host_known() {
         assert_eq!(codes("guests: { proj-x: { host: hqq } }"), ["inventory.host-known"]);
+        assert!(said("hosts: { hq: null }").contains("describe it under `hosts:`; there is none yet"));
         assert!(said("guests: { proj-x: { host: hqq } }").contains("did you mean `hq`?"));
     }
 }

@@ -5,13 +5,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::cli::args::{AllowArgs, HostArgs, Output, RunArgs, SelectArgs};
 use crate::cli::context::Context;
 use crate::cli::execution::{self, Execution, Verb};
+use crate::cli::memory::remember;
 use crate::cli::planning::{self, Intent};
 use crate::cli::{CommandError, Exit, consent, error, lease};
 use crate::diag::Diagnostic;
 use crate::event::RunState;
 use crate::model::change::Action;
 use crate::plan::{self, Plan};
-use crate::ui::json::{self, PlanDocument};
 use crate::ui::{Detail, Writer, plan_text};
 
 /// Make the hosts be what the inventory says, and prove that they are
@@ -71,13 +71,9 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
         writer.answer(&plan_text(&plan, context.blueprint.hosts.len(), detail, &writer.out()))?;
     }
     if plan.is_empty() {
-        lease::tidy(context, Verb::Apply, writer).await?;
-        execution::remember(context, &plan, &RunState::default(), Verb::Apply)?;
-        match output {
-            Output::Human => {}
-            Output::Json => writer.answer(&json::pretty(&PlanDocument::from(&plan))?)?,
-            Output::Jsonl => writer.answer(&json::line(&PlanDocument::from(&plan))?)?,
-        }
+        lease::tidy(context, &intent.scope, Verb::Apply, writer).await?;
+        remember(context, &plan, &RunState::default(), Verb::Apply, None)?;
+        execution::answer_unchanged(&plan, Verb::Apply, output, writer)?;
         return Ok(if plan.gaps.is_empty() { Exit::Fine } else { Exit::Failed });
     }
     if !args.run.yes && !consent::given(&plan, Verb::Apply, writer)? {
@@ -87,6 +83,7 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
     let execution =
         Execution { context, intent: &intent, verb: Verb::Apply, plan: &plan, args: &args.run, lines: verbose > 0 };
     let exit = execution.run(writer).await?;
+    execution::tell_gaps(&plan, output, writer);
     Ok(if exit == Exit::Fine && !plan.gaps.is_empty() { Exit::Failed } else { exit })
 }
 

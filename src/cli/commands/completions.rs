@@ -1,9 +1,9 @@
 //! `infra completions`: what a shell needs to complete this program's command line.
 
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::Shell;
 
-use crate::cli::{Cli, CommandError, Exit};
+use crate::cli::{CommandError, Exit};
 use crate::ui::Writer;
 
 /// Print a completion script for a shell
@@ -15,9 +15,9 @@ pub struct Args {
     shell: Shell,
 }
 
-pub fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError> {
+pub fn run(args: &Args, mut command_line: Command, writer: &mut Writer) -> Result<Exit, CommandError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "infra", &mut script);
+    clap_complete::generate(args.shell, &mut command_line, "infra", &mut script);
     writer.answer(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Fine)
 }

@@ -2,11 +2,10 @@
 
 use crate::cli::args::{HostArgs, Output, RunArgs, SelectArgs};
 use crate::cli::context::Context;
-use crate::cli::execution::{Execution, Verb};
+use crate::cli::execution::{self, Execution, Verb};
 use crate::cli::planning::{self, Intent};
 use crate::cli::{CommandError, Exit, consent, lease};
 use crate::model::Addr;
-use crate::ui::json::{self, PlanDocument};
 use crate::ui::{Detail, Writer, plan_text, plural};
 
 /// Remove everything of the inventory that is ours; what holds data only if it is named
@@ -46,12 +45,11 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
         Output::Human => {
             writer.answer(&plan_text(&plan, context.blueprint.hosts.len(), Detail::Usual, &terminal))?;
         }
-        Output::Json if plan.is_empty() => writer.answer(&json::pretty(&PlanDocument::from(&plan))?)?,
-        Output::Jsonl if plan.is_empty() => writer.answer(&json::line(&PlanDocument::from(&plan))?)?,
         Output::Json | Output::Jsonl => {}
     }
     if plan.is_empty() {
-        lease::tidy(context, Verb::Destroy, writer).await?;
+        lease::tidy(context, &intent.scope, Verb::Destroy, writer).await?;
+        execution::answer_unchanged(&plan, Verb::Destroy, args.run.output.output, writer)?;
         // What could not be looked at may still be there.
         return Ok(if plan.gaps.is_empty() { Exit::Fine } else { Exit::Failed });
     }

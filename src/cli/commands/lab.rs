@@ -8,9 +8,7 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::args::{InventoryArgs, StateArgs};
-use crate::cli::lab_overlay;
-use crate::cli::lab_scenario::scenario;
-use crate::cli::lab_world::{LabWorld, Reach, read_scenario};
+use crate::cli::lab::{LabWorld, Reach, overlay, read_scenario, scenario};
 use crate::cli::{CommandError, Exit, error, load};
 use crate::model::HostName;
 use crate::ui::{Writer, json};
@@ -75,7 +73,7 @@ async fn serve(args: &ServeArgs, writer: &mut Writer) -> Result<Exit, CommandErr
         }
     };
     let world = LabWorld::start(&directory, hardware.clone(), args.listen).await.map_err(|e| error::lab(&e))?;
-    let inventory = lab_overlay::write(&world, blueprint.as_ref(), &hardware)?;
+    let inventory = overlay::write(&world, blueprint.as_ref(), &hardware)?;
     let mut lines: Vec<Value> = world.hosts.iter().map(|(name, reach)| reached(name, reach, &world)).collect();
     if !lines.is_empty() {
         let mut ready = lines.remove(0);

@@ -6,7 +6,7 @@ use crate::cli::{CommandError, Exit};
 use crate::inventory;
 use crate::ui::{Writer, json};
 
-/// Print the JSON Schema of an inventory, or of what `plan --output json` answers
+/// Print the JSON Schema of an inventory, or of an answer in JSON
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: infra schema inventory > .vscode/inventory.schema.json")]
 pub struct Args {
@@ -22,6 +22,8 @@ pub enum Of {
     Inventory,
     /// What `plan --output json` answers
     Plan,
+    /// What `apply`, `destroy` and `history` answer with `--output json`
+    Run,
 }
 
 impl Of {
@@ -30,6 +32,7 @@ impl Of {
         json::pretty(&match self {
             Self::Inventory => inventory::schema(),
             Self::Plan => json::plan_schema(),
+            Self::Run => json::run_schema(),
         })
     }
 }

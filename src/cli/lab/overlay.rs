@@ -8,15 +8,15 @@ use std::os::unix::fs::DirBuilderExt;
 use camino::Utf8PathBuf;
 use secrecy::ExposeSecret;
 
-use super::CommandError;
-use super::error::file;
-use super::lab_world::{LabWorld, Reach, write_private};
+use super::world::{LabWorld, Reach, write_private};
 use crate::blueprint::{Blueprint, Host, Trust};
+use crate::cli::CommandError;
+use crate::cli::error::file;
 use crate::lab::Scenario;
 use crate::model::HostName;
 
 /// Writes the file and the tokens, and gives its path.
-pub(super) fn write(
+pub(in crate::cli) fn write(
     world: &LabWorld,
     blueprint: Option<&Blueprint>,
     scenario: &Scenario,

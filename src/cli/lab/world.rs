@@ -14,12 +14,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::CommandError;
-use super::args::StateArgs;
-use super::error::{file, lab};
-use super::lab_scenario::scenario;
+use super::scenario;
 use crate::adapters::SystemClock;
 use crate::blueprint::{Access, ApiAccess, Blueprint, SshAccess, Trust};
+use crate::cli::CommandError;
+use crate::cli::args::StateArgs;
+use crate::cli::error::{file, lab};
 use crate::diag::{Diagnostic, Invalid};
 use crate::lab::{Lab, LabError, LabHost, LabOptions, RunningLab, Scenario};
 use crate::model::{Fingerprint, HostName};
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const CONNECTION: &str = "connection.json";
 
 /// A lab that answers.
-pub(super) struct LabWorld {
+pub(in crate::cli) struct LabWorld {
     /// Where its world, its journals and its keys are.
     pub directory: Utf8PathBuf,
     /// How each host is reached.
@@ -48,14 +48,14 @@ struct Own {
 
 /// How a host of the lab is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Reach {
+pub(in crate::cli) struct Reach {
     pub api: ApiReach,
     pub ssh: SshReach,
 }
 
 /// Its API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ApiReach {
+pub(in crate::cli) struct ApiReach {
     pub host: String,
     pub port: u16,
     pub fingerprint: Fingerprint,
@@ -64,7 +64,7 @@ pub(super) struct ApiReach {
 
 /// Its SSH door.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct SshReach {
+pub(in crate::cli) struct SshReach {
     pub host: String,
     pub port: u16,
     pub user: String,
@@ -246,7 +246,7 @@ pub(super) fn write_private(path: &Utf8Path, text: &str) -> std::io::Result<()> 
 }
 
 /// Reads a scenario file.
-pub(super) fn read_scenario(path: &Utf8Path) -> Result<Scenario, CommandError> {
+pub(in crate::cli) fn read_scenario(path: &Utf8Path) -> Result<Scenario, CommandError> {
     let text = std::fs::read_to_string(path).map_err(|error| file("read", path, &error))?;
     Scenario::from_json(&text).map_err(|error| lab(&error))
 }
