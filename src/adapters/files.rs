@@ -29,14 +29,7 @@ pub fn read_inventory(paths: &[Utf8PathBuf]) -> InventoryFiles {
 /// # Errors
 /// When there is none or more than one, with what to write.
 pub fn only_inventory(dir: &Utf8Path) -> Result<Utf8PathBuf, Invalid> {
-    let root = dir.join("inventories");
-    let mut found: Vec<Utf8PathBuf> = entries(&root)
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|path| path.is_dir() && yaml_files(path).is_ok_and(|files| !files.is_empty()))
-        .collect();
-    found.sort();
-    match found.as_slice() {
+    match inventories(dir).as_slice() {
         [one] => Ok(one.strip_prefix(dir).unwrap_or(one).to_owned()),
         [] => Err(Invalid::new("there is no inventory in `./inventories`")
             .hint("name one with `-i PATH` or INFRA_INVENTORY; `infra schema inventory` says what is in one")),
@@ -48,6 +41,18 @@ pub fn only_inventory(dir: &Utf8Path) -> Result<Utf8PathBuf, Invalid> {
             )))
         }
     }
+}
+
+/// Every inventory below `inventories/` of `dir`: directories that hold a YAML file.
+#[must_use]
+pub fn inventories(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let mut found: Vec<Utf8PathBuf> = entries(&dir.join("inventories"))
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|path| path.is_dir() && yaml_files(path).is_ok_and(|files| !files.is_empty()))
+        .collect();
+    found.sort();
+    found
 }
 
 fn layer(path: &Utf8Path) -> Vec<SourceFile> {

@@ -4,12 +4,18 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::CommandError;
 use super::args::InventoryArgs;
-use crate::adapters::files::only_inventory;
+use crate::adapters::files::{inventories, only_inventory};
 use crate::diag::{Diagnostic, Invalid};
 
 /// The paths that make up the inventory, in order of precedence from low to high.
 pub(super) fn inventory_paths(args: &InventoryArgs) -> Result<Vec<Utf8PathBuf>, CommandError> {
     Ok(choose(&args.inventory, std::env::var("INFRA_INVENTORY").ok().as_deref(), || only_inventory(Utf8Path::new("")))?)
+}
+
+/// Whether no inventory is named anywhere, and there is none to be found.
+pub(super) fn no_inventory(args: &InventoryArgs) -> bool {
+    let named = !args.inventory.is_empty() || std::env::var("INFRA_INVENTORY").is_ok_and(|env| !env.is_empty());
+    !named && inventories(Utf8Path::new("")).is_empty()
 }
 
 /// `-i`, else `$INFRA_INVENTORY` (several separated by `:`), else the only one there is.

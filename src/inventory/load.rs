@@ -45,10 +45,11 @@ pub fn load(files: &InventoryFiles) -> Loaded {
     let mut layers = Vec::new();
     for layer in &files.layers {
         if layer.files.is_empty() {
-            reader.diagnostics.push(
-                Diagnostic::error("inventory.empty", format!("there is no YAML file in `{}`", layer.path))
-                    .hint("an inventory directory holds `*.yaml` files; `infra schema inventory` says what is in them"),
-            );
+            reader
+                .diagnostics
+                .push(Diagnostic::error("inventory.empty", format!("there is no YAML file in `{}`", layer.path)).hint(
+                    "an inventory directory holds `*.yaml` files; `infra schema inventory` says what is in them",
+                ));
         }
         let trees: Vec<Node> = layer.files.iter().filter_map(|file| reader.tree(file)).collect();
         layers.extend(unite(trees, &mut reader.diagnostics));
@@ -85,8 +86,9 @@ pub fn load(files: &InventoryFiles) -> Loaded {
     let inventory = inventory.filter(|_| !unread.has_errors());
     if inventory.is_none() && !diagnostics.has_errors() && !unread.has_errors() {
         diagnostics.push(
-            Diagnostic::error("inventory.empty", "the inventory is empty")
-                .hint("start with `schema: 1`, `name: …` and `hosts:`; `infra schema inventory` says what else there is"),
+            Diagnostic::error("inventory.empty", "the inventory is empty").hint(
+                "start with `schema: 1`, `name: …` and `hosts:`; `infra schema inventory` says what else there is",
+            ),
         );
     }
     diagnostics.sort_by_place();

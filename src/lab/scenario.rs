@@ -38,6 +38,9 @@ pub struct Scenario {
     /// What can be fetched, by URL.
     #[serde(default)]
     pub downloads: BTreeMap<String, Download>,
+    /// Whether anything else can be fetched too: then every URL has the very file that is asked for.
+    #[serde(default)]
+    pub any_download: bool,
     /// What goes wrong.
     #[serde(default)]
     pub faults: Vec<Fault>,
@@ -274,6 +277,7 @@ impl Scenario {
             sites,
             appliances: Vec::new(),
             downloads: BTreeMap::new(),
+            any_download: false,
             faults: Vec::new(),
         }
     }
@@ -336,6 +340,7 @@ impl Scenario {
         }
         world.appliances = if self.appliances.is_empty() { usual_appliances() } else { self.appliances.clone() };
         world.downloads = self.downloads.clone();
+        world.any_download = self.any_download;
         for appliance in &world.appliances {
             let url = format!("http://download.proxmox.com/images/{}/{}", appliance.section, appliance.template);
             let checksums = BTreeMap::from([("sha512".to_owned(), appliance.sha512.clone())]);

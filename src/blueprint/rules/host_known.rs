@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn host_known() {
         assert_eq!(codes("guests: { proj-x: { host: hqq } }"), ["inventory.host-known"]);
-        assert!(said("hosts: { hq: null }").contains("describe it under `hosts:`; there is none yet"));
+        assert!(said("hosts: null").contains("describe it under `hosts:`; there is none yet"));
         assert!(said("guests: { proj-x: { host: hqq } }").contains("did you mean `hq`?"));
     }
 }

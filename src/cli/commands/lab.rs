@@ -5,13 +5,18 @@ use std::net::SocketAddr;
 use camino::Utf8PathBuf;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 
+use crate::blueprint::Blueprint;
 use crate::cli::args::{InventoryArgs, StateArgs};
 use crate::cli::lab::{LabWorld, Reach, overlay, read_scenario, scenario};
-use crate::cli::{CommandError, Exit, error, load};
+use crate::cli::signals::Signals;
+use crate::cli::{CommandError, Exit, error, load, settings};
+use crate::lab::Scenario;
 use crate::model::HostName;
 use crate::ui::{Writer, json};
+
+/// Name of the lab that needs no inventory.
+const EXAMPLE: &str = "example";
 
 /// The simulated Proxmox VE host in this program
 #[derive(Debug, clap::Args)]
@@ -29,8 +34,14 @@ pub enum Verb {
 
 /// Serve a simulated host on loopback until stopped; any client of Proxmox VE can use it
 ///
-/// Prints one line of JSON when it is ready: how its API and its SSH door are reached, and the path of
-/// an inventory file that leads there when it is given after the inventory's own.
+/// The hardware is that of the inventory. Without one, and with none under ./inventories, it is that of one
+/// workstation `pve1` with an RTX 4090.
+///
+/// Prints one line of JSON when it is ready: `api` with `url`, `fingerprint`, `token_id` and `token`; `ssh`
+/// with `host`, `port`, `user`, `host_key` and `identity_file`; and `inventory`, the path of a file that leads
+/// there. `url` is `https://HOST:PORT`, to which clients add `/api2/json`. With an inventory of your own, the
+/// file is given after it; without one it describes the hosts in full and is given before your guests:
+/// `infra plan -i THAT_FILE -i my-guests.yaml`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: infra lab serve -i inventories/vrooli")]
 pub struct ServeArgs {
@@ -55,23 +66,8 @@ pub async fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError>
 
 async fn serve(args: &ServeArgs, writer: &mut Writer) -> Result<Exit, CommandError> {
     // Before anything is there to be left behind.
-    let listen = |kind| signal(kind).map_err(|e| error::signals(&e));
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-
-    let file = args.scenario.as_deref();
-    let blueprint = match file {
-        Some(_) if args.inventory.inventory.is_empty() => None,
-        _ => Some(load::sound(&args.inventory)?.blueprint),
-    };
-    let (directory, hardware) = match (&blueprint, file) {
-        (Some(blueprint), None) => (LabWorld::directory(&args.state, blueprint), scenario(blueprint)),
-        (Some(blueprint), Some(file)) => (LabWorld::directory(&args.state, blueprint), read_scenario(file)?),
-        (None, file) => {
-            let file = file.expect("without an inventory there is a scenario");
-            let name = file.file_stem().unwrap_or("scenario");
-            (args.state.state_dir.join("lab").join(name), read_scenario(file)?)
-        }
-    };
+    let mut signals = Signals::listen()?;
+    let (blueprint, directory, hardware) = hardware(args)?;
     let world = LabWorld::start(&directory, hardware.clone(), args.listen).await.map_err(|e| error::lab(&e))?;
     let inventory = overlay::write(&world, blueprint.as_ref(), &hardware)?;
     let mut lines: Vec<Value> = world.hosts.iter().map(|(name, reach)| reached(name, reach, &world)).collect();
@@ -83,12 +79,29 @@ async fn serve(args: &ServeArgs, writer: &mut Writer) -> Result<Exit, CommandErr
         }
         writer.answer(&json::line(&ready)?)?;
     }
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    signals.next().await;
     world.leave().await;
     Ok(Exit::Fine)
+}
+
+/// What is simulated, for which inventory if any, and where its world is kept.
+fn hardware(args: &ServeArgs) -> Result<(Option<Blueprint>, Utf8PathBuf, Scenario), CommandError> {
+    let labs = args.state.state_dir.join("lab");
+    let given = args.scenario.as_deref().map(|file| Ok::<_, CommandError>((file, read_scenario(file)?))).transpose()?;
+    match given {
+        Some((file, given)) if args.inventory.inventory.is_empty() => {
+            Ok((None, labs.join(file.file_stem().unwrap_or("scenario")), given))
+        }
+        None if settings::no_inventory(&args.inventory) => {
+            // Nobody can know which images its guests will want.
+            Ok((None, labs.join(EXAMPLE), Scenario { any_download: true, ..Scenario::example() }))
+        }
+        given => {
+            let blueprint = load::sound(&args.inventory)?.blueprint;
+            let hardware = given.map_or_else(|| scenario(&blueprint), |(_, given)| given);
+            Ok((Some(blueprint.clone()), LabWorld::directory(&args.state, &blueprint), hardware))
+        }
+    }
 }
 
 /// How one host is reached. The token is in it, as whoever starts a lab is its administrator.
@@ -96,7 +109,7 @@ fn reached(name: &HostName, reach: &Reach, world: &LabWorld) -> Value {
     json!({
         "host": name,
         "api": {
-            "url": format!("https://{}:{}/api2/json", reach.api.host, reach.api.port),
+            "url": format!("https://{}:{}", reach.api.host, reach.api.port),
             "fingerprint": reach.api.fingerprint,
             "token_id": reach.api.token_id,
             "token": world.tokens.get(name).map(|token| token.expose_secret().to_owned()),

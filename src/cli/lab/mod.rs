@@ -5,6 +5,7 @@
 //! where its world is and who runs it ([`LabWorld`]), and the inventory file for other clients
 //! ([`overlay`]). Knows no rule of Proxmox; those are in `crate::lab`.
 
+mod described;
 pub(super) mod overlay;
 mod scenario;
 mod world;

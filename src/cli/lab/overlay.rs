@@ -1,13 +1,16 @@
 //! An inventory file that leads to a running lab.
 //!
-//! Given after an inventory's own files it overrides how hosts are reached and nothing else. The token
-//! is not in it but in a file of its own beside it, where secrets are looked for.
+//! Given after an inventory's own files it overrides how hosts are reached and nothing else. For a lab
+//! without an inventory it describes the hosts in full, and only guests and images are missing. The token is
+//! not in it but in a file of its own beside it, where secrets are looked for.
 
 use std::os::unix::fs::DirBuilderExt;
 
 use camino::Utf8PathBuf;
+use russh::keys::ssh_key::PrivateKey;
 use secrecy::ExposeSecret;
 
+use super::described::{self, quoted};
 use super::world::{LabWorld, Reach, write_private};
 use crate::blueprint::{Blueprint, Host, Trust};
 use crate::cli::CommandError;
@@ -29,24 +32,22 @@ pub(in crate::cli) fn write(
         let path = secrets.join(secret(name));
         write_private(&path, token.expose_secret()).map_err(|e| file("written", &path, &e))?;
     }
-    let mut text = String::from("# How the running lab is reached: `-i YOUR_INVENTORY -i THIS_FILE`.\n");
-    if blueprint.is_none() {
-        let name = directory.file_name().unwrap_or("lab");
-        text.push_str(&format!("schema: 1\nname: {}\n", quoted(name)));
-    }
+    let mut text = match blueprint {
+        Some(_) => "# How the running lab is reached: `-i YOUR_INVENTORY -i THIS_FILE`.\n".to_owned(),
+        None => alone(world, directory.file_name().unwrap_or("lab"))?,
+    };
     text.push_str("hosts:\n");
     for (name, reach) in &world.hosts {
-        let host = match blueprint {
-            // A scenario may have hosts that the inventory does not know.
-            Some(blueprint) => match blueprint.hosts.get(name) {
-                Some(host) => Some(host),
-                None => continue,
-            },
-            None => None,
-        };
+        let host = blueprint.and_then(|blueprint| blueprint.hosts.get(name));
+        // A scenario may have hosts that the inventory does not know.
+        if blueprint.is_some() && host.is_none() {
+            continue;
+        }
         text.push_str(&block(name, reach, host));
-        if host.is_none() {
-            text.push_str(&rest(name, scenario));
+        let hosts = scenario.sites.iter().flat_map(|site| site.hosts.iter().map(move |host| (site, host)));
+        if let (None, Some((site, host))) = (blueprint, hosts.into_iter().find(|(_, host)| host.name == name.as_str()))
+        {
+            text.push_str(&described::keys(site, host));
         }
     }
     let path = directory.join("inventory.yaml");
@@ -54,13 +55,25 @@ pub(in crate::cli) fn write(
     Ok(path)
 }
 
-fn secret(name: &HostName) -> String {
-    format!("lab-{name}")
+/// What an inventory begins with, where this file is all that is said of its hosts. Guests let in whoever
+/// the lab's hosts let in.
+fn alone(world: &LabWorld, name: &str) -> Result<String, CommandError> {
+    let mut text = format!(
+        "# The running lab: `-i THIS_FILE -i YOUR_GUESTS`, where yours says `images:` and `guests:`.\nschema: 1\nname: {}\n",
+        quoted(name)
+    );
+    if let Some(reach) = world.hosts.values().next() {
+        let identity = &reach.ssh.identity_file;
+        let key =
+            PrivateKey::read_openssh_file(identity.as_std_path()).and_then(|key| Ok(key.public_key().to_openssh()?));
+        let key = key.map_err(|e| file("read", identity, &std::io::Error::other(e)))?;
+        text.push_str(&format!("ssh_keys: [{}]\n", quoted(&key)));
+    }
+    Ok(text)
 }
 
-/// A text as YAML reads it back; JSON's quotes are YAML's.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+fn secret(name: &HostName) -> String {
+    format!("lab-{name}")
 }
 
 fn block(name: &HostName, reach: &Reach, host: Option<&Host>) -> String {
@@ -92,16 +105,4 @@ fn block(name: &HostName, reach: &Reach, host: Option<&Host>) -> String {
         text.push_str("      jump: null\n");
     }
     text
-}
-
-/// What an inventory must say of a host beside how it is reached, for a lab without one.
-fn rest(name: &HostName, scenario: &Scenario) -> String {
-    let spec = scenario.sites.iter().flat_map(|site| &site.hosts).find(|host| host.name == name.as_str());
-    let (node, address) = spec.map_or((name.as_str(), "127.0.0.1"), |host| (&host.node, &host.address));
-    format!(
-        "    address: {}\n    node: {}\n    storage: {{ guests: local-zfs, files: local, datasets: rpool/containers }}\n    \
-         network: {{ bridge: vmbr0, subnet: 10.0.0.0/24, gateway: 10.0.0.1 }}\n",
-        quoted(address),
-        quoted(node),
-    )
 }

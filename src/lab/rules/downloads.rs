@@ -1,6 +1,18 @@
 //! Fetching a file into a storage: what the `download` worker does.
 
-use super::super::world::{Volume, World};
+use super::super::world::{Download, Volume, World};
+use crate::model::Size;
+
+/// The file that somebody asks for: an image or a template of a usual size, with the sum that they expect.
+fn asked_for(volume: &str, checksum: Option<&(String, String)>) -> Download {
+    let image = volume.starts_with("import/");
+    Download {
+        size: if image { Size::mib(650) } else { Size::mib(120) }.as_bytes(),
+        virtual_size: image.then(|| Size::mib(2252).as_bytes()),
+        checksums: checksum.cloned().into_iter().collect(),
+        ..Download::default()
+    }
+}
 
 /// Fetches a file, or finds that it need not.
 ///
@@ -18,7 +30,7 @@ pub fn fetch(
     let path = world.volume_path(&format!("{storage}:{volume}")).unwrap_or_default();
     log.push(format!("downloading {url} to {path}"));
     let there = world.volumes(node, storage).remove(volume);
-    let found = world.downloads.get(url).cloned();
+    let found = world.downloads.get(url).cloned().or_else(|| world.any_download.then(|| asked_for(volume, checksum)));
     let sum_of = |algorithm: &str| found.as_ref().and_then(|f| f.checksums.get(algorithm)).cloned();
     if let Some(existing) = there {
         let same = checksum.is_some_and(|(algorithm, expected)| {

@@ -36,6 +36,8 @@ pub struct World {
     pub appliances: Vec<Appliance>,
     /// What can be fetched, by URL.
     pub downloads: BTreeMap<String, Download>,
+    /// Whether every other URL has the very file that is asked for.
+    pub any_download: bool,
     /// Workers, oldest first.
     pub tasks: Vec<Task>,
     /// Percentage of the real duration that work takes; 0 = done at the next look.
