@@ -35,6 +35,7 @@ pub(super) enum Command {
     Status(commands::status::Args),
     Destroy(commands::destroy::Args),
     History(commands::history::Args),
+    Unlock(commands::unlock::Args),
     Lab(commands::lab::Args),
     Schema(commands::schema::Args),
     Completions(commands::completions::Args),

@@ -109,7 +109,12 @@ pub(super) async fn look(context: &Context, scope: &Scope) -> Vec<Seen> {
 }
 
 /// Gives back what a killed run still holds when nothing is left to do: no later run would take it over.
-pub(super) async fn tidy(context: &Context, scope: &Scope, verb: Verb, writer: &mut Writer) -> Result<(), CommandError> {
+pub(super) async fn tidy(
+    context: &Context,
+    scope: &Scope,
+    verb: Verb,
+    writer: &mut Writer,
+) -> Result<(), CommandError> {
     let seen = look(context, scope).await;
     // That nothing is to be done stays true when a host does not answer now.
     let held = seen.iter().filter(|seen| matches!(seen.record, Ok(Some(_)))).map(|seen| seen.site.as_str()).collect();

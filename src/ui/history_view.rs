@@ -11,9 +11,6 @@ use crate::event::{Outcome, RunOutcome, RunState, StepState};
 /// One line per run, in the order given.
 #[must_use]
 pub fn run_list(runs: &[RunState], zone: &TimeZone, terminal: &Terminal) -> String {
-    if runs.is_empty() {
-        return "No runs yet.\n".to_owned();
-    }
     let rows: Vec<_> = runs
         .iter()
         .map(|run| {
@@ -123,7 +120,9 @@ fn length(from: Option<Timestamp>, to: Option<Timestamp>) -> String {
     }
 }
 
-fn moment(at: Option<Timestamp>, zone: &TimeZone) -> String {
+/// A moment on the clock of the person.
+#[must_use]
+pub fn moment(at: Option<Timestamp>, zone: &TimeZone) -> String {
     at.map(|at| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()).unwrap_or_default()
 }
 
@@ -143,7 +142,6 @@ mod tests {
         20261121T114500Z-haaa  apply  vrooli  failed      1/3 steps  4.0 s  2026-11-21 11:45:00 UTC  ada@laptop
         20261121T114500Z-haaa  apply  vrooli  unfinished  0/3 steps  0.5 s  2026-11-21 11:45:00 UTC  ada@laptop
         ");
-        assert_eq!(run_list(&[], &TimeZone::UTC, &Terminal::plain()), "No runs yet.\n");
     }
 
     #[test]

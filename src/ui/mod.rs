@@ -25,7 +25,7 @@ mod writer;
 mod sample;
 
 pub use diagnostics::{diagnostic_text, diagnostics_text};
-pub use history_view::{run_list, run_steps};
+pub use history_view::{moment, run_list, run_steps};
 pub use plan_view::{Detail, plan_text};
 pub use problem::problem_text;
 pub use progress::Progress;

@@ -103,6 +103,14 @@ fn read(path: &Utf8Path, context: &Context) -> Result<Plan, CommandError> {
         let has = format.map_or("no format".to_owned(), |format| format!("format {format}"));
         return Err(refuse(format!("it has {has}; this program reads format {}", Plan::FORMAT)));
     }
+    // Before it is read in full: what another version wrote may not even have the same shape.
+    let (made_by, this) = (value.get("infra").and_then(serde_json::Value::as_str), env!("CARGO_PKG_VERSION"));
+    if made_by != Some(this) {
+        let made_by = made_by.unwrap_or("an unknown version");
+        return Err(refuse(format!(
+            "infra {made_by} made it, and this is infra {this}, which may take other steps for the same change"
+        )));
+    }
     let plan: Plan = serde_json::from_value(value).map_err(|e| refuse(e.to_string()))?;
     if plan.inventory != context.blueprint.name {
         return Err(refuse(format!(

@@ -3,8 +3,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::tz::TimeZone;
 
-use crate::cli::args::{Output, OutputArgs, StateArgs};
-use crate::cli::{CommandError, Exit};
+use crate::cli::args::{InventoryArgs, Output, OutputArgs, StateArgs};
+use crate::cli::{CommandError, Exit, load};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::event::{RunId, RunState};
 use crate::exec::journal;
@@ -13,10 +13,13 @@ use crate::ui::{Writer, json, run_list, run_steps};
 
 /// Show past runs, the newest first, or the steps of one
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: infra history --lab")]
+#[command(after_help = "Example: infra history --lab -i inventories/vrooli")]
 pub struct Args {
     /// Show the steps of this run
     run: Option<String>,
+    /// Only runs of this inventory; later files override earlier ones, as everywhere
+    #[arg(short, long, value_name = "PATH")]
+    inventory: Vec<Utf8PathBuf>,
     #[command(flatten)]
     state: StateArgs,
     /// Show runs on the lab instead of those on real hosts
@@ -35,9 +38,14 @@ struct Past {
 }
 
 pub fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError> {
+    let only = match args.inventory.as_slice() {
+        [] => None,
+        named => Some(load::sound(&InventoryArgs { inventory: named.to_vec() })?.blueprint.name),
+    };
     let mut runs = Vec::new();
     for directory in directories(args) {
-        for inventory in names(&directory.join("runs")) {
+        let inventories = names(&directory.join("runs"));
+        for inventory in inventories.into_iter().filter(|name| only.as_ref().is_none_or(|only| only == name)) {
             for (id, state) in journal::history(&directory, &inventory)? {
                 runs.push(Past { directory: directory.clone(), inventory: inventory.clone(), id, state });
             }
@@ -45,11 +53,23 @@ pub fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError> {
     }
     runs.sort_by(|a, b| b.id.cmp(&a.id));
     let answer = match &args.run {
+        None if runs.is_empty() && args.output.output == Output::Human => none(args, only.as_ref()),
         None => list(&runs, args.output.output, writer)?,
         Some(id) => one(&runs, id, args.output.output, writer)?,
     };
     writer.answer(&answer)?;
     Ok(Exit::Fine)
+}
+
+/// Says where runs were looked for.
+fn none(args: &Args, only: Option<&EnvironmentName>) -> String {
+    let of = only.map(|name| format!(" of {name}")).unwrap_or_default();
+    let state = &args.state.state_dir;
+    if args.lab {
+        format!("No runs{of} on the lab yet in `{}`.\n", state.join("lab"))
+    } else {
+        format!("No runs{of} yet in `{state}`; those on the lab are shown with `--lab`.\n")
+    }
 }
 
 fn list(runs: &[Past], output: Output, writer: &Writer) -> Result<String, CommandError> {

@@ -9,4 +9,5 @@ pub mod lab;
 pub mod plan;
 pub mod schema;
 pub mod status;
+pub mod unlock;
 pub mod validate;
