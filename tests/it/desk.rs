@@ -12,8 +12,13 @@ pub struct Desk {
 }
 
 impl Desk {
+    /// Without any inventory.
+    pub fn empty() -> Self {
+        Self { directory: tempfile::tempdir().expect("a temporary directory") }
+    }
+
     pub fn new() -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
+        let Self { directory } = Self::empty();
         for from in ["inventories/vrooli", "profiles"] {
             let to = directory.path().join(from);
             std::fs::create_dir_all(&to).expect("a directory");
@@ -86,10 +91,21 @@ impl Served {
         served
     }
 
+    /// Sends it a signal, by name.
+    pub fn signal(&self, name: &str) {
+        send(&self.child, name);
+    }
+
     /// The inventory file that leads there.
     pub fn inventory(&self) -> &str {
         self.ready["inventory"].as_str().expect("a path")
     }
+}
+
+/// Sends a process that was started here a signal, by name.
+pub fn send(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+    assert!(sent.expect("kill is there").success());
 }
 
 impl Drop for Served {

@@ -23,6 +23,13 @@ fn plan_apply_plan_and_one_edit() {
     let status = desk.run(0, &["status", "--lab"]);
     assert_eq!(status.lines().count(), 6, "one host and five guests: {status}");
     assert_eq!(status.matches("running").count(), 5, "{status}");
+    assert_eq!(desk.run(0, &["status", "--lab", "--limit", "hq"]), status);
+    desk.run(1, &["status", "--lab", "--limit", "hqq"]);
+
+    let run: Value =
+        serde_json::from_str(&desk.run(0, &["apply", "--lab", "--yes", "--output", "json"])).expect("JSON");
+    assert_eq!((run["outcome"].as_str(), run["steps"].as_array().map(Vec::len)), (Some("unchanged"), Some(0)), "{run}");
+    assert_eq!((run["verb"].as_str(), run["run"].is_null()), (Some("apply"), true), "{run}");
 
     desk.edit("profiles/plan-hq.yaml", "memory: 32GiB", "memory: 24GiB");
     let plan: Value = serde_json::from_str(&desk.run(0, &["plan", "--lab", "--output", "json"])).expect("JSON");
@@ -32,7 +39,15 @@ fn plan_apply_plan_and_one_edit() {
 
     let history = desk.run(0, &["history", "--lab"]);
     assert_eq!(history.matches("converged").count(), 1, "an apply without changes is no run: {history}");
-    assert_eq!(desk.run(0, &["history"]), "No runs yet.\n", "the lab's runs are not those of real hosts");
+    assert_eq!(
+        desk.run(0, &["history"]),
+        "No runs yet in `.infra`; those on the lab are shown with `--lab`.\n",
+        "the lab's runs are not those of real hosts"
+    );
+    let mine = ["history", "--lab", "-i", "inventories/vrooli"];
+    assert_eq!(desk.run(0, &mine), history);
+    desk.edit("inventories/vrooli/hosts.yaml", "name: vrooli", "name: another");
+    assert_eq!(desk.run(0, &mine), "No runs of another on the lab yet in `.infra/lab`.\n");
 }
 
 #[test]
@@ -96,7 +111,7 @@ fn data_goes_only_by_name_and_yes_does_not_cover_it() {
 fn without_consent_nothing_is_changed() {
     let desk = Desk::new();
     desk.run(64, &["apply", "--lab"]);
-    assert_eq!(desk.run(0, &["history", "--lab"]), "No runs yet.\n");
+    assert_eq!(desk.run(0, &["history", "--lab"]), "No runs on the lab yet in `.infra/lab`.\n");
     assert!(desk.run(2, &["plan", "--lab", "--detailed-exitcode"]).starts_with("21 to create"));
 }
 
@@ -118,15 +133,26 @@ fn ctrl_c_stops_cleanly_and_the_next_apply_goes_on() {
     assert!(desk.run(0, &["plan", "--lab", "--detailed-exitcode"]).starts_with("No changes."));
 }
 
+#[test]
+fn a_plan_of_another_version_is_refused() {
+    let desk = Desk::new();
+    desk.run(0, &["plan", "--lab", "--out", "plan.json"]);
+    let mut plan: Value =
+        serde_json::from_slice(&std::fs::read(desk.path("plan.json")).expect("it is there")).expect("JSON");
+    plan["infra"] = "0.0.9".into();
+    std::fs::write(desk.path("plan.json"), plan.to_string()).expect("a file");
+    let refused = desk.command(&["apply", "--lab", "--yes", "plan.json"]).output().expect("it starts");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("plan.file") && said.contains("infra 0.0.9 made it"), "{said}");
+}
+
 /// A change by somebody else's client.
 fn put(api: &Value, path: &str, key: &str, value: &str) {
     let text = |key: &str| api[key].as_str().expect("a text").to_owned();
     let url = text("url");
-    let (host, port) = url
-        .strip_prefix("https://")
-        .and_then(|url| url.strip_suffix("/api2/json"))
-        .and_then(|address| address.rsplit_once(':'))
-        .expect("the URL of an API");
+    let (host, port) =
+        url.strip_prefix("https://").and_then(|address| address.rsplit_once(':')).expect("the URL of an API");
     let trust = Trust::Pinned(text("fingerprint").parse().expect("a fingerprint"));
     let port = port.parse().expect("a port");
     let target = HttpsTarget::new(host, port, trust, text("token_id"), text("token").into());

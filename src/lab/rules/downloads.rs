@@ -14,6 +14,17 @@ fn asked_for(volume: &str, checksum: Option<&(String, String)>) -> Download {
     }
 }
 
+/// What a URL has, if anything.
+fn find(world: &World, url: &str, volume: &str, checksum: Option<&(String, String)>) -> Option<Download> {
+    let known = world.downloads.get(url).cloned();
+    known.or_else(|| world.any_download.then(|| asked_for(volume, checksum)))
+}
+
+/// How much there is to be fetched from a URL, in bytes.
+pub fn size(world: &World, url: &str, volume: &str) -> u64 {
+    find(world, url, volume, None).map_or(0, |download| download.size)
+}
+
 /// Fetches a file, or finds that it need not.
 ///
 /// # Errors
@@ -30,7 +41,7 @@ pub fn fetch(
     let path = world.volume_path(&format!("{storage}:{volume}")).unwrap_or_default();
     log.push(format!("downloading {url} to {path}"));
     let there = world.volumes(node, storage).remove(volume);
-    let found = world.downloads.get(url).cloned().or_else(|| world.any_download.then(|| asked_for(volume, checksum)));
+    let found = find(world, url, volume, checksum);
     let sum_of = |algorithm: &str| found.as_ref().and_then(|f| f.checksums.get(algorithm)).cloned();
     if let Some(existing) = there {
         let same = checksum.is_some_and(|(algorithm, expected)| {

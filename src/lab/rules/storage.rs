@@ -297,10 +297,11 @@ fn download(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let checksum =
         call.values.get("checksum").map(|sum| (call.values.text("checksum-algorithm").to_owned(), sum.to_owned()));
     let url = call.values.text("url").to_owned();
-    let size = call.world.downloads.get(&url).map_or(0, |d| d.size);
+    let volume = format!("{content}/{file}");
+    let size = super::downloads::size(call.world, &url, &volume);
     // A hundred megabytes a second, and a second for the handshake.
     let real_ms = 1000 + i64::try_from(size / 100_000).unwrap_or(i64::MAX / 1000);
-    let work = Work::Download { storage: id, volume: format!("{content}/{file}"), url, checksum };
+    let work = Work::Download { storage: id, volume, url, checksum };
     Ok(call.spawn("download", &file, real_ms, work))
 }
 
