@@ -9,8 +9,8 @@ use super::{CommandError, Exit};
 use crate::blueprint::Blueprint;
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::exec::journal;
-use crate::model::Addr;
 use crate::model::observed::Observed;
+use crate::model::{Addr, HostName};
 use crate::plan::{self, Plan, Request, Scope};
 use crate::ui::Writer;
 
@@ -31,10 +31,11 @@ impl Intent {
     pub fn new(select: &SelectArgs, allow: &AllowArgs, blueprint: &Blueprint) -> Result<Self, CommandError> {
         let mut problems = Diagnostics::new();
         for host in select.limit.iter().filter(|host| !blueprint.hosts.contains_key(host)) {
-            let known = blueprint.hosts.keys().map(|name| name.as_str());
+            let known: Vec<&str> = blueprint.hosts.keys().map(HostName::as_str).collect();
+            let hint = did_you_mean(host.as_str(), known.iter().copied());
             problems.push(
                 Diagnostic::error("cli.unknown-host", format!("there is no host `{host}` in this inventory"))
-                    .hint_maybe(did_you_mean(host.as_str(), known)),
+                    .hint(hint.unwrap_or_else(|| format!("known are {}", known.join(", ")))),
             );
         }
         if problems.has_errors() {

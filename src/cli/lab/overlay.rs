@@ -64,8 +64,7 @@ fn alone(world: &LabWorld, name: &str) -> Result<String, CommandError> {
     );
     if let Some(reach) = world.hosts.values().next() {
         let identity = &reach.ssh.identity_file;
-        let key =
-            PrivateKey::read_openssh_file(identity.as_std_path()).and_then(|key| Ok(key.public_key().to_openssh()?));
+        let key = PrivateKey::read_openssh_file(identity.as_std_path()).and_then(|key| key.public_key().to_openssh());
         let key = key.map_err(|e| file("read", identity, &std::io::Error::other(e)))?;
         text.push_str(&format!("ssh_keys: [{}]\n", quoted(&key)));
     }
