@@ -103,6 +103,7 @@ mod tests {
             format: Plan::FORMAT,
             infra: String::new(),
             inventory: "t".parse().unwrap(),
+            scope: crate::plan::Scope::default(),
             changes: destroyed.iter().map(|addr| change(addr)).collect(),
             steps: steps.iter().map(|addr| step(addr)).collect(),
             preconditions: BTreeMap::new(),

@@ -7,7 +7,7 @@ use crate::model::step::{Condition, Expect, Matcher};
 use crate::ports::{Command, Method, Shell};
 use crate::proxmox::FailureKind;
 use crate::proxmox::answer::plain;
-use crate::proxmox::options::Options;
+use crate::proxmox::options::{Options, words};
 
 /// What a look gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,9 +94,11 @@ fn holds(matcher: &Matcher, value: Option<&Value>) -> bool {
     };
     match matcher {
         Matcher::Equals(wanted) => value.is_some() && text().trim_end_matches('\n') == wanted.trim_end_matches('\n'),
-        Matcher::Options(wanted) => {
-            let options = Options::parse(&text());
-            wanted.iter().all(|(name, wanted)| options.get(name) == Some(wanted))
+        Matcher::Options(wanted) => Options::parse(&text()).has(wanted),
+        Matcher::Words(wanted) => words(&text()) == *wanted,
+        Matcher::HasOptions(wanted) => {
+            let items = value.and_then(Value::as_array).into_iter().flatten();
+            items.map(|item| Options::parse(&plain(item))).any(|options| options.has(wanted))
         }
         Matcher::Contains(part) => value.is_some() && text().contains(part.as_str()),
         Matcher::Present => value.is_some(),

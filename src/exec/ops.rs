@@ -94,11 +94,15 @@ pub(super) async fn carry_out(hands: &Hands<'_>, ops: &[Op], at: usize, teller: 
             execute(hands, argv, proof, teller).await
         }
         Op::PutFile { path, content, mode } => put_file(hands, path, content, *mode, teller).await,
-        Op::Await { condition, within_s, otherwise } => match wait_for(hands, condition, *within_s, teller).await {
-            Look::True => Ok(None),
-            Look::False(now) => Err(OpError::new(format!("{otherwise} (now: {now})"), None, Effect::None)),
-            Look::Blind(error) => Err(error.into()),
-        },
+        Op::Await { condition, within_s, otherwise, or_warn } => {
+            match wait_for(hands, condition, *within_s, teller).await {
+                Look::True => Ok(None),
+                Look::False(now) if *or_warn => Ok(Some(format!("{otherwise} (now: {now})"))),
+                Look::Blind(error) if *or_warn => Ok(Some(format!("{otherwise} (now: {error})"))),
+                Look::False(now) => Err(OpError::new(format!("{otherwise} (now: {now})"), None, Effect::None)),
+                Look::Blind(error) => Err(error.into()),
+            }
+        }
     }
 }
 

@@ -30,6 +30,7 @@ pub fn plan_of(steps: Vec<Step>) -> Plan {
         format: Plan::FORMAT,
         infra: "test".into(),
         inventory: "t".parse().unwrap(),
+        scope: crate::plan::Scope::default(),
         changes: Vec::new(),
         steps,
         preconditions: BTreeMap::new(),

@@ -4,7 +4,7 @@
 //! against the host's API description, rehearsed, journalled and carried out by an executor that
 //! decides nothing. A new kind of resource adds no operation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,12 @@ impl StepId {
     #[must_use]
     pub fn new(addr: &Addr, what: &str) -> Self {
         Self(format!("{addr}/{what}"))
+    }
+
+    /// The resource that the step belongs to.
+    #[must_use]
+    pub fn addr(&self) -> Option<Addr> {
+        self.0.rsplit_once('/').and_then(|(addr, _)| addr.parse().ok())
     }
 }
 
@@ -98,6 +104,9 @@ pub enum Op {
         within_s: u32,
         /// What it means if it does not become true, and what to do; shown to the operator.
         otherwise: String,
+        /// Whether the step has done its work all the same: it is then a warning and no failure.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        or_warn: bool,
     },
 }
 
@@ -161,6 +170,10 @@ pub enum Matcher {
     HasItem(String, String),
     /// An array without such an object.
     LacksItem(String, String),
+    /// A text with exactly these words, in any order and case, whatever separates them.
+    Words(BTreeSet<String>),
+    /// An array with an option string that has at least these options.
+    HasOptions(BTreeMap<String, String>),
 }
 
 /// How to take a step back; computed when planning, and shown.

@@ -3,19 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Gap, Memory, Orphan, Plan, lint, order, privileges};
 use crate::blueprint::Blueprint;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::change::Change;
-use crate::model::observed::{GuestKind, Observed, Power};
+use crate::model::observed::Observed;
 use crate::model::step::{Step, StepId};
 use crate::model::{Addr, HostName, Kind};
-use crate::resources::{self, Context, Finding, Resource, owner_tag};
+use crate::resources::{self, Context, Finding, Resource};
 
 /// Which part of an inventory is planned.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
     /// Only these resources and what they are made of; all if empty.
     pub targets: BTreeSet<Addr>,
@@ -77,8 +78,44 @@ impl<'a> Request<'a> {
         all.into_iter().filter(|resource| self.scope.covers(&resource.addr(), resource.host())).collect()
     }
 
+    /// What was found about everything in scope, and about what that needs and is not there yet.
+    fn findings(&self, context: &Context<'_>) -> Vec<(Addr, Finding)> {
+        let mut found: Vec<(bool, Addr, Finding)> = resources::all(self.blueprint)
+            .iter()
+            .map(|resource| {
+                let addr = resource.addr();
+                (self.scope.covers(&addr, resource.host()), addr, resource.find(context))
+            })
+            .collect();
+        loop {
+            let needed: BTreeSet<Addr> = found
+                .iter()
+                .filter(|(taken, ..)| *taken)
+                .filter_map(
+                    |(_, _, finding)| if let Finding::Changed(changed) = finding { Some(changed) } else { None },
+                )
+                .flat_map(|changed| changed.steps.iter().flat_map(|step| &step.needs))
+                .filter_map(StepId::addr)
+                .collect();
+            let mut grew = false;
+            for (taken, addr, finding) in &mut found {
+                if !*taken && needed.contains(addr) && !matches!(finding, Finding::Unchanged { .. }) {
+                    (*taken, grew) = (true, true);
+                }
+            }
+            if !grew {
+                return found
+                    .into_iter()
+                    .filter(|(taken, ..)| *taken)
+                    .map(|(_, addr, finding)| (addr, finding))
+                    .collect();
+            }
+        }
+    }
+
     fn unknown_targets(&self) -> Diagnostics {
-        let known: BTreeSet<Addr> = resources::all(self.blueprint).iter().map(|resource| resource.addr()).collect();
+        let mut known: BTreeSet<Addr> = resources::all(self.blueprint).iter().map(|resource| resource.addr()).collect();
+        known.extend(resources::orphans(self.blueprint, self.observed).into_iter().map(|orphan| orphan.addr));
         let names: Vec<String> = known.iter().map(ToString::to_string).collect();
         self.scope
             .targets
@@ -96,6 +133,7 @@ impl<'a> Request<'a> {
             format: Plan::FORMAT,
             infra: env!("CARGO_PKG_VERSION").to_owned(),
             inventory: self.blueprint.name.clone(),
+            scope: self.scope.clone(),
             changes: Vec::new(),
             steps: Vec::new(),
             preconditions: BTreeMap::new(),
@@ -116,9 +154,8 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Diagnostics> {
     let context = request.context();
     let mut plan = request.plan();
     let mut refused = request.unknown_targets();
-    for resource in request.resources() {
-        let addr = resource.addr();
-        match resource.find(&context) {
+    for (addr, finding) in request.findings(&context) {
+        match finding {
             Finding::Unchanged { desired } => {
                 plan.memory.insert(addr, desired);
             }
@@ -138,7 +175,10 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Diagnostics> {
     }
     drop_what_hangs_on_gaps(&mut plan);
     if request.scope.is_everything() {
-        plan.orphans = orphans(request);
+        let orphans = resources::orphans(request.blueprint, request.observed).into_iter();
+        plan.orphans = orphans
+            .map(|orphan| Orphan { addr: orphan.addr, host: orphan.host, description: orphan.description })
+            .collect();
     }
     plan.notes.extend(firewall_notes(request));
     finish(request, plan)
@@ -171,6 +211,15 @@ pub fn teardown(request: &Request<'_>) -> Result<Plan, Diagnostics> {
         }
         refused.extend(removal.refused.clone());
         removals.push((addr, removal));
+    }
+    for orphan in resources::orphans(request.blueprint, request.observed) {
+        if !explicit(&orphan.addr) {
+            continue;
+        }
+        if orphan.removal.holds_data && !request.allow_destroy.contains(&orphan.addr) {
+            unnamed.push(orphan.addr.clone());
+        }
+        removals.push((orphan.addr, orphan.removal));
     }
     refused.extend(not_named(&unnamed));
     if refused.has_errors() {
@@ -254,45 +303,6 @@ fn drop_what_hangs_on_gaps(plan: &mut Plan) {
         plan.memory.remove(&addr);
         plan.gaps.push(Gap { addr, why: format!("it needs {on}, of which nothing is known") });
     }
-}
-
-/// Guests that carry our tag and that the inventory does not know. Only from a complete list: what was
-/// not seen is not gone (safety rule 3).
-fn orphans(request: &Request<'_>) -> Vec<Orphan> {
-    let tag = owner_tag(&request.blueprint.name);
-    let mut orphans = Vec::new();
-    for (site, speaker) in request.blueprint.sites() {
-        let Some(guests) = request.observed.sites.get(site).and_then(|site| site.guests.value()) else { continue };
-        let known: BTreeSet<_> = request
-            .blueprint
-            .guests
-            .values()
-            .filter(|guest| request.blueprint.host_of(guest).site == site)
-            .map(|guest| guest.vmid)
-            .collect();
-        for (vmid, listing) in guests {
-            if known.contains(vmid) || !listing.tags.iter().any(|written| written == tag.as_str()) {
-                continue;
-            }
-            let kind = match listing.kind {
-                GuestKind::Qemu => Kind::Vm,
-                GuestKind::Lxc => Kind::Container,
-            };
-            let name = listing.name.clone().unwrap_or_else(|| vmid.to_string());
-            let status = match listing.status {
-                Power::Running => "running",
-                Power::Stopped => "stopped",
-                Power::Unknown => "its node does not answer",
-            };
-            let on = request.blueprint.hosts.values().find(|host| host.site == site && host.node == listing.node);
-            orphans.push(Orphan {
-                addr: Addr::new(kind, name),
-                host: on.unwrap_or(speaker).name.clone(),
-                description: format!("vmid {vmid} on node {}, {status}", listing.node),
-            });
-        }
-    }
-    orphans
 }
 
 /// Rules that nobody enforces are worth a word.

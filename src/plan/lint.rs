@@ -101,6 +101,7 @@ mod tests {
             format: Plan::FORMAT,
             infra: String::new(),
             inventory: "t".parse().unwrap(),
+            scope: crate::plan::Scope::default(),
             changes: Vec::new(),
             steps,
             preconditions: std::collections::BTreeMap::new(),

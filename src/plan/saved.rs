@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Scope;
 use crate::model::change::{Action, Change};
 use crate::model::step::Step;
 use crate::model::{Addr, EnvironmentName, HostName};
@@ -17,6 +18,9 @@ pub struct Plan {
     pub infra: String,
     /// Whose plan it is.
     pub inventory: EnvironmentName,
+    /// Which part of the inventory it is about.
+    #[serde(default)]
+    pub scope: Scope,
     /// What differs; nothing that is as it should be.
     pub changes: Vec<Change>,
     /// What will be done, in an order that respects every `needs`.

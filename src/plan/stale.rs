@@ -40,6 +40,20 @@ pub fn stale(saved: &Plan, now: &Plan) -> Vec<Moved> {
         };
         moved.push(Moved { addr: addr.clone(), what });
     }
+    if moved.is_empty() && saved.infra != now.infra {
+        moved.extend(saved.changes.first().map(|change| Moved {
+            addr: change.addr.clone(),
+            what: format!("infra {} made the plan, and this is infra {}", saved.infra, now.infra),
+        }));
+    }
+    // What is carried out is what this program would do now, and nothing else that a file may hold.
+    let steps = |plan: &Plan, addr: &Addr| plan.steps.iter().filter(|s| s.addr == *addr).cloned().collect::<Vec<_>>();
+    for change in &saved.changes {
+        let known = moved.iter().any(|moved| moved.addr == change.addr);
+        if !known && steps(saved, &change.addr) != steps(now, &change.addr) {
+            moved.push(Moved { addr: change.addr.clone(), what: "it would be done differently now".into() });
+        }
+    }
     for change in &now.changes {
         let same = saved.changes.iter().find(|planned| planned.addr == change.addr);
         if let Some(planned) = same

@@ -195,6 +195,7 @@ fn applied(blueprint: &Blueprint) -> Observed {
                     mountpoint: option("mountpoint"),
                     quota: option("quota").and_then(|q| q.parse().ok()),
                     owner: option("infra:owner"),
+                    mounted: true,
                     ..Dataset::default()
                 };
                 value(&mut host(&mut observed).datasets).insert(argv.last().unwrap().parse().unwrap(), dataset);
@@ -360,6 +361,57 @@ fn foreign_vmid_is_refused_and_named() {
 }
 
 #[test]
+fn number_of_another_guest_of_ours_is_not_taken_over() {
+    let observed = applied(&blueprint(|text| text));
+    let renamed = blueprint(|text| text.replace("  proj-x:", "  proj-z:"));
+    let refused = try_plan(&renamed, &observed, |_| {}).unwrap_err();
+    assert!(refused.contains("plan.vmid-of-another: vmid 104 belongs to `test/ct.proj-x`"), "{refused}");
+}
+
+#[test]
+fn target_takes_what_it_needs_with_it() {
+    let blueprint = blueprint(|text| text);
+    let plan = try_plan(&blueprint, &bare(), |asked| {
+        asked.scope.targets.insert(addr("ct.proj-x"));
+    })
+    .unwrap();
+    let kinds: Vec<String> = plan.changes.iter().map(|change| change.addr.to_string()).collect();
+    for needed in
+        ["pool.hq:test", "image.hq:debian", "dataset.hq:rpool/containers/proj-x", "firewall_group.hq:project-ct"]
+    {
+        assert!(kinds.iter().any(|kind| kind == needed), "{needed}: {kinds:?}");
+    }
+    assert!(!kinds.iter().any(|kind| kind.contains("plan-hq")), "{kinds:?}");
+}
+
+#[test]
+fn missing_storage_bridge_and_quorum_are_known_before() {
+    let blueprint = blueprint(|text| text);
+    let mut observed = bare();
+    value(&mut host(&mut observed).storages).get_mut(&"local-zfs".parse().unwrap()).unwrap().content.clear();
+    assert!(try_plan(&blueprint, &observed, |_| {}).unwrap_err().contains("plan.storage-content"));
+    let mut observed = bare();
+    value(&mut host(&mut observed).bridges).clear();
+    assert!(try_plan(&blueprint, &observed, |_| {}).unwrap_err().contains("plan.no-such-bridge"));
+    let mut observed = bare();
+    site(&mut observed).quorate = Fact::complete(false);
+    assert!(plan(&blueprint, &observed).gaps.iter().any(|gap| gap.why.contains("quorum")));
+}
+
+#[test]
+fn saved_plan_is_what_would_be_done_now_or_refused() {
+    let before = blueprint(|text| text);
+    let observed = applied(&before);
+    let wanted = blueprint(|text| text.replace("quota: 20GiB", "quota: 30GiB"));
+    let mut saved = plan(&wanted, &observed);
+    if let Op::Exec { argv } = &mut saved.steps[0].ops[0] {
+        argv.push("rpool/somebody-else".into());
+    }
+    let moved = stale(&saved, &plan(&wanted, &observed));
+    assert!(moved[0].what.contains("done differently"), "{moved:?}");
+}
+
+#[test]
 fn losing_the_tag_is_drift_and_not_disownment() {
     let blueprint = blueprint(|text| text);
     let mut observed = applied(&blueprint);
@@ -396,8 +448,29 @@ fn orphan_is_reported_and_left_alone() {
     let observed = applied(&with);
     let without = blueprint(|text| text.split("  proj-x:").next().unwrap().to_owned());
     let plan = plan(&without, &observed);
-    assert_eq!(plan.orphans.iter().map(|o| o.addr.to_string()).collect::<Vec<_>>(), ["ct.proj-x"]);
+    assert_eq!(
+        plan.orphans.iter().map(|o| o.addr.to_string()).collect::<Vec<_>>(),
+        [
+            "ct.proj-x",
+            "firewall_group.hq:project-ct",
+            "dataset.hq:rpool/containers",
+            "dataset.hq:rpool/containers/proj-x"
+        ]
+    );
     assert_eq!(changes(&plan), []);
+    let run = |allow: &[&str]| {
+        teardown(&Request {
+            blueprint: &without,
+            observed: &observed,
+            memory: &Memory::new(),
+            scope: &Scope { targets: [addr("ct.proj-x")].into(), hosts: BTreeSet::new() },
+            allow_destroy: &allow.iter().map(|a| addr(a)).collect(),
+            unfinished: &BTreeSet::new(),
+        })
+        .map_err(said)
+    };
+    assert!(run(&[]).unwrap_err().contains("--allow-destroy ct.proj-x"));
+    assert_eq!(changes(&run(&["ct.proj-x"]).unwrap()), [("ct.proj-x".to_owned(), Action::Destroy)]);
 }
 
 #[test]
@@ -486,7 +559,7 @@ fn what_waits_for_a_restart_is_not_done() {
     let plan = plan(&blueprint, &observed);
     assert_eq!(changes(&plan), [("vm.plan-hq".to_owned(), Action::Restart)]);
     let steps: Vec<&str> = plan.steps.iter().map(|step| step.id.0.as_str()).collect();
-    assert_eq!(steps, ["vm.plan-hq/restart"], "it is set already, and only restarted");
+    assert_eq!(steps, ["vm.plan-hq/shutdown", "vm.plan-hq/start"], "it is set already, and only restarted");
 }
 
 #[test]

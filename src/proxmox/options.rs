@@ -1,6 +1,6 @@
 //! Option strings: `virtio=BC:24:…,bridge=vmbr0,firewall=1`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A parsed option string. The first part may lack a name: it is the value of the default option.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +33,12 @@ impl Options {
         self.named.get(name).map(String::as_str)
     }
 
+    /// Whether it has at least these named parts.
+    #[must_use]
+    pub fn has(&self, wanted: &BTreeMap<String, String>) -> bool {
+        wanted.iter().all(|(name, value)| self.get(name) == Some(value))
+    }
+
     /// A named part read as a boolean, as PVE reads it (`1`, `yes`, `on`, `true`).
     #[must_use]
     pub fn flag(&self, name: &str) -> Option<bool> {
@@ -53,6 +59,12 @@ impl std::fmt::Display for Options {
         }
         Ok(())
     }
+}
+
+/// The words of a list that PVE joins with `;`, `,` or spaces, in lower case.
+#[must_use]
+pub fn words(text: &str) -> BTreeSet<String> {
+    text.split([';', ',', ' ']).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
 
 /// Whether PVE would take this text for true inside an option string.

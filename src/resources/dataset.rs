@@ -107,7 +107,10 @@ impl Dataset<'_> {
         };
         let mut fields: Fields =
             self.properties().iter().map(|(name, value)| ((*name).to_owned(), shown(name, value))).collect();
-        fields.extend(self.owner().map(|owner| ("owner".to_owned(), owner)));
+        if let Some(owner) = self.owner() {
+            fields.insert("owner".to_owned(), owner);
+            fields.insert("mounted".to_owned(), "yes".to_owned());
+        }
         fields
     }
 
@@ -119,6 +122,7 @@ impl Dataset<'_> {
             ("quota", bytes(there.quota)),
             ("recordsize", bytes(there.recordsize)),
             ("compression", there.compression.clone()),
+            ("mounted", if there.mounted { "yes" } else { "no" }.to_owned()),
             ("owner", there.uid_gid.map_or_else(|| "not mounted".into(), |(uid, gid)| format!("{uid}:{gid}"))),
         ];
         let wanted = self.wanted();
@@ -132,10 +136,15 @@ impl Dataset<'_> {
         let directory = mountpoint(&self.name);
         let Some(owner) = self.owner() else { return Vec::new() };
         vec![
+            // Under a dataset that is not mounted lies a directory of the parent that looks just like it.
+            check(
+                output(["zfs", "get", "-H", "-o", "value", "mounted", self.name.as_str()], "yes"),
+                format!("`{}` is not mounted: look at `zfs get canmount,keystatus {0}`", self.name),
+            ),
             exec(["chown", &owner, &directory]),
             check(
                 output(["stat", "-c", "%u:%g", &directory], owner),
-                format!("`{directory}` does not belong to the container's user: is the dataset mounted?"),
+                format!("`{directory}` does not belong to the container's user"),
             ),
         ]
     }
@@ -233,6 +242,9 @@ impl Resource for Dataset<'_> {
             .filter(|(property, _)| differs(property))
             .map(|(property, value)| exec(["zfs", "set", &format!("{property}={value}"), name]))
             .collect();
+        if differs("mounted") {
+            ops.push(exec(["zfs", "mount", name]));
+        }
         let before = there_properties(there);
         let mut undo: Vec<Op> = self
             .properties()
@@ -243,7 +255,7 @@ impl Resource for Dataset<'_> {
                 Some(exec(["zfs", "set", &format!("{property}={value}"), name]))
             })
             .collect();
-        if differs("owner") || differs("mountpoint") {
+        if differs("owner") || differs("mountpoint") || differs("mounted") {
             ops.extend(self.chown());
             undo.extend(
                 there.uid_gid.map(|(uid, gid)| exec(["chown", &format!("{uid}:{gid}"), &mountpoint(&self.name)])),

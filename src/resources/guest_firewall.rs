@@ -2,7 +2,7 @@
 
 use super::difference::{Fields, between, change};
 use super::guest::{endpoints, guest_addr, locate};
-use super::operations::{answer, call, check, equals, step};
+use super::operations::{answer, call, call_until, check, equals, step};
 use super::rules::{api_rule, fields, group_rule, rewrite, verdict};
 use super::{Changed, Context, Finding, Removal, Resource, firewall_group};
 use crate::blueprint::{Blueprint, Guest, Host};
@@ -111,33 +111,28 @@ impl Resource for Firewall<'_> {
         // Rules first, then options: a firewall that is switched on has its rules already.
         let mut ops: Vec<Op> = rewrite(endpoints.rule_create, endpoints.rule_delete, &at, &old, &new);
         if !option_changes.is_empty() {
-            ops.push(call(endpoints.options_set.at(&at).set_all(option_changes.iter().map(|(k, v)| (*k, v)))));
-            // What is as PVE has it by default was not written, and is not printed either.
+            // What is as PVE has it by default is not written, and is not printed either.
             let expect = option_changes.iter().map(|(name, value)| equals(name, value)).collect();
-            ops.push(check(answer(endpoints.options.at(&at), expect), "the firewall options read back differently"));
+            let set = answer(endpoints.options.at(&at), expect);
+            let request = endpoints.options_set.at(&at).set_all(option_changes.iter().map(|(k, v)| (*k, v)));
+            ops.push(call_until(request, set.clone()));
+            ops.push(check(set, "the firewall options read back differently"));
         }
         let mut step = step(&addr, "set", format!("set firewall of {}", self.guest.name), &self.host.name, ops);
-        step.undo = match there {
-            None => Undo::nothing("a new guest's firewall goes with it"),
-            Some(there) => {
-                let mut undo = rewrite(endpoints.rule_create, endpoints.rule_delete, &at, &new, &old);
-                let set: Vec<(&str, &str)> = option_changes
-                    .iter()
-                    .filter_map(|(name, _)| Some((*name, there.options.get(*name)?.as_str())))
-                    .collect();
-                let unset: Vec<&str> = option_changes
-                    .iter()
-                    .map(|(name, _)| *name)
-                    .filter(|name| !there.options.contains_key(*name))
-                    .collect();
-                if !set.is_empty() {
-                    undo.push(call(endpoints.options_set.at(&at).set_all(set)));
-                }
-                if !unset.is_empty() {
-                    undo.push(call(endpoints.options_set.at(&at).set("delete", unset.join(","))));
-                }
-                Undo::Ops { ops: undo }
+        step.undo = if located.present {
+            let mut undo = rewrite(endpoints.rule_create, endpoints.rule_delete, &at, &new, &old);
+            let before = there.map(|there| there.options.clone()).unwrap_or_default();
+            let (set, unset): (Vec<&str>, Vec<&str>) =
+                option_changes.iter().map(|(name, _)| *name).partition(|name| before.contains_key(*name));
+            if !set.is_empty() {
+                undo.push(call(endpoints.options_set.at(&at).set_all(set.iter().map(|name| (*name, &before[*name])))));
             }
+            if !unset.is_empty() {
+                undo.push(call(endpoints.options_set.at(&at).set("delete", unset.join(","))));
+            }
+            Undo::Ops { ops: undo }
+        } else {
+            Undo::nothing("a new guest's firewall goes with it")
         };
         step.needs = vec![StepId::new(&guest_addr(self.guest), "create")];
         step.needs

@@ -12,6 +12,7 @@ mod guest;
 mod guest_firewall;
 mod image;
 mod operations;
+mod orphans;
 mod ownership;
 mod pci_mapping;
 mod pool;
@@ -24,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use dataset::datasets_of_interest;
 pub use difference::Fields;
+pub use orphans::{Orphan, orphans};
 pub use ownership::{owner_tag, owns};
 pub use snippet::snippets_of_interest;
 

@@ -56,7 +56,12 @@ pub fn check(condition: Condition, otherwise: impl Into<String>) -> Op {
 
 /// Waits until it is so.
 pub fn within(seconds: u32, condition: Condition, otherwise: impl Into<String>) -> Op {
-    Op::Await { condition, within_s: seconds, otherwise: otherwise.into() }
+    Op::Await { condition, within_s: seconds, otherwise: otherwise.into(), or_warn: false }
+}
+
+/// Waits until it is so; if it does not become so, that is worth a word and no failure.
+pub fn within_or_warn(seconds: u32, condition: Condition, otherwise: impl Into<String>) -> Op {
+    Op::Await { condition, within_s: seconds, otherwise: otherwise.into(), or_warn: true }
 }
 
 /// A GET whose data must hold all of `expect`.

@@ -15,7 +15,11 @@ pub fn owner_tag(inventory: &EnvironmentName) -> Tag {
 
 /// The last line of a guest's notes.
 pub fn notes_line(inventory: &EnvironmentName, addr: &Addr) -> String {
-    format!("managed by infra: {inventory}/{addr}")
+    format!("{}{inventory}/{addr}", notes_prefix())
+}
+
+fn notes_prefix() -> &'static str {
+    "managed by infra: "
 }
 
 /// The notes of a guest: what the operator wrote, then our line.
@@ -27,14 +31,40 @@ pub fn notes(inventory: &EnvironmentName, addr: &Addr, notes: &str) -> String {
     }
 }
 
-/// Whether a guest is ours.
-pub fn owns(inventory: &EnvironmentName, addr: &Addr, listing: &GuestListing, config: Option<&GuestConfig>) -> bool {
-    let tag = owner_tag(inventory);
+/// Whose a guest is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// This very resource.
+    Us,
+    /// Another resource, as our line in its notes says.
+    Other(String),
+    /// Nobody that we know.
+    Stranger,
+}
+
+/// Whose a guest is. Our line in its notes names the resource; the tag alone tells only the inventory, and
+/// counts where that line is gone.
+pub fn owner(inventory: &EnvironmentName, addr: &Addr, listing: &GuestListing, config: Option<&GuestConfig>) -> Owner {
     let line = notes_line(inventory, addr);
-    let noted = config
-        .and_then(|config| config.active("description"))
-        .is_some_and(|notes| notes.lines().any(|written| written.trim() == line));
-    noted || listing.tags.iter().any(|written| written == tag.as_str())
+    let prefix = notes_prefix();
+    let notes = config.and_then(|config| config.active("description")).unwrap_or_default();
+    let mut lines = notes.lines().map(str::trim).filter(|written| written.starts_with(prefix)).peekable();
+    if lines.peek().is_some() {
+        let written: Vec<&str> = lines.collect();
+        return if written.contains(&line.as_str()) {
+            Owner::Us
+        } else {
+            Owner::Other(written[0][prefix.len()..].to_owned())
+        };
+    }
+    let tag = owner_tag(inventory);
+    if listing.tags.iter().any(|written| written == tag.as_str()) { Owner::Us } else { Owner::Stranger }
+}
+
+/// Whether a guest is ours.
+#[must_use]
+pub fn owns(inventory: &EnvironmentName, addr: &Addr, listing: &GuestListing, config: Option<&GuestConfig>) -> bool {
+    owner(inventory, addr, listing, config) == Owner::Us
 }
 
 /// The mark at the end of a comment.

@@ -228,17 +228,17 @@ impl Resource for Mapping<'_> {
                 let back = put()
                     .set("description", &mapping.description)
                     .set_all(mapping.map.iter().map(|entry| ("map", entry.as_str())));
+                let each =
+                    entries.iter().map(|entry| Expect::new("map", Matcher::HasOptions(Options::parse(entry).named)));
+                let set = answer(PCI_MAPPING_READ.at(&[id.as_str()]), each.collect());
                 let mut step = step(
                     &addr,
                     "update",
                     format!("map `{id}` to what is there now"),
                     &self.speaker.name,
                     vec![
-                        call(request),
-                        check(
-                            answer(PCI_MAPPING_READ.at(&[id.as_str()]), vec![Expect::new("map", Matcher::Present)]),
-                            "the mapping is gone",
-                        ),
+                        call_until(request, set.clone()),
+                        check(set, "the mapping was set and reads back differently"),
                     ],
                 );
                 step.undo = Undo::Ops { ops: vec![call(back)] };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::difference::Difference;
 use crate::model::observed::GuestConfig;
-use crate::proxmox::options::{Options, truthy};
+use crate::proxmox::options::{Options, truthy, words};
 
 /// One managed setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,13 +99,7 @@ impl Setting {
             Form::Text => raw.to_owned(),
             Form::Flag => i32::from(truthy(raw)).to_string(),
             Form::Options => Options::parse(raw).to_string(),
-            Form::Words => {
-                let mut words: Vec<String> =
-                    raw.split([';', ',', ' ']).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
-                words.sort();
-                words.dedup();
-                words.join(" ")
-            }
+            Form::Words => words(raw).into_iter().collect::<Vec<_>>().join(" "),
             Form::Mib => format!("{raw} MiB"),
             Form::Notes => raw.trim_end().to_owned(),
         })

@@ -5,7 +5,7 @@
 //! `balloon: 0`, as every page is pinned for the device anyway (`gpu-passthrough.md` rows 14, 18, 23).
 
 use super::guest::{Located, Planner, RootPart, Shape, common_settings, guest_addr};
-use super::operations::within;
+use super::operations::within_or_warn;
 use super::setting::{Form, Setting};
 use super::{Context, Finding, Removal, Resource, image, pci_mapping, snippet};
 use crate::blueprint::{Blueprint, Guest, GuestShape, Host, Vm};
@@ -59,10 +59,6 @@ impl Shape for VirtualMachine<'_> {
     fn settings(&self) -> Vec<Setting> {
         let network = &self.host.network;
         let mut settings = common_settings(self.blueprint, self.guest, "name");
-        // What cloud-init tells the guest reaches it with its next start.
-        for setting in &mut settings {
-            setting.restart |= matches!(setting.key.as_str(), "nameserver" | "searchdomain");
-        }
         let gateway = if network.gateway.is_ipv6() { "gw6" } else { "gw" };
         let ip = if network.gateway.is_ipv6() { "ip6" } else { "ip" };
         settings.extend([
@@ -137,7 +133,8 @@ impl Shape for VirtualMachine<'_> {
             return Vec::new();
         }
         let request = QEMU_AGENT_PING.at(&[node.as_str(), &self.guest.vmid.to_string()]).request();
-        vec![within(
+        // The VM runs; a slow or cut-off package mirror is no reason to call its making failed.
+        vec![within_or_warn(
             self.vm.agent.wait_s,
             Condition::Answers { request },
             "the guest agent does not answer: did cloud-init reach the package mirror? look at the VM's serial console",

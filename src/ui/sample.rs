@@ -95,6 +95,7 @@ pub fn plan() -> Plan {
         format: Plan::FORMAT,
         infra: "0.1.0".to_owned(),
         inventory: "vrooli".parse().unwrap(),
+        scope: crate::plan::Scope::default(),
         changes: vec![create, restart, Change { risk: Risk::Reachability, ..rules }, destroy],
         steps: vec![
             step("ct.proj-x", "create", "create container 104", Via::Api),

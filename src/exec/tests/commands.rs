@@ -15,7 +15,7 @@ fn command_step(host: &mut Host, replies: Vec<Ran>) -> Step {
     }));
     let condition = Condition::Output { argv: vec!["look".into()], stdout: "yes".into() };
     let exec = Op::Exec { argv: vec!["pct".into(), "set".into(), "104".into()] };
-    step("set", vec![exec, Op::Await { condition, within_s: 0, otherwise: "it was not set".into() }])
+    step("set", vec![exec, Op::Await { condition, within_s: 0, otherwise: "it was not set".into(), or_warn: false }])
 }
 
 #[tokio::test]

@@ -95,6 +95,7 @@ async fn waiting_ends_with_what_it_means_and_looking_once_does_not_wait() {
         condition: status("104"),
         within_s,
         otherwise: "it does not boot; see its console".into(),
+        or_warn: false,
     };
     let host = Host::new(&[]);
     let seen = host.apply(vec![step("wait", vec![wait(60)])], OnFailure::Keep).await;

@@ -19,8 +19,9 @@ pub fn common_settings(blueprint: &Blueprint, guest: &Guest, name_key: &str) -> 
         Setting::live("onboot", i32::from(guest.onboot), Some("0")).form(Form::Flag),
         Setting::live("startup", "", None).form(Form::Options).maybe(startup(guest.startup)),
         Setting::live("protection", i32::from(guest.protection), Some("0")).form(Form::Flag),
-        Setting::live("nameserver", "", None).form(Form::Words).maybe(Some(dns.join(" ")).filter(|d| !d.is_empty())),
-        Setting::live("searchdomain", "", None).maybe(network.domain.clone()),
+        // Cloud-init tells a VM of them when it starts; PVE keeps them pending on a running container.
+        Setting::cold("nameserver", "", None).form(Form::Words).maybe(Some(dns.join(" ")).filter(|d| !d.is_empty())),
+        Setting::cold("searchdomain", "", None).maybe(network.domain.clone()),
         Setting::option("net0", "bridge", Some(network.bridge.to_string()), None),
         Setting::option("net0", "firewall", Some("1".into()), Some("0")).form(Form::Flag),
         Setting::option("net0", "tag", network.vlan.map(|vlan| vlan.to_string()), None),

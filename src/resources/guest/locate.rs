@@ -5,7 +5,7 @@ use crate::diag::Diagnostic;
 use crate::model::observed::{GuestConfig, GuestKind, GuestListing, Power};
 use crate::model::step::StepId;
 use crate::model::{Addr, HostName, Kind, NodeName};
-use crate::resources::ownership::{owner_tag, owns};
+use crate::resources::ownership::{Owner, owner, owner_tag};
 use crate::resources::{Context, Finding};
 
 /// The address of a guest.
@@ -100,7 +100,11 @@ pub fn locate(context: &Context<'_>, guest: &Guest) -> Result<Located, Box<Findi
     let torso = known.active("lock") == Some("create")
         && listing.kind == kind
         && context.unfinished.contains(&StepId::new(&addr, "create"));
-    let ours = owns(&context.blueprint.name, &addr, listing, Some(known)) && listing.kind == kind;
+    let owner = owner(&context.blueprint.name, &addr, listing, Some(known));
+    if let Owner::Other(other) = &owner {
+        return Err(Box::new(Finding::Refused(of_another(guest, listing, other).into())));
+    }
+    let ours = owner == Owner::Us && listing.kind == kind;
     if !ours && !torso {
         return Err(Box::new(Finding::Refused(foreign(context.blueprint, guest, listing, known).into())));
     }
@@ -137,6 +141,19 @@ fn foreign(blueprint: &Blueprint, guest: &Guest, there: &GuestListing, config: &
         "use another vmid, or adopt it: give it the tag `{}`, and the next plan shows what would change",
         owner_tag(&blueprint.name)
     ))
+}
+
+/// A guest of ours with this number that is called something else: a renamed entry, or a number used anew.
+/// Taking it over would put one guest's name and data under another.
+fn of_another(guest: &Guest, there: &GuestListing, other: &str) -> Diagnostic {
+    Diagnostic::error(
+        "plan.vmid-of-another",
+        format!("vmid {} belongs to `{other}`, not to `{}`", guest.vmid, guest.name),
+    )
+    .at(guest.span_of("vmid"), "wanted here")
+    .cause(format!("the notes of {} on node `{}` say so", guest.vmid, there.node))
+    .hint("use another vmid; the other guest stays until it is destroyed by name")
+    .hint("if it is the same guest under a new name: remove the line `managed by infra: …` from its notes, and plan again")
 }
 
 pub fn tool(kind: GuestKind) -> &'static str {

@@ -7,6 +7,7 @@ mod common;
 mod endpoints;
 mod locate;
 mod planner;
+mod ready;
 mod steps;
 
 use crate::model::NodeName;

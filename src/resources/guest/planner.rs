@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ready::ready;
 use super::{Located, RootPart, Shape, guest_addr, locate, tool};
 use crate::blueprint::{Guest, PowerState};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -57,6 +58,9 @@ impl Planner<'_, '_> {
     }
 
     fn find_absent(&self, located: &Located) -> Finding {
+        if let Err(finding) = ready(self.context, self.guest) {
+            return finding;
+        }
         let root = self.shape.root_part(located);
         let desired = self.desired(&root);
         let steps = self.creation(located, &root);
@@ -154,17 +158,23 @@ impl Planner<'_, '_> {
         }
         let shall_run = self.guest.power == PowerState::Running;
         let restarts = shall_run && update.differences.iter().any(|difference| difference.restart);
+        // A restart is two steps, so that taking it back starts a guest that went down and did not come up.
         let last = match (located.running, shall_run) {
-            (true, true) if restarts => Some(self.restart(located)),
-            (false, true) => Some(self.start(located)),
-            (true, false) => Some(self.shutdown(located)),
-            _ => None,
+            (true, true) if restarts => vec![self.shutdown(located), self.restart(located)],
+            (false, true) => vec![self.restart(located)],
+            (true, false) => vec![self.shutdown(located)],
+            _ => Vec::new(),
         };
         let action = if restarts && located.running { Action::Restart } else { Action::Update };
-        if let Some(mut last) = last {
-            last.needs = steps.iter().map(|step| step.id.clone()).collect();
-            last.needs.push(guest_firewall::set_step(&self.guest.name));
-            steps.push(last);
+        for mut step in last {
+            step.needs.push(guest_firewall::set_step(&self.guest.name));
+            step.needs.extend(update.root.needs.iter().cloned());
+            steps.push(step);
+        }
+        // One after the other: each changes the digest that the first one holds against the host's.
+        for index in 1..steps.len() {
+            let before = steps[index - 1].id.clone();
+            steps[index].needs.push(before);
         }
         let mut change = change(addr, action, &update.differences, self.context.memory);
         change.via = overall(&steps);

@@ -6,8 +6,8 @@ use crate::blueprint::PowerState;
 use crate::model::change::Risk;
 use crate::model::observed::GuestKind;
 use crate::model::step::{Condition, Expect, Matcher, Op, Step, StepId, Undo};
-use crate::proxmox::options::Options;
-use crate::resources::operations::{answer, call, check, equals, exec, options, step, task, within};
+use crate::proxmox::options::{Options, words};
+use crate::resources::operations::{answer, call, call_until, check, equals, exec, options, step, task, within};
 use crate::resources::setting::{Form, Setting};
 use crate::resources::{guest_firewall, owner_tag, pool};
 
@@ -59,7 +59,7 @@ impl Planner<'_, '_> {
         ops.push(task(self.shape.create(node), made.clone()));
         ops.push(within(30, made, "the create ended well, and the guest is not there as it was asked for"));
         let mut create = self.step("create", format!("create {noun} {vmid}"), ops);
-        create.undo = Undo::Ops { ops: vec![self.delete(located)] };
+        create.undo = Undo::Ops { ops: self.unmake(located) };
         create.exclusive.push(self.storage());
         create.needs = self.shape.settings_need();
         create.needs.push(self.shape.image_step());
@@ -80,6 +80,7 @@ impl Planner<'_, '_> {
         if self.guest.power == PowerState::Running {
             let mut start = self.start(located);
             start.needs = steps.iter().map(|step| step.id.clone()).collect();
+            start.needs.extend(root.needs.iter().cloned());
             start.needs.push(guest_firewall::set_step(&self.guest.name));
             steps.push(start);
         }
@@ -117,11 +118,12 @@ impl Planner<'_, '_> {
             .map(|(key, _)| Expect::new(key, Matcher::Absent))
             .chain(update.settings.iter().filter(|s| update.write.contains_key(&s.key)).filter_map(read_back))
             .collect();
+        let set = self.config(located, expect);
         let keys: Vec<&str> = update.write.keys().map(String::as_str).collect();
         let mut step = self.step(
             "settings",
             format!("set {} of {}", keys.join(", "), self.guest.vmid),
-            vec![call(request), check(self.config(located, expect), "a setting was taken and reads back differently")],
+            vec![call_until(request, set.clone()), check(set, "a setting was taken and reads back differently")],
         );
         step.undo = Undo::Ops { ops: vec![call(back)] };
         step.needs = self.shape.settings_need();
@@ -205,13 +207,9 @@ impl Planner<'_, '_> {
         step
     }
 
+    /// Starts a guest that was there before: taking that back asks it to shut down.
     pub(super) fn restart(&self, located: &Located) -> Step {
-        let mut ops = self.shutdown_ops(located);
-        ops.extend(self.start_ops(located));
-        let mut step = self.step("restart", format!("restart {} {}", self.guest.name, self.guest.vmid), ops);
-        step.risk = Risk::Downtime;
-        step.undo = Undo::nothing("a restart leaves nothing behind");
-        step
+        Step { undo: Undo::Ops { ops: self.shutdown_ops(located) }, ..self.start(located) }
     }
 
     pub(super) fn join_step(&self, before: Option<&str>) -> Step {
@@ -226,6 +224,18 @@ impl Planner<'_, '_> {
         };
         step.needs = vec![StepId::new(&pool::addr(self.context.blueprint, self.site()), "create")];
         step
+    }
+
+    /// Removes what this very run has made; a guest that was made protected is not so any more then.
+    fn unmake(&self, located: &Located) -> Vec<Op> {
+        let mut ops = Vec::new();
+        if self.guest.protection {
+            let vmid = self.guest.vmid.to_string();
+            let put = endpoints(located.kind).config_set.at(&[located.node.as_str(), &vmid]);
+            ops.push(call(put.set("protection", 0)));
+        }
+        ops.push(self.delete(located));
+        ops
     }
 
     pub(super) fn delete(&self, located: &Located) -> Op {
@@ -259,7 +269,7 @@ fn read_back(setting: &Setting) -> Option<Expect> {
         (Some(option), _) => options(&setting.key, [(option.clone(), want)]),
         (None, Form::Options) => Expect::new(&setting.key, Matcher::Options(Options::parse(&want).named)),
         // PVE sorts, lower-cases and joins them in its own way.
-        (None, Form::Words) => Expect::new(&setting.key, Matcher::Present),
+        (None, Form::Words) => Expect::new(&setting.key, Matcher::Words(words(&want))),
         (None, _) => Expect::new(&setting.key, Matcher::Equals(want)),
     })
 }
