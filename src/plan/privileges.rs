@@ -126,6 +126,7 @@ mod tests {
             format: Plan::FORMAT,
             infra: String::new(),
             inventory: "t".parse().unwrap(),
+            scope: crate::plan::Scope::default(),
             changes: Vec::new(),
             steps: vec![step],
             preconditions: BTreeMap::new(),

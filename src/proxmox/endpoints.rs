@@ -244,8 +244,8 @@ endpoints! {
     GROUP_CREATE = Post "/cluster/firewall/groups" ["group", "comment", "rename"];
     /// An empty security group goes.
     GROUP_DELETE = Delete "/cluster/firewall/groups/{group}" [];
-    /// Rules of a group.
-    GROUP_RULES = Get "/cluster/firewall/groups/{group}" [];
+    /// A rule of a group.
+    GROUP_RULE = Get "/cluster/firewall/groups/{group}/{pos}" [];
     /// A rule on top of a group.
     GROUP_RULE_CREATE = Post "/cluster/firewall/groups/{group}" [
         "type", "action", "enable", "source", "dest", "proto", "dport", "comment", "digest",
@@ -258,8 +258,8 @@ endpoints! {
     /// Sets them.
     QEMU_FIREWALL_OPTIONS_SET = Put "/nodes/{node}/qemu/{vmid}/firewall/options"
         ["enable", "policy_in", "policy_out", "macfilter", "ipfilter", "dhcp", "ndp", "radv", "delete", "digest"];
-    /// Rules of a VM.
-    QEMU_FIREWALL_RULES = Get "/nodes/{node}/qemu/{vmid}/firewall/rules" [];
+    /// A rule of a VM.
+    QEMU_FIREWALL_RULE = Get "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}" [];
     /// A rule on top.
     QEMU_FIREWALL_RULE_CREATE = Post "/nodes/{node}/qemu/{vmid}/firewall/rules"
         ["type", "action", "enable", "source", "dest", "proto", "dport", "comment", "digest"];
@@ -271,8 +271,8 @@ endpoints! {
     /// Sets them.
     LXC_FIREWALL_OPTIONS_SET = Put "/nodes/{node}/lxc/{vmid}/firewall/options"
         ["enable", "policy_in", "policy_out", "macfilter", "ipfilter", "dhcp", "ndp", "radv", "delete", "digest"];
-    /// Rules of a container.
-    LXC_FIREWALL_RULES = Get "/nodes/{node}/lxc/{vmid}/firewall/rules" [];
+    /// A rule of a container.
+    LXC_FIREWALL_RULE = Get "/nodes/{node}/lxc/{vmid}/firewall/rules/{pos}" [];
     /// A rule on top.
     LXC_FIREWALL_RULE_CREATE = Post "/nodes/{node}/lxc/{vmid}/firewall/rules"
         ["type", "action", "enable", "source", "dest", "proto", "dport", "comment", "digest"];

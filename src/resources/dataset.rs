@@ -138,7 +138,7 @@ impl Dataset<'_> {
         vec![
             // Under a dataset that is not mounted lies a directory of the parent that looks just like it.
             check(
-                output(["zfs", "get", "-H", "-o", "value", "mounted", self.name.as_str()], "yes"),
+                output(["zfs", "get", "-Hp", "-o", "value", "mounted", self.name.as_str()], "yes"),
                 format!("`{}` is not mounted: look at `zfs get canmount,keystatus {0}`", self.name),
             ),
             exec(["chown", &owner, &directory]),

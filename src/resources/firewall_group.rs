@@ -3,7 +3,7 @@
 use super::difference::{Fields, between, change};
 use super::operations::{answer, call, call_until, check, step};
 use super::ownership::{is_marked, marked};
-use super::rules::{api_rule, fields, rewrite};
+use super::rules::{Place, api_rule, fields, rewrite};
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, GuestShape, Host, SecurityGroup};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -11,7 +11,7 @@ use crate::model::change::{Action, Risk};
 use crate::model::observed::FirewallRule;
 use crate::model::step::{Expect, Matcher, Op, StepId, Undo};
 use crate::model::{Addr, GroupName, HostName, Kind};
-use crate::proxmox::endpoints::{GROUP_CREATE, GROUP_DELETE, GROUP_RULE_CREATE, GROUP_RULE_DELETE, GROUPS};
+use crate::proxmox::endpoints::{GROUP_CREATE, GROUP_DELETE, GROUP_RULE, GROUP_RULE_CREATE, GROUP_RULE_DELETE, GROUPS};
 use crate::proxmox::firewall_file;
 
 struct Group<'a> {
@@ -39,6 +39,11 @@ pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
 /// The address of a group of a site.
 pub fn addr(site: &str, group: &GroupName) -> Addr {
     Addr::placed(Kind::FirewallGroup, site, group)
+}
+
+/// Where a group's rules are.
+pub fn place<'a>(at: &'a [&'a str]) -> Place<'a> {
+    Place { create: &GROUP_RULE_CREATE, read: &GROUP_RULE, delete: &GROUP_RULE_DELETE, at }
 }
 
 /// The steps that a guest's firewall has to wait for.
@@ -91,10 +96,10 @@ impl Resource for Group<'_> {
         let Some(there) = firewall_file::group(all, &name) else {
             let request = GROUP_CREATE.at(&[]).set("group", &name).set("comment", self.comment());
             let mut ops = vec![call_until(request, listed.clone())];
-            ops.extend(rewrite(&GROUP_RULE_CREATE, &GROUP_RULE_DELETE, &[&name], &[], &new));
+            ops.extend(rewrite(place(&[&name]), &[], &new));
             ops.push(check(listed, "the group was created and is not listed"));
             let mut step = step(&addr, "create", format!("create firewall group {name}"), &self.host.name, ops);
-            let mut undo = rewrite(&GROUP_RULE_CREATE, &GROUP_RULE_DELETE, &[&name], &new, &[]);
+            let mut undo = rewrite(place(&[&name]), &new, &[]);
             undo.push(call(GROUP_DELETE.at(&[&name])));
             step.undo = Undo::Ops { ops: undo };
             step.exclusive = vec![format!("{}/firewall", self.host.site)];
@@ -126,8 +131,8 @@ impl Resource for Group<'_> {
             ops.push(call(rename(&self.comment())));
             undo.push(call(rename(&there.comment)));
         }
-        ops.extend(rewrite(&GROUP_RULE_CREATE, &GROUP_RULE_DELETE, &[&name], &there.rules, &new));
-        undo.extend(rewrite(&GROUP_RULE_CREATE, &GROUP_RULE_DELETE, &[&name], &new, &there.rules));
+        ops.extend(rewrite(place(&[&name]), &there.rules, &new));
+        undo.extend(rewrite(place(&[&name]), &new, &there.rules));
         ops.push(check(listed, "the group is not listed any more"));
         let mut step = step(&addr, "update", format!("rewrite firewall group {name}"), &self.host.name, ops);
         step.undo = Undo::Ops { ops: undo };
@@ -150,13 +155,13 @@ impl Resource for Group<'_> {
         let there = firewall_file::group(all, &name).filter(|there| is_marked(&self.blueprint.name, &there.comment))?;
         let addr = self.addr();
         // PVE refuses to remove a group that still has rules.
-        let mut ops = rewrite(&GROUP_RULE_CREATE, &GROUP_RULE_DELETE, &[&name], &there.rules, &[]);
+        let mut ops = rewrite(place(&[&name]), &there.rules, &[]);
         let gone = answer(GROUPS.at(&[]), vec![Expect::new("", Matcher::LacksItem("group".into(), name.clone()))]);
         ops.push(call_until(GROUP_DELETE.at(&[&name]), gone.clone()));
         ops.push(check(gone, "the group is still listed"));
         let mut step = step(&addr, "destroy", format!("remove firewall group {name}"), &self.host.name, ops);
         let mut undo = vec![call(GROUP_CREATE.at(&[]).set("group", &name).set("comment", &there.comment))];
-        undo.extend(rewrite(&GROUP_RULE_CREATE, &GROUP_RULE_DELETE, &[&name], &[], &there.rules));
+        undo.extend(rewrite(place(&[&name]), &[], &there.rules));
         step.undo = Undo::Ops { ops: undo };
         // Guests go first: a rule of a guest that names a group which is gone would stop its firewall from compiling.
         step.needs = self

@@ -3,7 +3,7 @@
 use super::difference::{Fields, between, change};
 use super::guest::{endpoints, guest_addr, locate};
 use super::operations::{answer, call, call_until, check, equals, step};
-use super::rules::{api_rule, fields, group_rule, rewrite, verdict};
+use super::rules::{Place, api_rule, fields, group_rule, rewrite, verdict};
 use super::{Changed, Context, Finding, Removal, Resource, firewall_group};
 use crate::blueprint::{Blueprint, Guest, Host};
 use crate::model::change::{Action, Risk};
@@ -104,12 +104,14 @@ impl Resource for Firewall<'_> {
         let endpoints = endpoints(located.kind);
         let vmid = self.guest.vmid.to_string();
         let at = [located.node.as_str(), vmid.as_str()];
+        let place =
+            Place { create: endpoints.rule_create, read: endpoints.rule_read, delete: endpoints.rule_delete, at: &at };
         let new = self.rules();
         let old = there.map(|there| there.rules.clone()).unwrap_or_default();
         let option_changes: Vec<(&str, String)> =
             self.options().into_iter().filter(|(name, value)| current.get(*name) != Some(value)).collect();
         // Rules first, then options: a firewall that is switched on has its rules already.
-        let mut ops: Vec<Op> = rewrite(endpoints.rule_create, endpoints.rule_delete, &at, &old, &new);
+        let mut ops: Vec<Op> = rewrite(place, &old, &new);
         if !option_changes.is_empty() {
             // What is as PVE has it by default is not written, and is not printed either.
             let expect = option_changes.iter().map(|(name, value)| equals(name, value)).collect();
@@ -120,7 +122,7 @@ impl Resource for Firewall<'_> {
         }
         let mut step = step(&addr, "set", format!("set firewall of {}", self.guest.name), &self.host.name, ops);
         step.undo = if located.present {
-            let mut undo = rewrite(endpoints.rule_create, endpoints.rule_delete, &at, &new, &old);
+            let mut undo = rewrite(place, &new, &old);
             let before = there.map(|there| there.options.clone()).unwrap_or_default();
             let (set, unset): (Vec<&str>, Vec<&str>) =
                 option_changes.iter().map(|(name, _)| *name).partition(|name| before.contains_key(*name));

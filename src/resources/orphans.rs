@@ -165,7 +165,7 @@ fn shared(blueprint: &Blueprint, speaker: &Host, site: &Site) -> Vec<Orphan> {
     }
     let groups = site.firewall.value().map(|firewall| &firewall.groups);
     for (name, group) in groups.into_iter().flatten().filter(|(_, group)| mine(&group.comment)) {
-        let mut ops = rewrite(&api::GROUP_RULE_CREATE, &api::GROUP_RULE_DELETE, &[name], &group.rules, &[]);
+        let mut ops = rewrite(super::firewall_group::place(&[name]), &group.rules, &[]);
         ops.push(call(api::GROUP_DELETE.at(&[name])));
         ops.push(check(gone(api::GROUPS, "group", name), "it is still listed"));
         orphans.push(orphan(Kind::FirewallGroup, name, ops));

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::difference::Fields;
-use super::operations::call;
+use super::operations::{answer, call, check, equals};
 use crate::blueprint::{Rule, Verdict};
 use crate::model::observed::FirewallRule;
 use crate::model::step::Op;
@@ -114,27 +114,36 @@ pub fn fields(rules: &[FirewallRule]) -> Fields {
     rules.iter().enumerate().map(|(index, rule)| (format!("rules[{index:02}]"), show(rule))).collect()
 }
 
-/// Operations that turn `old` rules into `new` ones. `create` and `delete` are the endpoints, `at` the
-/// parts of their path; the position of a rule to delete is added to it.
-pub fn rewrite(
-    create: &Endpoint,
-    delete: &Endpoint,
-    at: &[&str],
-    old: &[FirewallRule],
-    new: &[FirewallRule],
-) -> Vec<Op> {
+/// Where a list of rules is: its endpoints, and the parts of their path.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Adds a rule on top.
+    pub create: &'a Endpoint,
+    /// Reads the rule at a position.
+    pub read: &'a Endpoint,
+    /// Removes the rule at a position.
+    pub delete: &'a Endpoint,
+    /// The parts of the path before the position.
+    pub at: &'a [&'a str],
+}
+
+/// Operations that turn `old` rules into `new` ones.
+pub fn rewrite(place: Place<'_>, old: &[FirewallRule], new: &[FirewallRule]) -> Vec<Op> {
     // What both lists end with stays where it is: a rule added on top costs one call.
     let kept = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| show(old) == show(new)).count();
-    let (gone, added) = (old.len() - kept, new.len() - kept);
-    let mut ops: Vec<Op> = new[..added]
+    let (gone, added) = (&old[..old.len() - kept], &new[..new.len() - kept]);
+    let mut ops: Vec<Op> = added
         .iter()
         .rev()
-        .map(|rule| call(create.at(at).set_all(rule.0.iter().map(|(name, value)| (name.as_str(), value)))))
+        .map(|rule| call(place.create.at(place.at).set_all(rule.0.iter().map(|(name, value)| (name.as_str(), value)))))
         .collect();
-    for position in (added..added + gone).rev() {
-        let position = position.to_string();
-        let path: Vec<&str> = at.iter().copied().chain([position.as_str()]).collect();
-        ops.push(call(delete.at(&path)));
+    for (index, rule) in gone.iter().enumerate().rev() {
+        let position = (added.len() + index).to_string();
+        let path: Vec<&str> = place.at.iter().copied().chain([position.as_str()]).collect();
+        // A rule that somebody added meanwhile moves all below it: never remove one unseen.
+        let expect = rule.0.iter().map(|(name, value)| equals(name, value)).collect();
+        ops.push(check(answer(place.read.at(&path), expect), "the rules were changed by somebody else meanwhile"));
+        ops.push(call(place.delete.at(&path)));
     }
     ops
 }
@@ -142,7 +151,8 @@ pub fn rewrite(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxmox::endpoints::{GROUP_RULE_CREATE, GROUP_RULE_DELETE};
+    use crate::model::step::{Condition, Matcher};
+    use crate::proxmox::endpoints::{GROUP_RULE, GROUP_RULE_CREATE, GROUP_RULE_DELETE};
 
     fn rules(ports: &[&str]) -> Vec<FirewallRule> {
         let rule = |port: &&str| {
@@ -162,9 +172,19 @@ mod tests {
     /// What PVE does with the calls: a POST inserts at 0, a DELETE removes at its position.
     fn carried_out(old: &[FirewallRule], new: &[FirewallRule]) -> (Vec<FirewallRule>, usize) {
         let mut list = old.to_vec();
-        let ops = rewrite(&GROUP_RULE_CREATE, &GROUP_RULE_DELETE, &["g"], old, new);
+        let place = Place { create: &GROUP_RULE_CREATE, read: &GROUP_RULE, delete: &GROUP_RULE_DELETE, at: &["g"] };
+        let ops = rewrite(place, old, new);
         for op in &ops {
-            let Op::Call { request, .. } = op else { panic!("only calls") };
+            let request = match op {
+                Op::Call { request, .. } => request,
+                Op::Await { condition: Condition::Answer { request, expect }, .. } => {
+                    let position: usize = request.path.rsplit('/').next().unwrap().parse().unwrap();
+                    let there = &list[position].0;
+                    assert!(expect.iter().all(|e| matches!(&e.is, Matcher::Equals(value) if there[&e.key] == *value)));
+                    continue;
+                }
+                other => panic!("{other:?}"),
+            };
             match request.method {
                 crate::ports::Method::Post => list.insert(0, FirewallRule(request.params.iter().cloned().collect())),
                 _ => {
@@ -174,7 +194,7 @@ mod tests {
             }
             assert!(list.len() >= old.len().min(new.len()), "never fewer rules than before");
         }
-        (list, ops.len())
+        (list, ops.iter().filter(|op| matches!(op, Op::Call { .. })).count())
     }
 
     #[test]

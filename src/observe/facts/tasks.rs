@@ -21,9 +21,14 @@ pub fn request() -> Request {
 pub fn read(data: &Value) -> Result<Vec<Upid>, Invalid> {
     Row::all(data)?
         .into_iter()
-        .filter(|row| row.text("endtime").is_none())
+        .filter(|row| row.text("endtime").is_none() && !row.text("type").is_some_and(|kind| is_console(&kind)))
         .map(|row| row.need("upid")?.parse())
         .collect()
+}
+
+/// An open console is a task for as long as somebody looks at it, and works on nothing.
+fn is_console(kind: &str) -> bool {
+    matches!(kind, "vncproxy" | "vncshell" | "spiceproxy" | "spiceshell" | "termproxy")
 }
 
 #[cfg(test)]
@@ -31,11 +36,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_those_without_an_end_run() {
+    fn only_those_without_an_end_run_and_no_consoles() {
         let upid = |id: &str| format!("UPID:pve1:00000A9D:0002E02F:6B01699F:qmcreate:{id}:infra@pve!tok:");
         let data = serde_json::json!([
             {"upid": upid("100"), "starttime": 1, "endtime": 2, "status": "OK"},
-            {"upid": upid("101"), "starttime": 1},
+            {"upid": upid("101"), "starttime": 1, "type": "qmcreate"},
+            {"upid": upid("102"), "starttime": 1, "type": "vncproxy"},
         ]);
         let running = read(&data).unwrap();
         assert_eq!(running.iter().map(Upid::id).collect::<Vec<_>>(), ["101"]);

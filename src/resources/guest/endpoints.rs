@@ -17,6 +17,7 @@ pub struct Endpoints {
     pub options: &'static Endpoint,
     pub options_set: &'static Endpoint,
     pub rule_create: &'static Endpoint,
+    pub rule_read: &'static Endpoint,
     pub rule_delete: &'static Endpoint,
 }
 
@@ -33,6 +34,7 @@ static QEMU: Endpoints = Endpoints {
     options: &api::QEMU_FIREWALL_OPTIONS,
     options_set: &api::QEMU_FIREWALL_OPTIONS_SET,
     rule_create: &api::QEMU_FIREWALL_RULE_CREATE,
+    rule_read: &api::QEMU_FIREWALL_RULE,
     rule_delete: &api::QEMU_FIREWALL_RULE_DELETE,
 };
 
@@ -49,6 +51,7 @@ static LXC: Endpoints = Endpoints {
     options: &api::LXC_FIREWALL_OPTIONS,
     options_set: &api::LXC_FIREWALL_OPTIONS_SET,
     rule_create: &api::LXC_FIREWALL_RULE_CREATE,
+    rule_read: &api::LXC_FIREWALL_RULE,
     rule_delete: &api::LXC_FIREWALL_RULE_DELETE,
 };
 

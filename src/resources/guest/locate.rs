@@ -66,14 +66,17 @@ pub fn locate(context: &Context<'_>, guest: &Guest) -> Result<Located, Box<Findi
     let gap = |why: String| Err(Box::new(Finding::Gap { why }));
     let host = context.blueprint.host_of(guest);
     let site = &context.observed.sites[&host.site];
-    let Some(guests) = site.guests.value().filter(|_| site.guests.is_complete()) else {
-        return gap(format!("guests of `{}`: {}", host.site, site.guests.why().unwrap_or("not known")));
-    };
+    let unknown = || format!("guests of `{}`: {}", host.site, site.guests.why().unwrap_or("not known"));
+    let Some(guests) = site.guests.value() else { return gap(unknown()) };
     if let Some(busy) = site.tasks.value().and_then(|tasks| tasks.iter().find(|t| t.id() == guest.vmid.to_string())) {
         return gap(format!("a task is working on it: {} on {}", busy.task_type(), busy.node()));
     }
     let kind = wanted_kind(guest);
     let Some(listing) = guests.get(&guest.vmid) else {
+        // Only in a complete list does "not listed" mean "not there".
+        if !site.guests.is_complete() {
+            return gap(unknown());
+        }
         let online = &context.observed.hosts[&host.name].online;
         if online.value() == Some(&false) {
             return gap(format!("node `{}` is offline", host.node));
