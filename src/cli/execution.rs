@@ -52,7 +52,7 @@ enum Look {
     /// Everything is as it should be.
     Clean,
     /// Something is still to be done, or cannot be seen any more.
-    Left(Plan),
+    Left(Box<Plan>),
     /// The person did not wait for it.
     Interrupted,
     /// It could not be taken.
@@ -131,7 +131,7 @@ impl Execution<'_> {
         if let Some(error) = failed_answer.into_inner() {
             return Err(error);
         }
-        let left = if let Look::Left(left) = &look { Some(left) } else { None };
+        let left = if let Look::Left(left) = &look { Some(&**left) } else { None };
         remember(context, self.plan, &state, self.verb, left)?;
         self.say(&applied, &state, left, writer)?;
         if let (Ended::Interrupted, Some(why)) = (applied.ended, leases.lost()) {
@@ -187,7 +187,7 @@ impl Execution<'_> {
         let look = tokio::select! {
             again = self.verb.plan(self.context, self.intent) => match again {
                 Ok(again) if proves(&again, self.plan) => Look::Clean,
-                Ok(again) => Look::Left(again),
+                Ok(again) => Look::Left(Box::new(again)),
                 Err(error) => Look::Failed(error),
             },
             () = signals.next() => Look::Interrupted,
