@@ -85,3 +85,30 @@ fn a_scenario_alone_is_described_in_full_as_well() {
     let plan = desk.run(0, &["plan", "-i", lab.inventory(), "-i", "my-guests.yaml"]);
     assert!(plan.contains("vm.ai") && plan.contains("dataset.box:rpool/containers/web"), "{plan}");
 }
+
+#[test]
+fn a_host_that_does_not_answer_is_not_needed_for_another() {
+    let desk = Desk::empty();
+    let lab = Served::start(&desk, &[]);
+    std::fs::write(desk.path("my-guests.yaml"), GUESTS).expect("a file");
+    // Nothing listens on port 1 of loopback.
+    let far = r#"
+hosts:
+  far:
+    address: 127.0.0.1
+    api: { port: 1, token_id: "infra@pve!lab", token: secret:lab-pve1, fingerprint: "FINGERPRINT" }
+    ssh: { port: 1, host_key: "HOST_KEY" }
+    storage: { guests: local-zfs, files: local }
+    network: { bridge: vmbr0, subnet: 10.1.0.0/24, gateway: 10.1.0.1 }
+"#;
+    let text = |part: &str, key: &str| lab.ready[part][key].as_str().expect("a text").to_owned();
+    let far = far.replace("FINGERPRINT", &text("api", "fingerprint")).replace("HOST_KEY", &text("ssh", "host_key"));
+    std::fs::write(desk.path("far.yaml"), far).expect("a file");
+    let reach = ["-i", lab.inventory(), "-i", "my-guests.yaml", "-i", "far.yaml"];
+    let near = [&["apply", "--yes", "--limit", "pve1"], &reach[..]].concat();
+    assert!(desk.run(0, &near).contains("a last look found everything"));
+    assert!(desk.run(0, &near).starts_with("No changes."));
+    let status = desk.run(0, &[&["status", "--limit", "pve1"], &reach[..]].concat());
+    assert!(status.contains("online") && !status.contains("far"), "{status}");
+    desk.run(1, &[&["status", "--limit", "far"], &reach[..]].concat());
+}
