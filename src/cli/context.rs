@@ -3,7 +3,8 @@
 //! With `--lab` the lab is started in this process (or the one that runs already is used) and only how
 //! hosts are reached is replaced; everything after that is the same as against a real host.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
@@ -20,6 +21,7 @@ use crate::diag::{Diagnostics, SourceMap};
 use crate::model::observed::Observed;
 use crate::model::{HostName, Upid};
 use crate::observe::{self, Interest};
+use crate::plan::Scope;
 use crate::ports::{Clock, Shell};
 use crate::resources;
 use crate::secrets::Secrets;
@@ -64,18 +66,43 @@ impl Context {
         Ok(Self { blueprint, sources, state, doors, clock, lab })
     }
 
-    /// Reads what is there now.
-    pub async fn observe(&self) -> Observed {
+    /// Reads what is there now, on the sites in scope. Of the others nothing is known then.
+    pub async fn observe(&self, scope: &Scope) -> Observed {
+        let part = self.part(scope);
         let interest = Interest {
-            snippets: resources::snippets_of_interest(&self.blueprint),
-            datasets: resources::datasets_of_interest(&self.blueprint),
+            snippets: resources::snippets_of_interest(&part),
+            datasets: resources::datasets_of_interest(&part),
         };
-        observe::observe(&self.blueprint, &self.doors, &interest).await
+        let mut observed = observe::observe(&part, &self.doors, &interest).await;
+        for host in self.blueprint.hosts.values() {
+            observed.sites.entry(host.site.clone()).or_default();
+            observed.hosts.entry(host.name.clone()).or_default();
+        }
+        observed
     }
 
-    /// Tasks that work right now on what the inventory says.
-    pub async fn working(&self) -> Vec<Upid> {
-        observe::working(&self.blueprint, &self.doors).await
+    /// Tasks that work right now on what the inventory says, on the sites in scope.
+    pub async fn working(&self, scope: &Scope) -> Vec<Upid> {
+        observe::working(&self.part(scope), &self.doors).await
+    }
+
+    /// Sites that are in scope, by name.
+    pub fn sites(&self, scope: &Scope) -> BTreeSet<&str> {
+        let hosts = self.blueprint.hosts.values();
+        let hosts = hosts.filter(|host| scope.hosts.is_empty() || scope.hosts.contains(&host.name));
+        hosts.map(|host| host.site.as_str()).collect()
+    }
+
+    /// The blueprint without the sites that are out of scope: those hosts need not even answer.
+    fn part(&self, scope: &Scope) -> Cow<'_, Blueprint> {
+        if scope.hosts.is_empty() {
+            return Cow::Borrowed(&self.blueprint);
+        }
+        let sites = self.sites(scope);
+        let mut part = self.blueprint.clone();
+        part.hosts.retain(|_, host| sites.contains(host.site.as_str()));
+        part.guests.retain(|_, guest| sites.contains(self.blueprint.host_of(guest).site.as_str()));
+        Cow::Owned(part)
     }
 
     /// Lets the lab go, if there is one in this process.

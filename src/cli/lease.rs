@@ -91,10 +91,8 @@ pub(super) struct Seen {
 
 /// The leases of all sites in scope, each through the first of its hosts that answers.
 pub(super) async fn look(context: &Context, scope: &Scope) -> Vec<Seen> {
-    let in_scope = |host: &HostName| scope.hosts.is_empty() || scope.hosts.contains(host);
-    let hosts = context.blueprint.hosts.values().filter(|host| in_scope(&host.name));
     let mut leases = Vec::new();
-    for (site, hosts) in sites(&context.blueprint, &hosts.map(|host| host.site.as_str()).collect()) {
+    for (site, hosts) in sites(&context.blueprint, &context.sites(scope)) {
         let mut seen = Seen { site, shell: None, record: Ok(None) };
         for shell in hosts.iter().filter_map(|host| context.doors.shell(host)) {
             seen.record = inspect(Arc::clone(shell), Arc::clone(&context.clock), &context.blueprint.name).await;

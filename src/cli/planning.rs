@@ -65,8 +65,8 @@ pub(super) async fn teardown(context: &Context, intent: &Intent) -> Result<Plan,
 }
 
 async fn make(context: &Context, intent: &Intent, maker: Maker) -> Result<Plan, CommandError> {
-    let observed = context.observe().await;
-    reachable(context, &observed)?;
+    let observed = context.observe(&intent.scope).await;
+    reachable(context, &observed, &intent.scope)?;
     build(context, &observed, intent, maker)
 }
 
@@ -91,10 +91,10 @@ fn build(context: &Context, observed: &Observed, intent: &Intent, maker: Maker) 
 
 /// Waits until no task works on a guest or an image of the inventory: planning over it would be guessing. This is how
 /// a run that was killed while Proxmox worked on is taken up again.
-pub(super) async fn quiet(context: &Context, writer: &mut Writer) -> Result<(), CommandError> {
+pub(super) async fn quiet(context: &Context, scope: &Scope, writer: &mut Writer) -> Result<(), CommandError> {
     let mut told = BTreeSet::new();
     for _ in 0..QUIET_LOOKS {
-        let busy = context.working().await;
+        let busy = context.working(scope).await;
         if busy.is_empty() {
             return Ok(());
         }
@@ -114,17 +114,16 @@ pub(super) async fn quiet(context: &Context, writer: &mut Writer) -> Result<(), 
 }
 
 /// Refuses when no host at all could be asked: an empty plan would look like "nothing to do".
-fn reachable(context: &Context, observed: &Observed) -> Result<(), CommandError> {
-    let silent: Vec<(&str, &str)> = context
-        .blueprint
-        .sites()
-        .into_keys()
-        .filter_map(|site| {
+fn reachable(context: &Context, observed: &Observed, scope: &Scope) -> Result<(), CommandError> {
+    let sites = context.sites(scope);
+    let silent: Vec<(&str, &str)> = sites
+        .iter()
+        .filter_map(|&site| {
             let fact = &observed.sites.get(site)?.version;
             fact.value().is_none().then(|| (site, fact.why().unwrap_or("it was not asked")))
         })
         .collect();
-    if silent.len() < context.blueprint.sites().len() {
+    if silent.len() < sites.len() {
         return Ok(());
     }
     let problems: Diagnostics = silent

@@ -56,7 +56,7 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
             ..Intent::default()
         },
     };
-    planning::quiet(context, writer).await?;
+    planning::quiet(context, &intent.scope, writer).await?;
     let now = Verb::Apply.plan(context, &intent).await?;
     let plan = match saved {
         None => now,

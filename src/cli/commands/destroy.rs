@@ -34,7 +34,7 @@ pub async fn run(args: &Args, verbose: u8, writer: &mut Writer) -> Result<Exit, 
 async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer) -> Result<Exit, CommandError> {
     let allow = crate::cli::args::AllowArgs { allow_destroy: args.allow_destroy.clone(), allow_replace: Vec::new() };
     let intent = Intent::new(&args.select, &allow, &context.blueprint)?;
-    planning::quiet(context, writer).await?;
+    planning::quiet(context, &intent.scope, writer).await?;
     let plan = Verb::Destroy.plan(context, &intent).await?;
     let terminal = writer.out();
     match args.run.output.output {

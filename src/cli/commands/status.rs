@@ -26,7 +26,7 @@ pub async fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError>
     let context = Context::open(&args.host, writer).await?;
     let select = SelectArgs { limit: args.limit.clone(), ..SelectArgs::default() };
     let intent = Intent::new(&select, &AllowArgs::default(), &context.blueprint)?;
-    let observed = context.observe().await;
+    let observed = context.observe(&intent.scope).await;
     let drifted = match planning::from_observed(&context, &observed, &intent) {
         Ok(plan) => plan.changes.into_iter().filter(|change| change.drift).map(|change| change.addr).collect(),
         Err(error) => {
