@@ -43,6 +43,14 @@ impl Verb {
             Self::Destroy => planning::teardown(context, intent).await,
         }
     }
+
+    /// What is still to be done by this verb after `done` was carried out.
+    async fn plan_left(self, context: &Context, intent: &Intent, done: &Plan) -> Result<Plan, CommandError> {
+        match self {
+            Self::Apply => planning::plan(context, intent).await,
+            Self::Destroy => planning::teardown_left(context, intent, done).await,
+        }
+    }
 }
 
 /// What a last look said of a run whose every step was done.
@@ -185,7 +193,7 @@ impl Execution<'_> {
             progress.print("looking again whether everything is as it should be\n", writer);
         }
         let look = tokio::select! {
-            again = self.verb.plan(self.context, self.intent) => match again {
+            again = self.verb.plan_left(self.context, self.intent, self.plan) => match again {
                 Ok(again) if proves(&again, self.plan) => Look::Clean,
                 Ok(again) => Look::Left(Box::new(again)),
                 Err(error) => Look::Failed(error),

@@ -12,6 +12,7 @@ use crate::exec::journal;
 use crate::model::observed::Observed;
 use crate::model::{Addr, HostName};
 use crate::plan::{self, Plan, Request, Scope};
+use crate::resources;
 use crate::ui::Writer;
 
 /// Between two looks at running tasks.
@@ -68,6 +69,24 @@ async fn make(context: &Context, intent: &Intent, maker: Maker) -> Result<Plan, 
     let observed = context.observe(&intent.scope).await;
     reachable(context, &observed, &intent.scope)?;
     build(context, &observed, intent, maker)
+}
+
+/// As [`teardown`], after `done` was carried out: an orphan that it removed is not known any more, and so is
+/// no target to look for.
+pub(super) async fn teardown_left(context: &Context, intent: &Intent, done: &Plan) -> Result<Plan, CommandError> {
+    let observed = context.observe(&intent.scope).await;
+    reachable(context, &observed, &intent.scope)?;
+    let mut known: BTreeSet<Addr> = resources::all(&context.blueprint).iter().map(|one| one.addr()).collect();
+    known.extend(resources::orphans(&context.blueprint, &observed).into_iter().map(|orphan| orphan.addr));
+    let gone = |addr: &Addr| !known.contains(addr) && done.changes.iter().any(|change| change.addr == *addr);
+    let mut left = intent.clone();
+    left.scope.targets.retain(|addr| !gone(addr));
+    if left.scope.targets.is_empty() && !intent.scope.targets.is_empty() {
+        // Without targets it would be about everything.
+        let (changes, steps) = (Vec::new(), Vec::new());
+        return Ok(Plan { changes, steps, ..done.clone() });
+    }
+    build(context, &observed, &left, plan::teardown)
 }
 
 /// Plans from what was read already.

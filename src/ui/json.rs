@@ -25,7 +25,7 @@ pub struct PlanDocument {
     pub summary: Summary,
     /// What differs; nothing that is as it should be.
     pub changes: Vec<ChangeDocument>,
-    /// What is ours and no longer in the inventory; left alone.
+    /// What is ours and no longer in the inventory; left alone. Removed with `destroy --target ADDR`.
     pub orphans: Vec<OrphanDocument>,
     /// What could not be observed, and so is not planned.
     pub gaps: Vec<GapDocument>,

@@ -207,6 +207,19 @@ fn diff_lines(from: &str, to: &str, terminal: &Terminal) -> String {
     out
 }
 
+/// How an orphan is removed, if there is one.
+fn remove_orphan(plan: &Plan) -> Option<String> {
+    let addr = match plan.orphans.as_slice() {
+        [] => return None,
+        [one] => one.addr.to_string(),
+        _ => "ADDR".to_owned(),
+    };
+    Some(format!(
+        "Remove {} with `infra destroy --target {addr} --allow-destroy {addr}`.",
+        if plan.orphans.len() == 1 { "it" } else { "one" }
+    ))
+}
+
 /// Orphans, gaps and notes, each under its own heading.
 fn remarks(plan: &Plan, with_notes: bool, terminal: &Terminal) -> String {
     let mut out = String::new();
@@ -222,7 +235,11 @@ fn remarks(plan: &Plan, with_notes: bool, terminal: &Terminal) -> String {
     section(
         "Ours, but not in the inventory any more; left alone:",
         Role::Caution,
-        plan.orphans.iter().map(|o| format!("{}  {}  on {}", o.addr, one_line(&o.description), o.host)).collect(),
+        plan.orphans
+            .iter()
+            .map(|o| format!("{}  {}  on {}", o.addr, one_line(&o.description), o.host))
+            .chain(remove_orphan(plan))
+            .collect(),
     );
     section(
         "Not planned, as it could not be seen:",
@@ -262,6 +279,7 @@ mod tests {
 
         Ours, but not in the inventory any more; left alone:
           ct.proj-old  vmid 107 on pve1, running  on hq
+          Remove it with `infra destroy --target ct.proj-old --allow-destroy ct.proj-old`.
 
         Not planned, as it could not be seen:
           ct.far  node pve2 does not answer
@@ -298,6 +316,7 @@ mod tests {
 
         Ours, but not in the inventory any more; left alone:
           ct.proj-old  vmid 107 on pve1, running  on hq
+          Remove it with `infra destroy --target ct.proj-old --allow-destroy ct.proj-old`.
 
         Not planned, as it could not be seen:
           ct.far  node pve2 does not answer
@@ -343,6 +362,9 @@ mod tests {
           left alone:
           ct.proj-old  vmid 107 on pve1, running
             on hq
+          Remove it with `infra destroy --target
+            ct.proj-old --allow-destroy
+            ct.proj-old`.
 
         Not planned, as it could not be seen:
           ct.far  node pve2 does not answer

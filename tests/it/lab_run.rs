@@ -147,6 +147,40 @@ fn a_plan_of_another_version_is_refused() {
     assert!(said.contains("plan.file") && said.contains("infra 0.0.9 made it"), "{said}");
 }
 
+#[test]
+fn what_left_the_inventory_is_destroyed_by_name_and_nothing_else() {
+    let desk = Desk::new();
+    desk.run(0, &["apply", "--lab", "--yes"]);
+    let path = desk.path("inventories/vrooli/guests.yaml");
+    let guests = std::fs::read_to_string(&path).expect("the guests");
+    let (before, rest) = guests.split_once("  proj-y:\n").expect("proj-y");
+    let (_, after) = rest.split_once("\n\n").expect("another guest");
+    std::fs::write(&path, format!("{before}{after}")).expect("the guests");
+
+    let plan = desk.run(0, &["plan", "--lab"]);
+    assert!(
+        plan.contains("ct.proj-y") && plan.contains("`infra destroy --target ADDR --allow-destroy ADDR`"),
+        "{plan}"
+    );
+    desk.run(1, &["destroy", "--lab", "--yes", "--target", "ct.proj-y"]);
+    let destroy = ["destroy", "--lab", "--yes", "--target", "ct.proj-y", "--allow-destroy", "ct.proj-y"];
+    let destroyed = desk.run(0, &destroy);
+    assert!(destroyed.contains("Removed:"), "{destroyed}");
+    let status = desk.run(0, &["status", "--lab"]);
+    assert_eq!(status.matches("running").count(), 4, "{status}");
+    assert!(!desk.run(0, &["plan", "--lab"]).contains("ct.proj-y"));
+    desk.run(1, &destroy);
+}
+
+#[test]
+fn a_saved_plan_of_a_part_is_carried_out_and_proven_for_that_part() {
+    let desk = Desk::new();
+    desk.run(0, &["plan", "--lab", "--target", "dataset.hq:rpool/containers", "--out", "part.json"]);
+    let applied = desk.run(0, &["apply", "--lab", "--yes", "part.json"]);
+    assert!(applied.contains("Applied: 1 of 1 step done"), "{applied}");
+    assert!(desk.run(2, &["plan", "--lab", "--detailed-exitcode"]).starts_with("20 to create"));
+}
+
 /// A change by somebody else's client.
 fn put(api: &Value, path: &str, key: &str, value: &str) {
     let text = |key: &str| api[key].as_str().expect("a text").to_owned();

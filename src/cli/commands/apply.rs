@@ -45,15 +45,15 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
     let saved = args.plan.as_deref().map(|path| read(path, context)).transpose()?;
     let intent = match &saved {
         None => Intent::new(&args.select, &args.allow, &context.blueprint)?,
-        // What a saved plan destroys or replaces was allowed when it was made.
+        // What a saved plan destroys or replaces was allowed when it was made, and it is of that part only.
         Some(plan) => Intent {
+            scope: plan.scope.clone(),
             allow_destroy: plan
                 .changes
                 .iter()
                 .filter(|change| matches!(change.action, Action::Replace | Action::Destroy))
                 .map(|change| change.addr.clone())
                 .collect(),
-            ..Intent::default()
         },
     };
     planning::quiet(context, &intent.scope, writer).await?;
