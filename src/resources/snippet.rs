@@ -164,8 +164,10 @@ impl Resource for Snippet<'_> {
         change.via = Via::Ssh;
         let mut notes = Vec::new();
         if action == Action::Update {
+            // PVE derives the instance's id from user data and network (Cloudinit.pm): new data, new instance.
             notes.push(format!(
-                "{}: cloud-init reads new user data only when it first boots a new instance",
+                "{}: its next start is a new instance for cloud-init, which reads the user data anew and makes \
+                 new SSH host keys",
                 self.guest.name
             ));
         }
