@@ -176,8 +176,6 @@ endpoints! {
     TASK_STATUS = Get "/nodes/{node}/tasks/{upid}/status" [];
     /// What a task says.
     TASK_LOG = Get "/nodes/{node}/tasks/{upid}/log" ["start", "limit"];
-    /// A task is stopped.
-    TASK_STOP = Delete "/nodes/{node}/tasks/{upid}" [];
 
     /// A new VM.
     QEMU_CREATE = Post "/nodes/{node}/qemu" [
