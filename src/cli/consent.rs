@@ -1,7 +1,7 @@
 //! What is asked before anything is changed.
 
 use super::CommandError;
-use super::execution::Verb;
+use super::verb::Verb;
 use crate::model::change::Risk;
 use crate::plan::Plan;
 use crate::ui::{Writer, confirm, join_and, type_name};

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::args::{Output, RunArgs};
 use super::context::Context;
 use super::memory::remember;
-use super::planning::{self, Intent};
+use super::planning::Intent;
 use super::signals::{Signals, interrupt};
+use super::verb::Verb;
 use super::{CommandError, Exit, error, lease};
 use crate::diag::Diagnostic;
 use crate::event::{Event, RunId, RunOutcome, RunState};
@@ -18,40 +19,6 @@ use crate::exec::{self, Applied, Ended, Opening, Options, Record, Stop};
 use crate::model::Addr;
 use crate::plan::{self, Plan};
 use crate::ui::{Progress, Writer, json, plural, run_end};
-
-/// What is carried out, and how it is planned anew.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Verb {
-    /// Make the hosts be what the inventory says.
-    Apply,
-    /// Remove what is ours.
-    Destroy,
-}
-
-impl Verb {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Apply => "apply",
-            Self::Destroy => "destroy",
-        }
-    }
-
-    /// What is still to be done by this verb.
-    pub async fn plan(self, context: &Context, intent: &Intent) -> Result<Plan, CommandError> {
-        match self {
-            Self::Apply => planning::plan(context, intent).await,
-            Self::Destroy => planning::teardown(context, intent).await,
-        }
-    }
-
-    /// What is still to be done by this verb after `done` was carried out.
-    async fn plan_left(self, context: &Context, intent: &Intent, done: &Plan) -> Result<Plan, CommandError> {
-        match self {
-            Self::Apply => planning::plan(context, intent).await,
-            Self::Destroy => planning::teardown_left(context, intent, done).await,
-        }
-    }
-}
 
 /// What a last look said of a run whose every step was done.
 enum Look {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
-use super::execution::Verb;
 use super::signals::Signals;
+use super::verb::Verb;
 use super::{CommandError, error};
 use crate::blueprint::Blueprint;
 use crate::diag::Diagnostic;

@@ -5,7 +5,7 @@
 
 use super::CommandError;
 use super::context::Context;
-use super::execution::Verb;
+use super::verb::Verb;
 use crate::event::{Outcome, RunState};
 use crate::exec::journal;
 use crate::model::step::Step;

@@ -21,6 +21,7 @@ mod planning;
 mod run;
 mod settings;
 mod signals;
+mod verb;
 
 pub use command_line::Cli;
 pub use error::CommandError;

@@ -4,9 +4,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::cli::args::{AllowArgs, HostArgs, Output, RunArgs, SelectArgs};
 use crate::cli::context::Context;
-use crate::cli::execution::{self, Execution, Verb};
+use crate::cli::execution::{self, Execution};
 use crate::cli::memory::remember;
 use crate::cli::planning::{self, Intent};
+use crate::cli::verb::Verb;
 use crate::cli::{CommandError, Exit, consent, error, lease};
 use crate::diag::Diagnostic;
 use crate::event::RunState;

@@ -2,8 +2,9 @@
 
 use crate::cli::args::{HostArgs, Output, RunArgs, SelectArgs};
 use crate::cli::context::Context;
-use crate::cli::execution::{self, Execution, Verb};
+use crate::cli::execution::{self, Execution};
 use crate::cli::planning::{self, Intent};
+use crate::cli::verb::Verb;
 use crate::cli::{CommandError, Exit, consent, lease};
 use crate::model::Addr;
 use crate::ui::{Detail, Writer, plan_text, plural};

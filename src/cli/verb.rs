@@ -1,0 +1,40 @@
+//! The two verbs that change something.
+
+use super::CommandError;
+use super::context::Context;
+use super::planning::{self, Intent};
+use crate::plan::Plan;
+
+/// What is carried out, and how it is planned anew.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Verb {
+    /// Make the hosts be what the inventory says.
+    Apply,
+    /// Remove what is ours.
+    Destroy,
+}
+
+impl Verb {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Destroy => "destroy",
+        }
+    }
+
+    /// What is still to be done by this verb.
+    pub async fn plan(self, context: &Context, intent: &Intent) -> Result<Plan, CommandError> {
+        match self {
+            Self::Apply => planning::plan(context, intent).await,
+            Self::Destroy => planning::teardown(context, intent).await,
+        }
+    }
+
+    /// What is still to be done by this verb after `done` was carried out.
+    pub async fn plan_left(self, context: &Context, intent: &Intent, done: &Plan) -> Result<Plan, CommandError> {
+        match self {
+            Self::Apply => planning::plan(context, intent).await,
+            Self::Destroy => planning::teardown_left(context, intent, done).await,
+        }
+    }
+}
