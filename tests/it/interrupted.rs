@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStderr, Stdio};
 
 use infra::lab::Scenario;
+use infra::lab::faults::Fault;
 
 use crate::desk::{Desk, Served, send};
 use crate::lab_alone::GUESTS;
@@ -109,4 +110,24 @@ fn who_holds_the_lease_is_said_and_it_is_taken_away_only_when_asked_to() {
 fn unlock_line(desk: &Desk, reach: &[&str]) -> String {
     let output = desk.command(&[&["unlock"], reach].concat()).output().expect("the program starts");
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn what_was_done_before_a_failure_stands_unless_asked_to_be_taken_back() {
+    let failing = |flags: &[&str]| {
+        let fault = Fault::Task { kind: "vzcreate".to_owned(), nth: 1, text: "no space left".to_owned() };
+        let (desk, lab) = desk(|scenario| scenario.faults.push(fault));
+        let reach = ["-i", lab.inventory(), "-i", "my-guests.yaml"];
+        let (code, out, err) = Applying::start(&desk, &[&reach[..], flags].concat()).end();
+        assert!(err.contains("no space left"), "{err}");
+        let pool = desk.run(0, &[&["plan"], &reach[..]].concat()).contains("pool.pve1");
+        (code, out, pool)
+    };
+    let (code, out, pool_is_missing) = failing(&[]);
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("what was done stands") && !pool_is_missing, "{out}");
+
+    let (code, out, pool_is_missing) = failing(&["--on-failure", "rollback"]);
+    assert_eq!(code, Some(3), "{out}");
+    assert!(out.contains("what was done was taken back") && pool_is_missing, "{out}");
 }
