@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::{Difference, Fields, between};
-use super::guest::{Located, Planner, RootPart, Shape, common_settings, guest_addr};
+use super::guest::{Located, Planner, RootPart, Shape, address_options, common_settings, guest_addr};
 use super::operations::options;
 use super::setting::{Form, Setting, settle};
 use super::{Context, Finding, Removal, Resource, dataset, image};
@@ -176,7 +176,7 @@ fn family_part(
 impl Shape for LinuxContainer<'_> {
     fn settings(&self) -> Vec<Setting> {
         let network = &self.host.network;
-        let (ip, gateway) = if network.gateway.is_ipv6() { ("ip6", "gw6") } else { ("ip", "gw") };
+        let (ip, gateway) = address_options(network);
         let mut settings = common_settings(self.blueprint, self.guest, "hostname");
         let mib = |size: crate::model::Size| size.as_mib().unwrap_or_default();
         let limit = self.container.limits.cpu_centi.map(|centi| {
@@ -197,7 +197,7 @@ impl Shape for LinuxContainer<'_> {
 
     fn create(&self, node: &NodeName) -> Request {
         let network = &self.host.network;
-        let (ip, gateway) = if network.gateway.is_ipv6() { ("ip6", "gw6") } else { ("ip", "gw") };
+        let (ip, gateway) = address_options(network);
         let mut net = format!(
             "name=eth0,bridge={},firewall=1,{gateway}={},{ip}={}",
             network.bridge, network.gateway, self.guest.interface

@@ -4,7 +4,7 @@
 //! the guest's boot; an EFI disk without pre-enrolled keys, as Secure Boot refuses NVIDIA's modules;
 //! `balloon: 0`, as every page is pinned for the device anyway (`gpu-passthrough.md` rows 14, 18, 23).
 
-use super::guest::{Located, Planner, RootPart, Shape, common_settings, guest_addr};
+use super::guest::{Located, Planner, RootPart, Shape, address_options, common_settings, guest_addr};
 use super::operations::within_or_warn;
 use super::setting::{Form, Setting};
 use super::{Context, Finding, Removal, Resource, image, pci_mapping, snippet};
@@ -22,11 +22,9 @@ struct VirtualMachine<'a> {
 }
 
 pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
-    let of = |guest: &'_ Guest| matches!(guest.shape, GuestShape::Vm(_));
     blueprint
         .guests
         .values()
-        .filter(|guest| of(guest))
         .filter_map(|guest| match &guest.shape {
             GuestShape::Vm(vm) => {
                 Some(Box::new(VirtualMachine { blueprint, guest, host: blueprint.host_of(guest), vm })
@@ -59,8 +57,7 @@ impl Shape for VirtualMachine<'_> {
     fn settings(&self) -> Vec<Setting> {
         let network = &self.host.network;
         let mut settings = common_settings(self.blueprint, self.guest, "name");
-        let gateway = if network.gateway.is_ipv6() { "gw6" } else { "gw" };
-        let ip = if network.gateway.is_ipv6() { "ip6" } else { "ip" };
+        let (ip, gateway) = address_options(network);
         settings.extend([
             Setting::cold("cores", self.guest.cores, Some("1")),
             Setting::cold("memory", self.guest.memory.as_mib().unwrap_or_default(), Some("512")).form(Form::Mib),

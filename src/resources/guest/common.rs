@@ -1,7 +1,7 @@
 //! What VMs and containers are told in the same words.
 
 use super::guest_addr;
-use crate::blueprint::{Blueprint, Guest, Startup};
+use crate::blueprint::{Blueprint, Guest, HostNetwork, Startup};
 use crate::resources::ownership::{notes, owner_tag};
 use crate::resources::setting::{Form, Setting};
 
@@ -26,6 +26,11 @@ pub fn common_settings(blueprint: &Blueprint, guest: &Guest, name_key: &str) -> 
         Setting::option("net0", "firewall", Some("1".into()), Some("0")).form(Form::Flag),
         Setting::option("net0", "tag", network.vlan.map(|vlan| vlan.to_string()), None),
     ]
+}
+
+/// What PVE calls address and gateway of a guest in this network.
+pub fn address_options(network: &HostNetwork) -> (&'static str, &'static str) {
+    if network.gateway.is_ipv6() { ("ip6", "gw6") } else { ("ip", "gw") }
 }
 
 fn startup(startup: Startup) -> Option<String> {

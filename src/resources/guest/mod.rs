@@ -16,7 +16,7 @@ use crate::ports::Request;
 use crate::resources::difference::{Difference, Fields};
 use crate::resources::setting::Setting;
 
-pub use common::common_settings;
+pub use common::{address_options, common_settings};
 pub use endpoints::endpoints;
 pub use locate::{Located, guest_addr, locate, tool};
 pub use planner::Planner;

@@ -187,9 +187,6 @@ impl Planner<'_, '_> {
                 self.guest.name, located.node
             ));
         }
-        if self.guest.power == PowerState::Stopped && located.running {
-            change.risk = Risk::Downtime;
-        }
         Finding::Changed(Changed { change, steps, desired: update.desired, seen: seen(located), notes })
     }
 
