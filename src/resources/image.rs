@@ -6,6 +6,7 @@
 
 use super::difference::{Fields, between, change};
 use super::operations::{answer, check, step, task};
+use super::storage::{files_kept, takes};
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, Host, Image, ImageSource};
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
@@ -81,44 +82,6 @@ impl ImageOnHost<'_> {
     }
 }
 
-/// Whether a storage takes a content type; the problem and its cure if not.
-pub fn takes(context: &Context<'_>, host: &Host, content: &str) -> Result<(), Finding> {
-    let storages = &context.observed.hosts[&host.name].storages;
-    let Some(all) = storages.value() else {
-        return Err(Finding::Gap {
-            why: format!("storages of `{}`: {}", host.name, storages.why().unwrap_or("not known")),
-        });
-    };
-    let name = &host.storage.files;
-    let Some(storage) = all.get(name) else {
-        if let Some(why) = storages.why() {
-            return Err(Finding::Gap { why: format!("storages of `{}`: {why}", host.name) });
-        }
-        let there = all.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        return Err(Finding::Refused(
-            Diagnostic::error("plan.no-such-storage", format!("host `{}` has no storage `{name}`", host.name))
-                .at(host.span, "named in this host's `storage.files`")
-                .cause(format!("its storages are: {there}"))
-                .into(),
-        ));
-    };
-    if !storage.content.iter().any(|taken| taken == content) {
-        let mut wanted = storage.content.clone();
-        wanted.push(content.to_owned());
-        return Err(Finding::Refused(
-            Diagnostic::error(
-                "plan.storage-content",
-                format!("storage `{name}` of host `{}` does not take `{content}`", host.name),
-            )
-            .at(host.span, "named in this host's `storage.files`")
-            .cause(format!("it takes {}", storage.content.join(", ")))
-            .hint(format!("on the host: `pvesm set {name} --content {}`", wanted.join(",")))
-            .into(),
-        ));
-    }
-    Ok(())
-}
-
 impl Resource for ImageOnHost<'_> {
     fn addr(&self) -> Addr {
         addr(&self.host.name, &self.image.name)
@@ -130,7 +93,7 @@ impl Resource for ImageOnHost<'_> {
 
     fn find(&self, context: &Context<'_>) -> Finding {
         let desired = self.fields();
-        if let Err(finding) = takes(context, self.host, content(self.image)) {
+        if let Err(finding) = takes(context, self.host, &files_kept(self.host, content(self.image))) {
             return finding;
         }
         let storage = &self.host.storage.files;

@@ -19,6 +19,7 @@ mod pool;
 mod rules;
 mod setting;
 mod snippet;
+mod storage;
 mod vm;
 
 use std::collections::{BTreeMap, BTreeSet};

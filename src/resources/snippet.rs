@@ -10,8 +10,8 @@ use camino::Utf8Path;
 use sha2::{Digest, Sha256};
 
 use super::difference::{Fields, between, change};
-use super::image::takes;
 use super::operations::{check, exec, output, step};
+use super::storage::{files_kept, takes};
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, Guest, GuestShape, Host, Vm};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -121,7 +121,7 @@ impl Resource for Snippet<'_> {
         let content = self.content();
         let wanted = sha256(&content);
         let desired = Fields::from([("sha256".to_owned(), wanted.clone())]);
-        if let Err(finding) = takes(context, self.host, "snippets") {
+        if let Err(finding) = takes(context, self.host, &files_kept(self.host, "snippets")) {
             return finding;
         }
         let path = match self.path(context.observed) {

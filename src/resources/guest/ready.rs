@@ -2,6 +2,7 @@
 
 use crate::blueprint::{Guest, GuestShape};
 use crate::diag::Diagnostic;
+use crate::resources::storage::{Kept, takes};
 use crate::resources::{Context, Finding};
 
 /// Storage, content type, bridge and quorum, held against what the guest asks for.
@@ -15,48 +16,11 @@ pub fn ready(context: &Context<'_>, guest: &Guest) -> Result<(), Finding> {
         GuestShape::Vm(_) => "images",
         GuestShape::Container(_) => "rootdir",
     };
-    let name = &guest.storage;
-    let Some(storages) = there.storages.value() else {
-        return Err(Finding::Gap {
-            why: format!("storages of `{}`: {}", host.name, there.storages.why().unwrap_or("not known")),
-        });
-    };
-    let refuse = |problem: Diagnostic| {
-        Err(Finding::Refused(problem.at(guest.span_of("storage"), "its disk would be there").into()))
-    };
-    match storages.get(name) {
-        None if !there.storages.is_complete() => {
-            return Err(Finding::Gap { why: format!("whether there is a storage `{name}` on `{}`", host.name) });
-        }
-        None => {
-            let known = storages.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            return refuse(
-                Diagnostic::error("plan.no-such-storage", format!("host `{}` has no storage `{name}`", host.name))
-                    .cause(format!("its storages are: {known}"))
-                    .hint("name one of them in `storage.guests` of the host, or in `storage` of the guest"),
-            );
-        }
-        Some(storage) if !storage.content.iter().any(|taken| taken == content) => {
-            return refuse(
-                Diagnostic::error(
-                    "plan.storage-content",
-                    format!("storage `{name}` of host `{}` does not take `{content}`", host.name),
-                )
-                .cause(format!("it takes {}", storage.content.join(", ")))
-                .hint("use another storage for guests, such as `local-zfs`"),
-            );
-        }
-        Some(storage) if !storage.active => {
-            return refuse(
-                Diagnostic::error(
-                    "plan.storage-inactive",
-                    format!("storage `{name}` of host `{}` is not active", host.name),
-                )
-                .hint("look at `pvesm status` on the host"),
-            );
-        }
-        Some(_) => {}
-    }
+    takes(
+        context,
+        host,
+        &Kept { storage: &guest.storage, content, place: guest.span_of("storage"), label: "its disk would be there" },
+    )?;
     let bridge = &host.network.bridge;
     if let Some(bridges) = there.bridges.value()
         && there.bridges.is_complete()
