@@ -254,6 +254,8 @@ pub struct Host {
     pub datasets: Fact<BTreeMap<DatasetName, Dataset>>,
     /// Directories of file-based storages (`/etc/pve/storage.cfg`).
     pub storage_paths: Fact<BTreeMap<StorageName, String>>,
+    /// How storages are set up (`/etc/pve/storage.cfg`), those of other nodes among them.
+    pub storage_entries: Fact<BTreeMap<StorageName, StorageEntry>>,
     /// Files that were asked for; `None` for one that is not there.
     pub files: Fact<BTreeMap<String, Option<File>>>,
     /// Its bridges.
@@ -290,6 +292,15 @@ pub struct Storage {
     pub available: u64,
     /// Bytes in all.
     pub total: u64,
+}
+
+/// An entry of `storage.cfg`: what the API tells only who may change it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageEntry {
+    /// `dir`, `zfspool`, …
+    pub kind: String,
+    /// Its options as they are written: `path`, `pool`, `sparse`, `nodes`, …; a switch without a value is `1`.
+    pub options: BTreeMap<String, String>,
 }
 
 /// A volume on a storage.

@@ -91,6 +91,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
             volumes: BTreeMap::from([(host.storage.files.clone(), node.volumes)]),
             datasets: shell.datasets,
             storage_paths: shell.storage_paths,
+            storage_entries: shell.storage_entries,
             files: shell.files,
             bridges: node.bridges,
             appliances: node.appliances,

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::{facts, reason};
 use crate::client::CallError;
-use crate::model::observed::{ClusterFirewall, Dataset, Fact, File, GuestFirewall};
+use crate::model::observed::{ClusterFirewall, Dataset, Fact, File, GuestFirewall, StorageEntry};
 use crate::model::{DatasetName, StorageName, Vmid};
 use crate::ports::{Batch, Clock, OnFailure, Output, Shell};
+use crate::proxmox::storage_file;
 
 /// How long a batch may take; `zfs list` on a busy pool of spinning disks is what takes its time.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -28,6 +29,7 @@ pub(super) struct ShellReads {
 pub(super) struct ShellFacts {
     pub datasets: Fact<BTreeMap<DatasetName, Dataset>>,
     pub storage_paths: Fact<BTreeMap<StorageName, String>>,
+    pub storage_entries: Fact<BTreeMap<StorageName, StorageEntry>>,
     pub files: Fact<BTreeMap<String, Option<File>>>,
     pub firewall: Option<Firewalls>,
 }
@@ -49,6 +51,7 @@ impl ShellFacts {
         Self {
             datasets: Fact::unavailable(why),
             storage_paths: Fact::unavailable(why),
+            storage_entries: Fact::unavailable(why),
             files: Fact::unavailable(why),
             firewall: None,
         }
@@ -82,7 +85,7 @@ impl ShellReads {
     pub async fn read(self, firewall: Option<Vec<Vmid>>) -> ShellFacts {
         let mut batch = new_batch();
         let zfs = batch.push(facts::datasets::COMMAND);
-        let storages = batch.push(facts::storage_paths::COMMAND);
+        let storages = batch.push(facts::storage_entries::COMMAND);
         // datasets are mounted at their own name unless somebody decided otherwise
         let guessed: Vec<String> = self.datasets.iter().map(|name| format!("/{name}")).collect();
         let owners = (!guessed.is_empty()).then(|| batch.push(facts::owners::command(&guessed)));
@@ -96,7 +99,11 @@ impl ShellReads {
             }
         };
         let mut datasets = fact(facts::datasets::read(&outputs[zfs]));
-        let storage_paths = fact(facts::storage_paths::read(&outputs[storages]));
+        let storage_entries = fact(facts::storage_entries::read(&outputs[storages]));
+        let storage_paths = match &storage_entries {
+            Fact::Complete { value } | Fact::Partial { value, .. } => Fact::complete(storage_file::paths(value)),
+            Fact::Unavailable { why } => Fact::unavailable(why),
+        };
         let mut known = owners.map(|at| facts::owners::read(&outputs[at])).unwrap_or_default();
         let mut files = guessed_files.read(&outputs);
 
@@ -128,7 +135,13 @@ impl ShellReads {
             }
         }
         own(&mut datasets, &known);
-        ShellFacts { datasets, storage_paths, files, firewall: firewall.map(|reads| reads.read(&outputs)) }
+        ShellFacts {
+            datasets,
+            storage_paths,
+            storage_entries,
+            files,
+            firewall: firewall.map(|reads| reads.read(&outputs)),
+        }
     }
 
     /// Reads the firewall files alone.

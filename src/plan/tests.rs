@@ -104,6 +104,7 @@ fn bare() -> Observed {
         volumes: BTreeMap::from([(local.clone(), Fact::complete(BTreeMap::new()))]),
         datasets: Fact::complete(BTreeMap::from([("rpool".parse().unwrap(), Dataset::default())])),
         storage_paths: Fact::complete(BTreeMap::from([(local, "/var/lib/vz".to_owned())])),
+        storage_entries: Fact::default(),
         files: Fact::complete(BTreeMap::from([("/var/lib/vz/snippets/infra-test-plan-hq.yaml".to_owned(), None)])),
         bridges: Fact::complete(vec!["vmbr0".parse().unwrap()]),
         appliances: Fact::default(),

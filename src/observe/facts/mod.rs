@@ -18,7 +18,7 @@ pub mod pci_mappings;
 pub mod permissions;
 pub mod pools;
 mod row;
-pub mod storage_paths;
+pub mod storage_entries;
 pub mod storages;
 pub mod tasks;
 mod text;

@@ -1,10 +1,11 @@
-//! Directories of a site's file-based storages.
+//! How a site's storages are set up.
 
 use std::collections::BTreeMap;
 
 use super::text;
 use crate::diag::Invalid;
 use crate::model::StorageName;
+use crate::model::observed::StorageEntry;
 use crate::ports::Output;
 use crate::proxmox::storage_file;
 
@@ -15,6 +16,6 @@ pub const COMMAND: [&str; 2] = ["cat", "/etc/pve/storage.cfg"];
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn read(output: &Output) -> Result<BTreeMap<StorageName, String>, Invalid> {
-    Ok(storage_file::paths(&text::file(output)?.unwrap_or_default()))
+pub fn read(output: &Output) -> Result<BTreeMap<StorageName, StorageEntry>, Invalid> {
+    Ok(storage_file::entries(&text::file(output)?.unwrap_or_default()))
 }
