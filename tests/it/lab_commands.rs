@@ -79,7 +79,8 @@ const KNOWN_DIFFERENCES: &[(u32, &str)] = &[
     (141, "usage lines of pvesh name the required parameters; exit code 2"),
 ];
 
-fn world() -> World {
+/// A host as the recording one was.
+pub fn world() -> World {
     let mut node = Node { online: true, cpus: 8, memory: 64 << 30, root_size: 250 << 30, ..Node::default() };
     node.address = "192.0.2.2".into();
     node.zfs.pools.insert("tank".into(), Zpool { size: 200 << 30, health: "ONLINE".into() });
@@ -158,12 +159,21 @@ fn masked(text: &str) -> String {
     out
 }
 
+/// A file of the shared material, unpacked, if it is there.
+pub fn shared(file: &str) -> Option<Vec<u8>> {
+    let root = std::env::var_os("INFRA_SHARED").map(PathBuf::from);
+    let root = root.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")));
+    let bytes = std::fs::read(root.join("pve").join(file)).ok()?;
+    if !file.ends_with(".gz") {
+        return Some(bytes);
+    }
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(&bytes[..]).read_to_end(&mut text).unwrap();
+    Some(text)
+}
+
 fn recordings() -> Option<Vec<Recorded>> {
-    let shared = std::env::var_os("INFRA_SHARED").map(PathBuf::from);
-    let shared = shared.unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")));
-    let file = std::fs::File::open(shared.join("pve/cli-9.2.jsonl.gz")).ok()?;
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    let text = String::from_utf8(shared("cli-9.2.jsonl.gz")?).unwrap();
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 

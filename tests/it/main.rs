@@ -27,5 +27,6 @@ mod observe_recorded;
 mod privileges;
 mod random_inventory;
 mod rig;
+mod round_trip;
 mod sh_real;
 mod ssh_real;

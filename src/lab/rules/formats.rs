@@ -277,6 +277,19 @@ pub const AGENT: Props = Props {
     ],
 };
 
+/// `intel-tdx`.
+pub const INTEL_TDX: Props = Props {
+    default: Some("type"),
+    aliases: &[],
+    alias_value: "",
+    keys: &[
+        ("attestation", Kind::Bool, true),
+        ("type", Kind::Enum(&["tdx"]), true),
+        ("vsock-cid", Kind::Int { min: Some(2), max: None }, false),
+        ("vsock-port", Kind::Int { min: Some(0), max: None }, false),
+    ],
+};
+
 /// `machine`.
 pub const MACHINE: Props = Props {
     default: Some("type"),

@@ -98,7 +98,7 @@ pub const QEMU_CONFIG: &[Param] = &[
     o("hotplug", Kind::Text),
     o("hugepages", Kind::Enum(&["any", "2", "1024"])),
     o("ide[n]", Kind::Props(&f::QEMU_DISK)),
-    since_9("intel-tdx", Kind::Text),
+    since_9("intel-tdx", Kind::Props(&f::INTEL_TDX)),
     o("ipconfig[n]", Kind::Props(&f::IPCONFIG)),
     o("ivshmem", Kind::Text),
     o("keephugepages", Kind::Bool),
