@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::difference::{Difference, Fields, between};
 use super::guest::{Located, Planner, RootPart, Shape, address_options, common_settings, guest_addr};
 use super::operations::options;
-use super::setting::{Form, Setting, settle};
+use super::setting::{Setting, settle};
 use super::{Context, Finding, Removal, Resource, dataset, image};
 use crate::blueprint::{Blueprint, Container, Guest, GuestShape, Host};
 use crate::model::observed::GuestConfig;
@@ -117,7 +117,7 @@ impl LinuxContainer<'_> {
     fn features(&self) -> [Setting; 2] {
         let flag = |name: &str, on: bool| {
             let want = Some(i32::from(on).to_string());
-            Setting::option("features", name, want, Some("0")).form(Form::Flag).restart()
+            Setting::option("features", name, want, Some("0")).restart()
         };
         [flag("nesting", self.container.nesting), flag("keyctl", self.container.keyctl)]
     }
@@ -185,8 +185,8 @@ impl Shape for LinuxContainer<'_> {
         });
         settings.extend([
             Setting::live("cores", self.guest.cores, None),
-            Setting::live("memory", mib(self.guest.memory), Some("512")).form(Form::Mib),
-            Setting::live("swap", mib(self.container.swap), Some("512")).form(Form::Mib),
+            Setting::live("memory", mib(self.guest.memory), Some("512")),
+            Setting::live("swap", mib(self.container.swap), Some("512")),
             Setting::live("cpulimit", "", Some("0")).maybe(limit),
             Setting::live("cpuunits", "", Some("100")).maybe(self.container.limits.cpu_units.map(|u| u.to_string())),
             Setting::option("net0", ip, Some(self.guest.interface.to_string()), None),

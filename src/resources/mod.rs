@@ -8,6 +8,7 @@ mod container;
 mod dataset;
 mod difference;
 mod firewall_group;
+mod form;
 mod guest;
 mod guest_firewall;
 mod image;

@@ -1,14 +1,15 @@
 //! One setting of a guest's configuration: what it shall be, and how it reads back.
 //!
 //! PVE re-prints some of what it is given and keeps the rest byte for byte (`config-round-trip`,
-//! 9.2.11), so a setting is compared by meaning: a whole value, or one option of an option string.
+//! 9.2.11), so a setting is compared by meaning ([`Form`]): a whole value, or one option of an option string.
 //! What we do not manage in an option string (a MAC, a volume id) stays as it is when we rewrite it.
 
 use std::collections::BTreeMap;
 
 use super::difference::Difference;
+use super::form::Form;
 use crate::model::observed::GuestConfig;
-use crate::proxmox::options::{Options, truthy, words};
+use crate::proxmox::options::Options;
 
 /// One managed setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,23 +30,6 @@ pub struct Setting {
     pub restart: bool,
 }
 
-/// How a value is compared and shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// As it is.
-    Text,
-    /// As a boolean: `1`, `yes` and `on` are the same.
-    Flag,
-    /// As an option string in any order.
-    Options,
-    /// As a set of words, whatever separates them.
-    Words,
-    /// As MiB.
-    Mib,
-    /// Without white space at its end.
-    Notes,
-}
-
 impl Setting {
     /// A whole value that a running guest takes at once.
     pub fn live(key: &str, want: impl ToString, default: Option<&'static str>) -> Self {
@@ -55,7 +39,7 @@ impl Setting {
             option: None,
             want: Some(want.to_string()),
             default,
-            form: Form::Text,
+            form: Form::of(key),
             restart: false,
         }
     }
@@ -73,14 +57,9 @@ impl Setting {
             option: Some(option.to_owned()),
             want,
             default,
-            form: Form::Text,
+            form: Form::of_option(option),
             restart: false,
         }
-    }
-
-    /// Compared and shown in this form.
-    pub fn form(self, form: Form) -> Self {
-        Self { form, ..self }
     }
 
     /// Wanted only if there is a value; "not set" otherwise.
@@ -94,15 +73,8 @@ impl Setting {
     }
 
     fn shown(&self, raw: Option<&str>) -> Option<String> {
-        let raw = raw.map(str::trim).filter(|raw| !raw.is_empty()).or(self.default)?;
-        Some(match self.form {
-            Form::Text => raw.to_owned(),
-            Form::Flag => i32::from(truthy(raw)).to_string(),
-            Form::Options => Options::parse(raw).to_string(),
-            Form::Words => words(raw).into_iter().collect::<Vec<_>>().join(" "),
-            Form::Mib => format!("{raw} MiB"),
-            Form::Notes => raw.trim_end().to_owned(),
-        })
+        let raw = raw.filter(|raw| !raw.trim().is_empty()).or(self.default)?;
+        Some(self.form.show(raw))
     }
 
     /// What it shall be, as it is shown.
@@ -194,10 +166,10 @@ mod tests {
     fn what_pve_merely_reprinted_is_no_difference() {
         let settings = [
             Setting::option("net0", "bridge", Some("vmbr0".into()), None),
-            Setting::live("tags", "zeta;alpha;Beta", None).form(Form::Words),
-            Setting::live("onboot", 0, Some("0")).form(Form::Flag),
-            Setting::live("description", "one", None).form(Form::Notes),
-            Setting::live("nameserver", "192.0.2.1,1.1.1.1", None).form(Form::Words),
+            Setting::live("tags", "zeta;alpha;Beta", None),
+            Setting::live("onboot", 0, Some("0")),
+            Setting::live("description", "one", None),
+            Setting::live("nameserver", "192.0.2.1,1.1.1.1", None),
         ];
         let config = config(
             &[
@@ -223,7 +195,7 @@ mod tests {
 
     #[test]
     fn what_waits_for_a_restart_is_not_written_again() {
-        let settings = [Setting::cold("memory", 2048, None).form(Form::Mib)];
+        let settings = [Setting::cold("memory", 2048, None)];
         let waiting = config(&[("memory", "1024")], &[("memory", Some("2048"))]);
         let settled = settle(&settings, &waiting, true);
         assert!(settled.write.is_empty());
@@ -233,14 +205,14 @@ mod tests {
 
     #[test]
     fn stopped_guest_is_what_it_will_be() {
-        let settings = [Setting::cold("memory", 2048, None).form(Form::Mib)];
+        let settings = [Setting::cold("memory", 2048, None)];
         let waiting = config(&[("memory", "1024")], &[("memory", Some("2048"))]);
         assert_eq!(settle(&settings, &waiting, false), Settled::default());
     }
 
     #[test]
     fn pending_change_that_nobody_wants_is_written_over() {
-        let settings = [Setting::cold("memory", 1024, None).form(Form::Mib)];
+        let settings = [Setting::cold("memory", 1024, None)];
         let waiting = config(&[("memory", "1024")], &[("memory", Some("2048"))]);
         assert_eq!(settle(&settings, &waiting, true).write["memory"].as_deref(), Some("1024"));
     }

@@ -6,7 +6,7 @@
 
 use super::guest::{Located, Planner, RootPart, Shape, address_options, common_settings, guest_addr};
 use super::operations::within_or_warn;
-use super::setting::{Form, Setting};
+use super::setting::Setting;
 use super::{Context, Finding, Removal, Resource, image, pci_mapping, snippet};
 use crate::blueprint::{Blueprint, Guest, GuestShape, Host, Vm};
 use crate::model::step::{Condition, Op, StepId};
@@ -60,7 +60,7 @@ impl Shape for VirtualMachine<'_> {
         let (ip, gateway) = address_options(network);
         settings.extend([
             Setting::cold("cores", self.guest.cores, Some("1")),
-            Setting::cold("memory", self.guest.memory.as_mib().unwrap_or_default(), Some("512")).form(Form::Mib),
+            Setting::cold("memory", self.guest.memory.as_mib().unwrap_or_default(), Some("512")),
             Setting::cold("balloon", 0, None),
             Setting::cold("cpu", &self.vm.cpu.0, Some("kvm64")),
             Setting::cold("machine", "q35", Some("pc")),
@@ -70,17 +70,15 @@ impl Shape for VirtualMachine<'_> {
             Setting::cold("agent", if self.vm.agent.enabled { "enabled=1" } else { "enabled=0" }, Some("enabled=0")),
             Setting::cold("serial0", "socket", None),
             Setting::cold("boot", "order=scsi0", None),
-            Setting::cold("ipconfig0", format!("{gateway}={},{ip}={}", network.gateway, self.guest.interface), None)
-                .form(Form::Options),
-            Setting::cold("cicustom", format!("user={}", snippet::volume(self.blueprint, self.guest)), None)
-                .form(Form::Options),
+            Setting::cold("ipconfig0", format!("{gateway}={},{ip}={}", network.gateway, self.guest.interface), None),
+            Setting::cold("cicustom", format!("user={}", snippet::volume(self.blueprint, self.guest)), None),
             Setting::option("scsi0", "discard", Some("on".into()), Some("ignore")).restart(),
-            Setting::option("scsi0", "iothread", Some("1".into()), Some("0")).form(Form::Flag).restart(),
-            Setting::option("scsi0", "ssd", Some("1".into()), Some("0")).form(Form::Flag).restart(),
+            Setting::option("scsi0", "iothread", Some("1".into()), Some("0")).restart(),
+            Setting::option("scsi0", "ssd", Some("1".into()), Some("0")).restart(),
         ]);
         for index in 0..MAX_GPUS {
             let want = self.vm.gpus.get(index).map(|gpu| format!("mapping={gpu},pcie=1"));
-            settings.push(Setting::cold(&format!("hostpci{index}"), "", None).form(Form::Options).maybe(want));
+            settings.push(Setting::cold(&format!("hostpci{index}"), "", None).maybe(want));
         }
         settings
     }

@@ -3,7 +3,7 @@
 use super::guest_addr;
 use crate::blueprint::{Blueprint, Guest, HostNetwork, Startup};
 use crate::resources::ownership::{notes, owner_tag};
-use crate::resources::setting::{Form, Setting};
+use crate::resources::setting::Setting;
 
 /// What VMs and containers are told in the same words.
 pub fn common_settings(blueprint: &Blueprint, guest: &Guest, name_key: &str) -> Vec<Setting> {
@@ -14,16 +14,16 @@ pub fn common_settings(blueprint: &Blueprint, guest: &Guest, name_key: &str) -> 
     let dns: Vec<String> = network.dns.iter().map(ToString::to_string).collect();
     vec![
         Setting::live(name_key, &guest.name, None),
-        Setting::live("description", notes(&blueprint.name, &addr, &guest.notes), None).form(Form::Notes),
-        Setting::live("tags", tags.join(";"), None).form(Form::Words),
-        Setting::live("onboot", i32::from(guest.onboot), Some("0")).form(Form::Flag),
-        Setting::live("startup", "", None).form(Form::Options).maybe(startup(guest.startup)),
-        Setting::live("protection", i32::from(guest.protection), Some("0")).form(Form::Flag),
+        Setting::live("description", notes(&blueprint.name, &addr, &guest.notes), None),
+        Setting::live("tags", tags.join(";"), None),
+        Setting::live("onboot", i32::from(guest.onboot), Some("0")),
+        Setting::live("startup", "", None).maybe(startup(guest.startup)),
+        Setting::live("protection", i32::from(guest.protection), Some("0")),
         // Cloud-init tells a VM of them when it starts; PVE keeps them pending on a running container.
-        Setting::cold("nameserver", "", None).form(Form::Words).maybe(Some(dns.join(" ")).filter(|d| !d.is_empty())),
+        Setting::cold("nameserver", "", None).maybe(Some(dns.join(" ")).filter(|d| !d.is_empty())),
         Setting::cold("searchdomain", "", None).maybe(network.domain.clone()),
         Setting::option("net0", "bridge", Some(network.bridge.to_string()), None),
-        Setting::option("net0", "firewall", Some("1".into()), Some("0")).form(Form::Flag),
+        Setting::option("net0", "firewall", Some("1".into()), Some("0")),
         Setting::option("net0", "tag", network.vlan.map(|vlan| vlan.to_string()), None),
     ]
 }

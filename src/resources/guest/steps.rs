@@ -7,8 +7,9 @@ use crate::model::change::Risk;
 use crate::model::observed::GuestKind;
 use crate::model::step::{Condition, Expect, Matcher, Op, Step, StepId, Undo};
 use crate::proxmox::options::{Options, words};
+use crate::resources::form::Form;
 use crate::resources::operations::{answer, call, call_until, check, equals, exec, options, step, task, within};
-use crate::resources::setting::{Form, Setting};
+use crate::resources::setting::Setting;
 use crate::resources::{guest_firewall, owner_tag, pool};
 
 /// Seconds that a guest may take to shut down before we give up.
@@ -267,9 +268,9 @@ fn read_back(setting: &Setting) -> Option<Expect> {
     let want = setting.want.clone()?;
     Some(match (&setting.option, setting.form) {
         (Some(option), _) => options(&setting.key, [(option.clone(), want)]),
-        (None, Form::Options) => Expect::new(&setting.key, Matcher::Options(Options::parse(&want).named)),
+        (None, Form::Options(_)) => Expect::new(&setting.key, Matcher::Options(Options::parse(&want).named)),
         // PVE sorts, lower-cases and joins them in its own way.
-        (None, Form::Words) => Expect::new(&setting.key, Matcher::Words(words(&want))),
+        (None, Form::Words | Form::List) => Expect::new(&setting.key, Matcher::Words(words(&want))),
         (None, _) => Expect::new(&setting.key, Matcher::Equals(want)),
     })
 }
