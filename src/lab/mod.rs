@@ -28,3 +28,4 @@ pub use live::{Handled, LiveSite, Outcome};
 pub use persist::StateDir;
 pub use running::{ApiAccess, Lab, LabError, LabHost, LabOptions, RunningLab, SshAccess};
 pub use scenario::Scenario;
+pub use serve::connection;

@@ -12,6 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
@@ -74,7 +75,8 @@ async fn accept(site: Arc<LiveSite>, listener: TcpListener, acceptor: TlsAccepto
 #[error("the connection was cut")]
 struct Cut;
 
-async fn connection(site: Arc<LiveSite>, tls: tokio_rustls::server::TlsStream<tokio::net::TcpStream>) {
+/// Serves one connection until either side ends it; what is below HTTP has been taken off.
+pub async fn connection(site: Arc<LiveSite>, stream: impl AsyncRead + AsyncWrite + Unpin) {
     // A dropped connection is one that ends without an answer: the service says so here.
     let cut = CancellationToken::new();
     let drop_now = cut.clone();
@@ -92,7 +94,7 @@ async fn connection(site: Arc<LiveSite>, tls: tokio_rustls::server::TlsStream<to
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
-        .serve_connection(TokioIo::new(tls), service);
+        .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         _ = served => {}
         () = cut.cancelled() => {}

@@ -1,0 +1,70 @@
+//! What was done to the recording machine between two exchanges without being recorded: see `unrecorded.tsv`.
+
+use infra::lab::world::World;
+use percent_encoding::percent_decode_str;
+
+use super::recording::Row;
+
+/// One thing that was done, as root on the host.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Number of the exchange that it comes before.
+    pub before: u32,
+    /// Verb of the API, or `HOST` for what no call does.
+    pub method: String,
+    /// Path, or what is done to the host.
+    pub path: String,
+    /// Parameters, as in a form.
+    pub form: String,
+}
+
+impl Step {
+    /// Names and values.
+    pub fn params(&self) -> Vec<(String, String)> {
+        let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let pairs = self.form.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, value)| (decode(name), decode(value))).collect()
+    }
+}
+
+/// Every step in order.
+pub fn steps() -> Vec<Step> {
+    let lines = include_str!("unrecorded.tsv").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let step = |line: &str| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [before, method, path, form, why] = fields[..] else { panic!("five fields: {line}") };
+        assert!(!why.is_empty(), "a reason: {line}");
+        let owned = str::to_owned;
+        Step { before: before.parse().unwrap(), method: owned(method), path: owned(path), form: owned(form) }
+    };
+    lines.map(step).collect()
+}
+
+/// Exchanges in the order in which they arrived: the two creates of the race were sent at once, and the one that was
+/// recorded first lost.
+pub fn in_order_of_arrival(rows: &[Row]) -> Vec<&Row> {
+    let mut rows: Vec<&Row> = rows.iter().collect();
+    let at = |name: &str, rows: &[&Row]| rows.iter().position(|row| row.name == name);
+    if let (Some(first), Some(second)) = (at("race.create.1", &rows), at("race.create.2", &rows)) {
+        rows.swap(first, second);
+    }
+    rows
+}
+
+/// Exchanges after which the recorder did not wait for the task to end: it looked at it running.
+pub fn did_not_wait(seq: u32) -> bool {
+    // The backup was looked at while it ran, the shutdown was stopped.
+    matches!(seq, 529 | 533 | 534)
+}
+
+/// What is done on the host itself.
+pub fn on_the_host(world: &mut World, what: &str, with: &str) -> Result<(), String> {
+    let vmid = with.parse().ok();
+    match what {
+        "unlock" => {
+            let guest = vmid.and_then(|vmid: u32| world.guests.get_mut(&vmid)).ok_or("no such guest")?;
+            guest.config.remove("lock").map(drop).ok_or_else(|| "it is not locked".to_owned())
+        }
+        other => Err(format!("the lab cannot do `{other}`")),
+    }
+}
