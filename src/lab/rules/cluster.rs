@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::super::world::Version;
 use super::endpoint::Access::{All, Every};
+use super::guest::status;
 use super::param::{Kind, Param, optional as o};
 use super::tasks::listed;
-use super::{Answer, Call, Endpoint, Refusal, status};
+use super::{Answer, Call, Endpoint, Refusal};
 use crate::ports::Method::Get;
 
 const TYPE: &[Param] = &[o("type", Kind::Enum(&["vm", "storage", "node", "sdn"]))];

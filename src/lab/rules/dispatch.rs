@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::super::world::Caller;
 use super::super::world::World;
 use super::{Answer, Call, Endpoint, Refusal, Values, check};
-use super::{cluster, firewall, firewall_rules, guests, lxc, mapping, nodes, pools, qemu, snapshots, storage, tasks};
+use super::{cluster, firewall, firewall_rules, guests, mapping, nodes, pools, storage, tasks};
 use crate::ports::Method;
 
 /// A request as it came in, below `/api2/json`.
@@ -37,12 +37,7 @@ pub fn endpoints() -> &'static [Endpoint] {
             nodes::ENDPOINTS,
             storage::ENDPOINTS,
             tasks::ENDPOINTS,
-            qemu::ENDPOINTS,
-            lxc::ENDPOINTS,
-            guests::QEMU,
-            guests::LXC,
-            snapshots::QEMU,
-            snapshots::LXC,
+            &guests::ROWS.concat(),
             firewall::QEMU,
             firewall::LXC,
             firewall_rules::QEMU,

@@ -11,7 +11,7 @@ use super::tables::DIGEST_64;
 use super::{Answer, Call, Endpoint, Refusal};
 use crate::ports::Method::{Delete, Get, Post, Put};
 
-const MAP: Kind = Kind::Many(&Kind::Props(&f::PCI_MAP));
+const MAP: Kind = Kind::Many(&Kind::Props(&super::property_strings::PCI_MAP));
 const SHORT: Kind = Kind::Short { min: 0, max: 4096 };
 const LIST: &[Param] = &[o("check-node", Kind::Format(f::node))];
 const CREATE: &[Param] = &[

@@ -5,37 +5,32 @@
 //! else: no I/O, no clock. The shell goes through the same rows with another
 //! [`Caller`](super::world::Caller): see [`answer_as`].
 
-mod boot;
 mod cluster;
-mod config;
-mod disks;
+mod deeds;
 mod dispatch;
 mod downloads;
 mod endpoint;
 mod firewall;
 mod firewall_rules;
 mod formats;
+mod guest;
 mod guests;
-mod lxc;
 mod mapping;
 mod nodes;
 mod param;
 mod pools;
-mod qemu;
+mod property_strings;
 mod refusal;
-mod snapshot_work;
-mod snapshots;
-mod status;
 mod storage;
 mod tables;
 mod tasks;
 pub mod work;
 
-pub use boot::pci_devices;
-pub use config::digest;
+pub use deeds::start::pci_devices;
 pub use dispatch::{Request, answer, answer_as, endpoints};
 pub use endpoint::{Access, Answer, Call, Endpoint, Handler, need, no_config};
 pub use formats::split_list;
+pub use guest::config::digest;
+pub use guest::volumes::possible as snapshot_possible;
 pub use param::{Kind, Param, Values, check, check_value};
 pub use refusal::Refusal;
-pub use snapshots::possible as snapshot_possible;

@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::super::world::{Caller, Network, World};
 use super::endpoint::Access::{All, Any, Every};
+use super::guest::status;
 use super::param::{Kind, Param, optional as o, since_9, until_8};
-use super::{Answer, Call, Endpoint, Refusal, status};
+use super::{Answer, Call, Endpoint, Refusal};
 use crate::ports::Method::Get;
 
 const PCI: &[Param] = &[o("pci-class-blacklist", Kind::Text), o("verbose", Kind::Bool)];

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::super::world::Pool;
 use super::endpoint::Access::{All, Every};
 use super::formats as f;
+use super::guest::status;
 use super::param::{Kind, Param, optional as o, required};
-use super::{Answer, Call, Endpoint, Refusal, status};
+use super::{Answer, Call, Endpoint, Refusal};
 use crate::ports::Method::{Delete, Get, Post, Put};
 
 const ID: &[Param] = &[required("poolid", Kind::Format(f::pool_id))];

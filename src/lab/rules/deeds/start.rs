@@ -1,8 +1,9 @@
 //! Starting guests: what PVE finds out only then, and when the system inside is up.
 
-use super::super::world::property::{Properties, indexed, is_disk};
-use super::super::world::{Guest, GuestKind, Run, Version, World, split_volid};
-use super::{disks, mapping, status};
+use crate::lab::rules::guest::{devices, disks, lxc_pending, qemu_pending, status};
+use crate::lab::rules::mapping;
+use crate::lab::world::property::{Properties, indexed, is_disk};
+use crate::lab::world::{Guest, GuestKind, Run, Version, World, split_volid};
 
 /// How long a system takes to boot on a real host, in milliseconds.
 const BOOT_MS: i64 = 12_000;
@@ -31,8 +32,8 @@ pub fn start(world: &mut World, vmid: u32, log: &mut Vec<String>) -> Result<Stri
     }
     // What waits for a start takes effect now.
     match guest.kind {
-        GuestKind::Qemu => super::qemu::settle(world, vmid, None).map_err(|refusal| refusal.text())?,
-        GuestKind::Lxc => super::lxc::settle(world, vmid),
+        GuestKind::Qemu => qemu_pending::settle(world, vmid, None).map_err(|refusal| refusal.text())?,
+        GuestKind::Lxc => lxc_pending::settle(world, vmid),
     }
     let guest = world.guests[&vmid].clone();
     let exit = match guest.kind {
@@ -184,7 +185,7 @@ fn passthrough(world: &World, vmid: u32, guest: &Guest) -> Result<(), String> {
 
 fn check_lxc(world: &World, vmid: u32, guest: &Guest, log: &mut Vec<String>) -> Result<String, String> {
     bridges(world, guest)?;
-    for (_, value) in guest.config.iter().filter(|(k, _)| super::super::world::property::is_mount(k)) {
+    for (_, value) in guest.config.iter().filter(|(k, _)| crate::lab::world::property::is_mount(k)) {
         let fields = disks::normal(value, "volume");
         let head = fields.get("").unwrap_or_default();
         if split_volid(head).is_some() && world.volume(&guest.node, head).is_none() {
@@ -197,7 +198,7 @@ fn check_lxc(world: &World, vmid: u32, guest: &Guest, log: &mut Vec<String>) -> 
     }
     for (_, value) in guest.config.iter().filter(|(k, _)| indexed(k).is_some_and(|(stem, _)| stem == "dev")) {
         let path = disks::normal(value, "path").get("").unwrap_or_default().to_owned();
-        if !super::guests::device_exists(world, &guest.node, &path) {
+        if !devices::device_exists(world, &guest.node, &path) {
             return Err(format!("Device {path} does not exist"));
         }
     }

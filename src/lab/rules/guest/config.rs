@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::super::world::{Guest, GuestKind, Pending, World, conf};
-use super::Refusal;
 use super::disks::normal;
-use super::formats::{NIC_MODELS, split_list};
-use super::param::{Kind, Param};
-use super::tables::{LXC_CONFIG, QEMU_CONFIG};
+use crate::lab::rules::Refusal;
+use crate::lab::rules::formats::split_list;
+use crate::lab::rules::param::{Kind, Param};
+use crate::lab::rules::property_strings::NIC_MODELS;
+use crate::lab::rules::tables::{LXC_CONFIG, QEMU_CONFIG};
+use crate::lab::world::{Guest, GuestKind, GuestSnapshot, Pending, World, conf};
 
 /// The parameter table of a kind's configuration.
 #[must_use]
@@ -46,10 +47,33 @@ pub fn description(kind: GuestKind, text: &str) -> String {
     }
 }
 
+/// A number as PVE stores it (`02` becomes `2`); every other value as it is.
+#[must_use]
+pub fn number(kind: GuestKind, key: &str, value: &str) -> String {
+    match table(kind).iter().find(|p| p.is(key)).map(|p| p.kind) {
+        Some(Kind::Int { .. }) => value.parse::<i64>().map_or_else(|_| value.to_owned(), |n| n.to_string()),
+        _ => value.to_owned(),
+    }
+}
+
 /// A whole configuration as JSON.
 #[must_use]
 pub fn object(kind: GuestKind, config: &BTreeMap<String, String>) -> Map<String, Value> {
     config.iter().map(|(key, text)| (key.clone(), value(kind, key, text))).collect()
+}
+
+/// A snapshot's section as JSON.
+#[must_use]
+pub fn section(kind: GuestKind, snapshot: &GuestSnapshot) -> Map<String, Value> {
+    let mut row = object(kind, &snapshot.config);
+    row.insert("snaptime".into(), json!(snapshot.time));
+    if !snapshot.description.is_empty() {
+        row.insert("description".into(), json!(description(kind, &snapshot.description)));
+    }
+    if let Some(parent) = &snapshot.parent {
+        row.insert("parent".into(), json!(parent));
+    }
+    row
 }
 
 /// Digest of a guest's configuration file.

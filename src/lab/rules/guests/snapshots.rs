@@ -1,13 +1,15 @@
 //! Snapshots of guests: listing, making, going back, removing.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::super::world::property::{Properties, is_disk, is_mount};
-use super::super::world::{Guest, GuestKind, GuestSnapshot, Work, World};
-use super::endpoint::Access::{self, All, Any, Every};
-use super::param::{Kind, Param, optional as o, required};
-use super::tables::SNAPSHOT_NAME;
-use super::{Answer, Call, Endpoint, Refusal, config, disks};
+use crate::lab::rules::endpoint::Access::{self, All, Any, Every};
+use crate::lab::rules::guest::config;
+use crate::lab::rules::guest::volumes::possible;
+use crate::lab::rules::param::{Kind, Param, optional as o, required};
+use crate::lab::rules::tables::SNAPSHOT_NAME;
+use crate::lab::rules::work::begin;
+use crate::lab::rules::{Answer, Call, Endpoint, Refusal};
+use crate::lab::world::{GuestKind, Work};
 use crate::ports::Method::{Delete, Get, Post, Put};
 
 const FEATURE: &[Param] =
@@ -41,55 +43,6 @@ macro_rules! rows {
 pub const QEMU: &[Endpoint] = rows!("/nodes/{node}/qemu/{vmid}", &[CREATE, VMSTATE]);
 /// The rows of containers.
 pub const LXC: &[Endpoint] = rows!("/nodes/{node}/lxc/{vmid}", &[CREATE]);
-
-/// A snapshot's section as JSON.
-#[must_use]
-pub fn section(kind: GuestKind, snapshot: &GuestSnapshot) -> Map<String, Value> {
-    let mut row = config::object(kind, &snapshot.config);
-    row.insert("snaptime".into(), json!(snapshot.time));
-    if !snapshot.description.is_empty() {
-        row.insert("description".into(), json!(config::description(kind, &snapshot.description)));
-    }
-    if let Some(parent) = &snapshot.parent {
-        row.insert("parent".into(), json!(parent));
-    }
-    row
-}
-
-/// Volumes of a guest that a snapshot takes along, in PVE's order, with their keys.
-#[must_use]
-pub fn volumes(guest: &Guest) -> Vec<(String, String)> {
-    let order = |key: &str| match (key, super::super::world::property::indexed(key)) {
-        ("rootfs", _) => (0, 0),
-        (_, Some((stem, n))) => {
-            let buses = ["mp", "ide", "scsi", "virtio", "sata", "efidisk", "tpmstate"];
-            (1 + buses.iter().position(|b| *b == stem).unwrap_or(9), n)
-        }
-        _ => (99, 0),
-    };
-    let mut found: Vec<(String, String)> = guest
-        .config
-        .iter()
-        .filter(|(key, _)| if guest.kind == GuestKind::Qemu { is_disk(key) } else { is_mount(key) })
-        .filter(|(_, value)| Properties::parse(value).get("media") != Some("cdrom"))
-        .map(|(key, value)| {
-            let head = if guest.kind == GuestKind::Qemu { "file" } else { "volume" };
-            (key.clone(), disks::normal(value, head).get("").unwrap_or_default().to_owned())
-        })
-        .collect();
-    found.sort_by_key(|(key, _)| order(key));
-    found
-}
-
-/// Whether every volume of a guest can be snapshotted: bind mounts and raw files cannot.
-#[must_use]
-pub fn possible(world: &World, guest: &Guest) -> bool {
-    volumes(guest).iter().all(|(_, volid)| {
-        world
-            .volume(&guest.node, volid)
-            .is_some_and(|volume| world.dataset_of(volid).is_some() || volume.format == "qcow2")
-    })
-}
 
 fn feature(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let guest = call.guest(call.kind())?;
@@ -157,7 +110,7 @@ fn create(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let work = Work::Snapshot { vmid, name, description: call.values.text("description").to_owned() };
     let task = if kind == GuestKind::Qemu { "qmsnapshot" } else { "vzsnapshot" };
     let answer = call.spawn(task, &vmid.to_string(), 1000, work);
-    super::work::begin(call.world);
+    begin(call.world);
     Ok(answer)
 }
 
@@ -168,7 +121,7 @@ fn delete(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let task = if kind == GuestKind::Qemu { "qmdelsnapshot" } else { "vzdelsnapshot" };
     let work = Work::DeleteSnapshot { vmid, name, force };
     let answer = call.spawn(task, &vmid.to_string(), 1000, work);
-    super::work::begin(call.world);
+    begin(call.world);
     Ok(answer)
 }
 
@@ -179,7 +132,7 @@ fn rollback(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let task = if kind == GuestKind::Qemu { "qmrollback" } else { "vzrollback" };
     let work = Work::Rollback { vmid, name, start };
     let answer = call.spawn(task, &vmid.to_string(), 1500, work);
-    super::work::begin(call.world);
+    begin(call.world);
     Ok(answer)
 }
 
@@ -187,7 +140,7 @@ fn get_config(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let name = call.var("snapname").to_owned();
     let guest = call.guest(call.kind())?;
     let found = guest.snapshots.get(&name).ok_or_else(|| format!("snapshot '{name}' does not exist"))?;
-    Ok(Value::Object(section(guest.kind, found)).into())
+    Ok(Value::Object(config::section(guest.kind, found)).into())
 }
 
 fn describe(call: &mut Call<'_>) -> Result<Answer, Refusal> {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::world::property::{Properties, is_disk, truth};
-use super::super::world::{Guest, GuestKind, World};
+use crate::lab::world::property::{Properties, is_disk, truth};
+use crate::lab::world::{Guest, GuestKind, World};
 use crate::model::Size;
 
 /// Bytes that Proxmox's own notation says.
@@ -58,6 +58,13 @@ fn word(guest: &Guest) -> &'static str {
     if guest.is_running() { "running" } else { "stopped" }
 }
 
+/// When pvestatd will have been round: lists know no more than the id until then.
+#[must_use]
+pub fn next_report(world: &World) -> i64 {
+    let round = 10_000 * i64::from(world.pace) / 100;
+    if round == 0 { world.now_ms } else { world.now_ms - world.now_ms.rem_euclid(round) + round }
+}
+
 /// Whether the agent is switched on in the configuration.
 #[must_use]
 pub fn agent_enabled(guest: &Guest) -> bool {
@@ -99,7 +106,7 @@ pub fn resource(world: &World, vmid: u32, guest: &Guest) -> Value {
         ("netin".to_owned(), json!(0)),
         ("netout".to_owned(), json!(0)),
     ]));
-    if world.version >= super::super::world::Version::V9_1 {
+    if world.version >= crate::lab::world::Version::V9_1 {
         row.insert("memhost".into(), json!(0));
     }
     for key in ["tags", "lock"] {
@@ -184,4 +191,15 @@ pub fn current(world: &World, vmid: u32, guest: &Guest) -> Value {
         }
     }
     Value::Object(row)
+}
+
+/// Refuses when a guest's configuration is locked.
+///
+/// # Errors
+/// PVE's text with the lock's name.
+pub fn locked(guest: &Guest) -> Result<(), String> {
+    match guest.lock() {
+        Some(lock) => Err(format!("{} is locked ({lock})", guest.kind.noun())),
+        None => Ok(()),
+    }
 }

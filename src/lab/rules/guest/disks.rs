@@ -1,9 +1,10 @@
 //! Volumes in guests' configurations: what a request asks for, what is made of it, how it is printed.
 
-use super::super::world::property::{Properties, truth};
-use super::super::world::{Caller, World, content_of, split_volid};
-use super::formats::is_resize;
-use super::{Refusal, need, status};
+use super::status;
+use crate::lab::rules::formats::is_resize;
+use crate::lab::rules::{Refusal, need};
+use crate::lab::world::property::{Properties, truth};
+use crate::lab::world::{Caller, World, content_of, split_volid};
 use crate::model::Size;
 
 /// PVE's text when somebody else than root names a file.

@@ -1,8 +1,10 @@
 //! Snapshots of guests, as workers make, roll back and remove them.
 
-use super::super::world::{Guest, GuestKind, GuestSnapshot, World, split_volid};
-use super::work::{locked, owned_volumes};
-use super::{boot, snapshots};
+use super::start;
+use crate::lab::rules::guest::config;
+use crate::lab::rules::guest::status::locked;
+use crate::lab::rules::guest::volumes::{self, owned_volumes};
+use crate::lab::world::{Guest, GuestKind, GuestSnapshot, World, split_volid};
 
 /// The section that a snapshot of a guest becomes.
 pub fn snapshot_of(guest: &Guest, description: &str, now: i64) -> GuestSnapshot {
@@ -29,11 +31,11 @@ pub fn make_snapshot(
     if guest.snapshots.contains_key(name) {
         return Err(format!("snapshot name '{name}' already used"));
     }
-    if !snapshots::possible(world, guest) {
+    if !volumes::possible(world, guest) {
         return Err("snapshot feature is not available".to_owned());
     }
     let now = world.now();
-    for (key, volid) in snapshots::volumes(guest) {
+    for (key, volid) in volumes::volumes(guest) {
         if guest.kind == GuestKind::Qemu {
             log.push(format!("snapshotting 'drive-{key}' ({volid})"));
         }
@@ -75,7 +77,7 @@ pub fn check_rollback(world: &World, guest: &Guest, name: &str) -> Result<(), St
         ));
     }
     let then = Guest { config: found.config.clone(), ..guest.clone() };
-    for (_, volid) in snapshots::volumes(&then) {
+    for (_, volid) in volumes::volumes(&then) {
         if let Some(dataset) = world.dataset_of(&volid) {
             let newest = world.nodes.get(&guest.node).and_then(|n| n.zfs.newest(&dataset));
             match newest {
@@ -109,7 +111,7 @@ pub fn roll_back(
         guest.run = None;
     }
     let then = Guest { config: section.config.clone(), ..guest.clone() };
-    for (_, volid) in snapshots::volumes(&then) {
+    for (_, volid) in volumes::volumes(&then) {
         let dataset = world.dataset_of(&volid);
         let Some(host) = world.nodes.get_mut(&guest.node) else { continue };
         if let Some(dataset) = dataset {
@@ -138,12 +140,12 @@ pub fn roll_back(
         found.config = config;
         found.pending.clear();
         for volid in lost {
-            let key = super::config::unused_key(found);
+            let key = config::unused_key(found);
             found.config.insert(key, volid);
         }
     }
     if start {
-        return boot::start(world, vmid, log);
+        return start::start(world, vmid, log);
     }
     Ok("OK".to_owned())
 }
@@ -156,7 +158,7 @@ pub fn drop_snapshot(world: &mut World, guest: &Guest, vmid: u32, name: &str, fo
     locked(guest)?;
     let section = guest.snapshots.get(name).cloned().ok_or_else(|| format!("snapshot '{name}' does not exist"))?;
     let then = Guest { config: section.config.clone(), ..guest.clone() };
-    for (_, volid) in snapshots::volumes(&then) {
+    for (_, volid) in volumes::volumes(&then) {
         let dataset = world.dataset_of(&volid);
         let Some(host) = world.nodes.get_mut(&guest.node) else { continue };
         if let Some(dataset) = dataset {

@@ -1,0 +1,36 @@
+//! `/nodes/N/qemu` and `/nodes/N/lxc`: what is asked of guests, one file per thing that is asked.
+//!
+//! A handler refuses what PVE refuses at once, answers what is read, and starts a worker for the rest: what that
+//! does is in [`deeds`](super::deeds).
+
+mod agent;
+mod destroy;
+mod list;
+mod lxc_config;
+mod lxc_create;
+mod power;
+mod qemu_config;
+mod qemu_create;
+mod read;
+mod resize;
+mod snapshots;
+mod template;
+
+use super::Endpoint;
+
+/// The rows of this area.
+pub const ROWS: &[&[Endpoint]] = &[
+    list::ROWS,
+    qemu_create::ROWS,
+    lxc_create::ROWS,
+    qemu_config::ROWS,
+    lxc_config::ROWS,
+    destroy::ROWS,
+    read::ROWS,
+    power::ROWS,
+    resize::ROWS,
+    template::ROWS,
+    agent::ROWS,
+    snapshots::QEMU,
+    snapshots::LXC,
+];
