@@ -8,8 +8,10 @@ pub mod endpoints;
 pub mod firewall_file;
 pub mod options;
 pub mod privileges;
+pub mod schema;
 pub mod storage_file;
 pub mod task_type;
 
 pub use answer::{Failure, FailureKind};
 pub use endpoints::Endpoint;
+pub use schema::ApiSchema;

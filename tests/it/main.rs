@@ -5,6 +5,7 @@
     reason = "helpers of tests are tests, and a suite that cannot run says so"
 )]
 
+mod api_description;
 mod bad_inventories;
 mod canaries;
 mod cli;
