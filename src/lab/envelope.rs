@@ -9,10 +9,13 @@ use crate::ports::Response;
 #[must_use]
 pub fn wrap(result: Result<Answer, Refusal>) -> Response {
     match result {
-        Ok(Answer { data, total }) => {
+        Ok(Answer { data, total, changes }) => {
             let mut body = Map::from_iter([("data".to_owned(), data)]);
             if let Some(total) = total {
                 body.insert("total".to_owned(), json!(total));
+            }
+            if let Some(changes) = changes {
+                body.insert("changes".to_owned(), json!(changes));
             }
             respond(200, "OK", Some(Value::Object(body)))
         }

@@ -3,7 +3,7 @@
 //! A [`Scenario`] reads from JSON, can be built in code (the command line makes one from an inventory), and
 //! becomes one [`World`] per site. [`Scenario::example`] is a host that most of the documentation speaks of.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha512};
@@ -176,25 +176,17 @@ impl HostSpec {
 /// The storages that the installer makes on ZFS: `local` and `local-zfs`.
 #[must_use]
 pub fn installer_storages() -> BTreeMap<String, Storage> {
-    let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<String>>();
     BTreeMap::from([
         (
             "local".to_owned(),
-            Storage {
-                kind: StorageKind::Dir { path: "/var/lib/vz".to_owned(), size: None },
-                content: set(&["backup", "import", "iso", "snippets", "vztmpl"]),
-                nodes: BTreeSet::new(),
-                disabled: false,
-            },
+            Storage::new(
+                StorageKind::Dir { path: "/var/lib/vz".to_owned(), size: None },
+                &["backup", "import", "iso", "snippets", "vztmpl"],
+            ),
         ),
         (
             "local-zfs".to_owned(),
-            Storage {
-                kind: StorageKind::ZfsPool { pool: "rpool/data".to_owned(), sparse: true },
-                content: set(&["images", "rootdir"]),
-                nodes: BTreeSet::new(),
-                disabled: false,
-            },
+            Storage::new(StorageKind::ZfsPool { pool: "rpool/data".to_owned(), sparse: true }, &["images", "rootdir"]),
         ),
     ])
 }
@@ -329,6 +321,7 @@ impl Scenario {
             }
         }
         world.storages = site.storages.clone();
+        world.storages.entry("local".to_owned()).or_insert_with(Storage::assumed_local);
         for (id, storage) in &site.storages {
             let StorageKind::ZfsPool { pool, .. } = &storage.kind else { continue };
             for (name, node) in world.nodes.iter_mut().filter(|(name, _)| storage.serves(name)) {

@@ -116,12 +116,7 @@ pub fn world() -> World {
     let mut world = World { now_ms: 1_795_259_500_000, ..World::default() };
     world.nodes.insert("pve1".into(), node);
     let all = ["images", "rootdir", "iso", "vztmpl", "import", "snippets", "backup"];
-    let storage = |kind, content: &[&str]| Storage {
-        kind,
-        content: content.iter().map(|c| (*c).to_owned()).collect(),
-        nodes: Default::default(),
-        disabled: false,
-    };
+    let storage = Storage::new;
     let dir = |path: &str| StorageKind::Dir { path: path.into(), size: None };
     world.storages.insert("local".into(), storage(dir("/var/lib/vz"), &all));
     world.storages.insert("data".into(), storage(dir("/var/lib/data"), &all));

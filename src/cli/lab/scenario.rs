@@ -117,21 +117,15 @@ fn storages(hosts: &[&Host], blueprint: &Blueprint) -> BTreeMap<String, Storage>
         .collect();
     let contents = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<String>>();
     for name in &files {
-        let entry = storages.entry(name.to_string()).or_insert_with(|| Storage {
-            kind: StorageKind::Dir { path: format!("/mnt/pve/{name}"), size: None },
-            content: BTreeSet::new(),
-            nodes: BTreeSet::new(),
-            disabled: false,
-        });
+        let entry = storages
+            .entry(name.to_string())
+            .or_insert_with(|| Storage::new(StorageKind::Dir { path: format!("/mnt/pve/{name}"), size: None }, &[]));
         entry.content.extend(contents(&["import", "iso", "snippets", "vztmpl"]));
     }
     for name in &disks {
-        let entry = storages.entry(name.to_string()).or_insert_with(|| Storage {
-            kind: StorageKind::ZfsPool { pool: format!("rpool/{name}"), sparse: true },
-            content: BTreeSet::new(),
-            nodes: BTreeSet::new(),
-            disabled: false,
-        });
+        let entry = storages
+            .entry(name.to_string())
+            .or_insert_with(|| Storage::new(StorageKind::ZfsPool { pool: format!("rpool/{name}"), sparse: true }, &[]));
         entry.content.extend(contents(&["images", "rootdir"]));
     }
     storages

@@ -80,7 +80,10 @@ pub fn answer_as(world: &mut World, caller: &Caller, request: &Request) -> Resul
     };
     let decode = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
     let segments: Vec<String> = request.path.split('/').filter(|s| !s.is_empty()).map(decode).collect();
-    let row = endpoints().iter().filter(|e| e.method == method).find_map(|e| Some((e, e.matches(&segments)?)));
+    let row = endpoints()
+        .iter()
+        .filter(|e| e.method == method && e.since <= world.version)
+        .find_map(|e| Some((e, e.matches(&segments)?)));
     let Some((endpoint, mut vars)) = row else {
         let path = segments.join("/");
         let text = format!("Method '{method} /{path}' not implemented");

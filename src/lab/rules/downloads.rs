@@ -105,9 +105,7 @@ pub fn fetch(
         ctime: world.now(),
         ..Volume::default()
     };
-    if let Some(host) = world.nodes.get_mut(node) {
-        host.volumes.entry(storage.to_owned()).or_default().insert(volume.to_owned(), entry);
-    }
+    world.put_volume(node, &format!("{storage}:{volume}"), entry);
     log.push(format!("download of '{url}' to '{path}' finished"));
     Ok("OK".to_owned())
 }

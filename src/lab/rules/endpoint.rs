@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::super::world::{Caller, Guest, GuestKind, World};
+use super::super::world::{Caller, Guest, GuestKind, Version, World};
 use super::{Param, Refusal, Values};
 use crate::ports::Method;
 
@@ -21,6 +21,8 @@ pub struct Endpoint {
     pub access: Access,
     /// What carries it out.
     pub handler: Handler,
+    /// Since when it exists.
+    pub since: Version,
 }
 
 /// What carries a request out.
@@ -41,7 +43,13 @@ impl Endpoint {
         access: Access,
         handler: Handler,
     ) -> Self {
-        Self { method, path, params, access, handler }
+        Self { method, path, params, access, handler, since: Version::V8_4 }
+    }
+
+    /// The same row for versions from 9 on only.
+    #[must_use]
+    pub const fn since_9(self) -> Self {
+        Self { since: Version::V9_1, ..self }
     }
 
     /// Every parameter that is not in the path.
@@ -103,11 +111,13 @@ pub struct Answer {
     pub data: Value,
     /// Top-level `total`, where lists are cut.
     pub total: Option<usize>,
+    /// Top-level `changes`: a staged configuration as a diff.
+    pub changes: Option<String>,
 }
 
 impl From<Value> for Answer {
     fn from(data: Value) -> Self {
-        Self { data, total: None }
+        Self { data, total: None, changes: None }
     }
 }
 

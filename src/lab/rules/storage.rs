@@ -63,6 +63,21 @@ const DOWNLOAD: &[Param] = &[
 ];
 const APPLIANCE: &[Param] =
     &[required("storage", Kind::Format(f::storage_id)), required("template", Kind::Short { min: 0, max: 255 })];
+/// Options that PVE gives back as numbers.
+const NUMBERS: &[&str] = &[
+    "create-base-path",
+    "create-subdirs",
+    "krbd",
+    "max-protected-backups",
+    "mkdir",
+    "nocow",
+    "port",
+    "saferemove",
+    "shared",
+    "snapshot-as-volume-chain",
+    "sparse",
+    "tagged_only",
+];
 const LOOK: &[&str] = &["Datastore.Audit", "Datastore.AllocateSpace"];
 
 /// The rows of this area.
@@ -104,13 +119,17 @@ fn config(call: &Call<'_>, id: &str, storage: &Storage) -> Value {
         "storage": id, "type": storage.type_name(), "content": storage.content_list(),
         "digest": conf::digest(&conf::storages(call.world)),
     });
-    match &storage.kind {
-        StorageKind::Dir { path, .. } => row["path"] = json!(path),
-        StorageKind::ZfsPool { pool, sparse } => {
-            row["pool"] = json!(pool);
-            row["mountpoint"] = json!(format!("/{pool}"));
-            row["sparse"] = json!(u8::from(*sparse));
-        }
+    for (key, value) in conf::storage_keys(storage) {
+        row[key] = json!(value);
+    }
+    for (key, value) in &storage.options {
+        row[key] = if NUMBERS.contains(&key.as_str()) { number(value) } else { json!(value) };
+    }
+    if matches!(storage.kind, StorageKind::ZfsPool { sparse: true, .. }) {
+        row["sparse"] = json!(1);
+    }
+    if storage.share().is_some() {
+        row["shared"] = json!(1);
     }
     if !storage.nodes.is_empty() {
         row["nodes"] = json!(storage.nodes.iter().cloned().collect::<Vec<_>>().join(","));
@@ -118,7 +137,14 @@ fn config(call: &Call<'_>, id: &str, storage: &Storage) -> Value {
     if storage.disabled {
         row["disable"] = json!(1);
     }
+    if storage.assumed {
+        row["priority"] = json!(0);
+    }
     row
+}
+
+fn number(text: &str) -> Value {
+    text.parse::<i64>().map_or_else(|_| json!(text), |n| json!(n))
 }
 
 fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
@@ -136,22 +162,31 @@ fn get(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 }
 
 fn state(call: &Call<'_>, id: &str, storage: &Storage) -> Value {
-    let (total, free) = call.world.space(call.var("node"), id);
+    let node = call.var("node");
+    let active = call.world.is_active(node, id);
+    let (total, free) = if active { call.world.space(node, id) } else { (0, 0) };
     json!({
-        "type": storage.type_name(), "content": storage.content_list(), "enabled": u8::from(!storage.disabled),
-        "active": u8::from(!storage.disabled), "shared": 0, "total": total, "used": total - free, "avail": free,
+        "type": storage.type_name(), "content": storage.content_list(),
+        "enabled": u8::from(!storage.disabled && storage.serves(node)), "active": u8::from(active),
+        "shared": u8::from(storage.is_shared()), "total": total, "used": total - free, "avail": free,
     })
 }
 
 fn node_list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let node = call.node();
     let contents: Option<Vec<&str>> = call.values.get("content").map(|c| f::split_list(c).collect());
+    if call.values.get("storage").is_some_and(|id| !call.world.storages.contains_key(id)) {
+        return Err(Refusal::param("storage", "No such storage."));
+    }
+    let target = call.values.get("target").filter(|target| *target != node);
     let mut rows = Vec::new();
     for (id, storage) in &call.world.storages {
-        let fits = storage.serves(&node)
-            && !(call.values.flag("enabled") && storage.disabled)
+        // What this node may not use is listed all the same, as not enabled; unless a content type is asked for.
+        let usable = !storage.disabled && storage.serves(&node);
+        let fits = !(call.values.flag("enabled") && storage.disabled)
             && call.values.get("storage").is_none_or(|s| s == id)
-            && contents.as_ref().is_none_or(|wanted| wanted.iter().any(|c| storage.content.contains(*c)));
+            && contents.as_ref().is_none_or(|wanted| usable && wanted.iter().any(|c| storage.content.contains(*c)))
+            && target.is_none_or(|target| storage.is_shared() && storage.serves(&node) && storage.serves(target));
         if !fits || !call.world.may(call.caller, &format!("/storage/{id}"), LOOK) {
             continue;
         }

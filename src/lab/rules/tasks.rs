@@ -84,7 +84,7 @@ fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let start = usize::try_from(values.int("start").unwrap_or(0)).unwrap_or(0);
     let limit = usize::try_from(values.int("limit").unwrap_or(50)).unwrap_or(50);
     let rows = matching.iter().skip(start).take(limit).map(|task| Value::Object(listed(task))).collect();
-    Ok(Answer { data: Value::Array(rows), total: Some(matching.len()) })
+    Ok(Answer { total: Some(matching.len()), ..Value::Array(rows).into() })
 }
 
 fn find<'a>(call: &'a Call<'_>) -> Result<&'a Task, Refusal> {
@@ -128,7 +128,7 @@ fn log(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     };
     let rows = lines.iter().enumerate().skip(start).take(limit);
     let rows = rows.map(|(index, text)| json!({"n": index + 1, "t": text})).collect();
-    Ok(Answer { data: Value::Array(rows), total: Some(lines.len()) })
+    Ok(Answer { total: Some(lines.len()), ..Value::Array(rows).into() })
 }
 
 fn stop(call: &mut Call<'_>) -> Result<Answer, Refusal> {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::pmxcfs;
-use crate::lab::world::{File, Node, StorageKind, World};
+use crate::lab::world::{File, Node, World};
 
 /// Why a file operation failed, in the words of `strerror(3)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -169,7 +169,7 @@ fn directories(world: &World, node: &str) -> BTreeSet<String> {
         found.extend(["lxc", "qemu-server", "priv"].map(|sub| format!("/etc/pve/nodes/{name}/{sub}")));
     }
     for storage in world.storages.values() {
-        if let StorageKind::Dir { path, .. } = &storage.kind {
+        if let Some(path) = storage.path() {
             let subs = ["template/iso", "template/cache", "snippets", "images", "dump", "import"];
             found.extend(subs.map(|sub| format!("{path}/{sub}")));
         }

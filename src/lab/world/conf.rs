@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use sha1::{Digest, Sha1};
 
-use super::{Firewall, Guest, GuestKind, Pending, Rule, World};
+use super::{Firewall, Guest, GuestKind, Pending, Rule, Storage, StorageKind, World};
 
 /// SHA-1 in hex.
 #[must_use]
@@ -204,34 +204,46 @@ pub fn mappings(world: &World) -> String {
     out
 }
 
-/// `storage.cfg`.
+/// `storage.cfg`: what is required first, then everything else by name.
 #[must_use]
 pub fn storages(world: &World) -> String {
-    use super::StorageKind;
     let mut out = String::new();
-    for (id, storage) in &world.storages {
+    for (id, storage) in world.storages.iter().filter(|(_, s)| !s.assumed) {
         let _ = writeln!(out, "{}: {id}", storage.type_name());
-        match &storage.kind {
-            StorageKind::Dir { path, .. } => {
-                let _ = writeln!(out, "\tpath {path}");
-            }
-            StorageKind::ZfsPool { pool, .. } => {
-                let _ = writeln!(out, "\tpool {pool}");
-            }
-        }
-        let _ = writeln!(out, "\tcontent {}", storage.content_list());
-        if let StorageKind::ZfsPool { sparse, .. } = &storage.kind {
-            let _ = writeln!(out, "\tsparse {}", u8::from(*sparse));
-        }
-        if !storage.nodes.is_empty() {
-            let _ = writeln!(out, "\tnodes {}", storage.nodes.iter().cloned().collect::<Vec<_>>().join(","));
-        }
         if storage.disabled {
             out.push_str("\tdisable\n");
+        }
+        for (key, value) in storage_keys(storage) {
+            let _ = writeln!(out, "\t{key} {value}");
+        }
+        let mut rest = storage.options.clone();
+        rest.insert("content".to_owned(), storage.content_list());
+        if let StorageKind::ZfsPool { sparse: true, .. } = storage.kind {
+            rest.insert("sparse".to_owned(), "1".to_owned());
+        }
+        if !storage.nodes.is_empty() {
+            rest.insert("nodes".to_owned(), storage.nodes.iter().cloned().collect::<Vec<_>>().join(","));
+        }
+        for (key, value) in rest {
+            let _ = writeln!(out, "\t{key} {value}");
         }
         out.push('\n');
     }
     out
+}
+
+/// Keys that a storage of its type must have, and that never change.
+#[must_use]
+pub fn storage_keys(storage: &Storage) -> Vec<(&'static str, &str)> {
+    match &storage.kind {
+        StorageKind::Dir { path, .. } => vec![("path", path)],
+        StorageKind::ZfsPool { pool, .. } => vec![("pool", pool)],
+        StorageKind::Lvm { vgname } => vec![("vgname", vgname)],
+        StorageKind::LvmThin { vgname, thinpool } => vec![("thinpool", thinpool), ("vgname", vgname)],
+        StorageKind::Nfs { server, export, path } => vec![("export", export), ("path", path), ("server", server)],
+        StorageKind::Cifs { server, share, path } => vec![("path", path), ("server", server), ("share", share)],
+        StorageKind::Pbs { server, datastore } => vec![("datastore", datastore), ("server", server)],
+    }
 }
 
 #[cfg(test)]

@@ -40,6 +40,18 @@ pub struct Node {
     pub volumes: BTreeMap<String, BTreeMap<String, Volume>>,
     /// Pools and datasets.
     pub zfs: Zfs,
+    /// LVM volume groups by name.
+    pub volume_groups: BTreeMap<String, VolumeGroup>,
+}
+
+/// An LVM volume group.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VolumeGroup {
+    /// Size in bytes.
+    pub size: u64,
+    /// Thin pools in it and their sizes in bytes.
+    pub thin_pools: BTreeMap<String, u64>,
 }
 
 /// One PCI function.

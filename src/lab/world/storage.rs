@@ -1,18 +1,15 @@
-//! Storages and the volumes on them.
+//! Entries of `storage.cfg`: which kind, what they may hold, where they are.
 //!
-//! A directory storage keeps its volumes in [`Node::volumes`](super::Node::volumes); a `zfspool`
-//! storage has none of its own: its volumes *are* datasets, so that `zfs list` and the API agree.
+//! What is on them is told by [`World::volumes`](super::World::volumes) and its neighbours.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, DatasetKind, World};
-
 /// One entry of `storage.cfg`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Storage {
-    /// Directory or pool.
+    /// What it is made of.
     #[serde(flatten)]
     pub kind: StorageKind,
     /// Content types it may hold: `iso`, `vztmpl`, `import`, `snippets`, `backup`, `images`, `rootdir`.
@@ -23,6 +20,12 @@ pub struct Storage {
     /// Switched off.
     #[serde(default)]
     pub disabled: bool,
+    /// What else stands in its section, such as `prune-backups` or `blocksize`, as text.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+    /// Not in the file: PVE assumes a `local` where there is none, until the file is written next.
+    #[serde(default)]
+    pub assumed: bool,
 }
 
 /// What a storage is made of.
@@ -45,13 +48,59 @@ pub enum StorageKind {
         #[serde(default)]
         sparse: bool,
     },
+    /// A volume group, whose volumes take their whole size at once.
+    Lvm {
+        /// Volume group, such as `pve`.
+        vgname: String,
+    },
+    /// A thin pool, whose volumes take space as they fill.
+    LvmThin {
+        /// Volume group, such as `pve`.
+        vgname: String,
+        /// Pool in it, such as `data`.
+        thinpool: String,
+    },
+    /// A directory of an NFS server.
+    Nfs {
+        /// Address or name of the server.
+        server: String,
+        /// What it exports.
+        export: String,
+        /// Where it is mounted.
+        path: String,
+    },
+    /// A directory of an SMB server.
+    Cifs {
+        /// Address or name of the server.
+        server: String,
+        /// What it shares.
+        share: String,
+        /// Where it is mounted.
+        path: String,
+    },
+    /// A datastore of a Proxmox Backup Server.
+    Pbs {
+        /// Address or name of the server.
+        server: String,
+        /// The datastore.
+        datastore: String,
+    },
+}
+
+/// How the volumes of a storage take space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provision {
+    /// As they fill: more can be promised than there is.
+    Thin,
+    /// Their whole size at once.
+    Thick,
 }
 
 /// A file, image or dataset that a storage holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Volume {
-    /// `raw`, `qcow2`, `iso`, `tzst`, `tgz`, `txz`, `subvol`, `snippet`.
+    /// `raw`, `qcow2`, `iso`, `tzst`, `tgz`, `txz`, `subvol`, `snippet`, `vma.zst` …
     pub format: String,
     /// Size that users see, in bytes.
     pub size: u64,
@@ -67,21 +116,55 @@ pub struct Volume {
     pub ctime: i64,
     /// Snapshots of an image, oldest first, each with the size it had.
     pub snapshots: Vec<(String, u64)>,
+    /// What was written about a backup.
+    pub notes: Option<String>,
+    /// Whether a backup is safe from being pruned.
+    pub protected: bool,
 }
 
 impl Storage {
-    /// `dir` or `zfspool`.
+    /// A storage for these content types on every node.
+    #[must_use]
+    pub fn new(kind: StorageKind, content: &[&str]) -> Self {
+        Self {
+            kind,
+            content: content.iter().map(|c| (*c).to_owned()).collect(),
+            nodes: BTreeSet::new(),
+            disabled: false,
+            options: BTreeMap::new(),
+            assumed: false,
+        }
+    }
+
+    /// The `local` that PVE assumes where the file has none.
+    #[must_use]
+    pub fn assumed_local() -> Self {
+        let kind = StorageKind::Dir { path: "/var/lib/vz".to_owned(), size: None };
+        let mut local = Self::new(kind, &["backup", "images", "iso", "rootdir", "snippets", "vztmpl"]);
+        local.options.insert("prune-backups".to_owned(), "keep-all=1".to_owned());
+        Self { assumed: true, ..local }
+    }
+
+    /// Its type in `storage.cfg`.
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self.kind {
             StorageKind::Dir { .. } => "dir",
             StorageKind::ZfsPool { .. } => "zfspool",
+            StorageKind::Lvm { .. } => "lvm",
+            StorageKind::LvmThin { .. } => "lvmthin",
+            StorageKind::Nfs { .. } => "nfs",
+            StorageKind::Cifs { .. } => "cifs",
+            StorageKind::Pbs { .. } => "pbs",
         }
     }
 
     /// Content types as one list. PVE's order is random per request; this one is sorted.
     #[must_use]
     pub fn content_list(&self) -> String {
+        if self.content.is_empty() {
+            return "none".to_owned();
+        }
         self.content.iter().cloned().collect::<Vec<_>>().join(",")
     }
 
@@ -89,6 +172,46 @@ impl Storage {
     #[must_use]
     pub fn serves(&self, node: &str) -> bool {
         self.nodes.is_empty() || self.nodes.contains(node)
+    }
+
+    /// Its directory, if its volumes are files.
+    #[must_use]
+    pub fn path(&self) -> Option<&str> {
+        match &self.kind {
+            StorageKind::Dir { path, .. } | StorageKind::Nfs { path, .. } | StorageKind::Cifs { path, .. } => {
+                Some(path)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether every node sees the same volumes.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.share().is_some() || self.options.get("shared").is_some_and(|s| s == "1")
+    }
+
+    /// Name of what it takes from the network, as [`World::shares`](super::World::shares) has it.
+    #[must_use]
+    pub fn share(&self) -> Option<String> {
+        match &self.kind {
+            StorageKind::Nfs { server, export, .. } => Some(format!("{server}:{export}")),
+            StorageKind::Cifs { server, share, .. } => Some(format!("//{server}/{share}")),
+            StorageKind::Pbs { server, datastore } => Some(format!("{server}:{datastore}")),
+            _ => None,
+        }
+    }
+
+    /// How its volumes take space.
+    ///
+    /// Files do not take any before they are filled, unless the storage says that they are to be preallocated.
+    #[must_use]
+    pub fn provision(&self) -> Provision {
+        match &self.kind {
+            StorageKind::ZfsPool { sparse: false, .. } | StorageKind::Lvm { .. } => Provision::Thick,
+            _ if self.options.get("preallocation").is_some_and(|p| p == "full" || p == "falloc") => Provision::Thick,
+            _ => Provision::Thin,
+        }
     }
 }
 
@@ -113,242 +236,20 @@ pub fn content_of(name: &str) -> &'static str {
     }
 }
 
-impl World {
-    /// Total and free bytes of a storage on a node.
-    #[must_use]
-    pub fn space(&self, node: &str, storage: &str) -> (u64, u64) {
-        let (Some(host), Some(entry)) = (self.nodes.get(node), self.storages.get(storage)) else { return (0, 0) };
-        match &entry.kind {
-            StorageKind::ZfsPool { pool, .. } => {
-                let free = host.zfs.available(pool);
-                (free + host.zfs.used(pool), free)
-            }
-            StorageKind::Dir { size: Some(size), .. } => (*size, size.saturating_sub(self.taken(node, storage))),
-            StorageKind::Dir { size: None, .. } => {
-                let on_root =
-                    self.storages.iter().filter(|(_, s)| matches!(s.kind, StorageKind::Dir { size: None, .. }));
-                let taken: u64 = on_root.map(|(name, _)| self.taken(node, name)).sum();
-                (host.root_size, host.root_size.saturating_sub(host.root_used + taken))
-            }
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn taken(&self, node: &str, storage: &str) -> u64 {
-        let volumes = self.nodes.get(node).and_then(|n| n.volumes.get(storage));
-        volumes.map_or(0, |v| v.values().map(|v| v.used).sum())
+    #[test]
+    fn whether_volumes_take_their_space_at_once_is_known_by_type_and_options() {
+        let thick = |kind| Storage::new(kind, &[]).provision() == Provision::Thick;
+        let pool = |sparse| StorageKind::ZfsPool { pool: "p".into(), sparse };
+        assert!(thick(pool(false)) && !thick(pool(true)));
+        assert!(thick(StorageKind::Lvm { vgname: "pve".into() }));
+        assert!(!thick(StorageKind::LvmThin { vgname: "pve".into(), thinpool: "data".into() }));
+        let mut dir = Storage::new(StorageKind::Dir { path: "/srv".into(), size: None }, &[]);
+        assert_eq!(dir.provision(), Provision::Thin);
+        dir.options.insert("preallocation".into(), "full".into());
+        assert_eq!(dir.provision(), Provision::Thick);
     }
-
-    /// Every volume of a storage on a node, by name within the storage.
-    #[must_use]
-    pub fn volumes(&self, node: &str, storage: &str) -> BTreeMap<String, Volume> {
-        let (Some(host), Some(entry)) = (self.nodes.get(node), self.storages.get(storage)) else {
-            return BTreeMap::new();
-        };
-        match &entry.kind {
-            StorageKind::ZfsPool { pool, .. } => {
-                let prefix = format!("{pool}/");
-                let named = host.zfs.datasets.iter().filter_map(|(name, d)| Some((name.strip_prefix(&prefix)?, d)));
-                named.filter_map(|(name, d)| Some((name.to_owned(), zfs_volume(name, d)?))).collect()
-            }
-            StorageKind::Dir { path, .. } => {
-                let mut volumes = host.volumes.get(storage).cloned().unwrap_or_default();
-                // Snippets are ordinary files, put there over SSH: PVE has no upload for them.
-                let prefix = format!("{path}/snippets/");
-                for (file, entry) in host.files.iter().filter(|(file, _)| file.starts_with(&prefix)) {
-                    let size = entry.content.len() as u64;
-                    let ctime = entry.modified_ms / 1000;
-                    let volume = Volume { format: "snippet".to_owned(), size, used: size, ctime, ..Volume::default() };
-                    volumes.insert(format!("snippets/{}", &file[prefix.len()..]), volume);
-                }
-                volumes
-            }
-        }
-    }
-
-    /// One volume by its full id.
-    #[must_use]
-    pub fn volume(&self, node: &str, volid: &str) -> Option<Volume> {
-        let (storage, name) = split_volid(volid)?;
-        let name = name.rsplit_once('/').filter(|_| self.is_zfs(storage)).map_or(name, |(_, leaf)| leaf);
-        self.volumes(node, storage).remove(name)
-    }
-
-    /// Whether a storage is a `zfspool`.
-    #[must_use]
-    pub fn is_zfs(&self, storage: &str) -> bool {
-        self.storages.get(storage).is_some_and(|s| matches!(s.kind, StorageKind::ZfsPool { .. }))
-    }
-
-    /// Dataset behind a volume of a `zfspool` storage.
-    #[must_use]
-    pub fn dataset_of(&self, volid: &str) -> Option<String> {
-        let (storage, name) = split_volid(volid)?;
-        match &self.storages.get(storage)?.kind {
-            StorageKind::ZfsPool { pool, .. } => Some(format!("{pool}/{}", name.rsplit('/').next().unwrap_or(name))),
-            StorageKind::Dir { .. } => None,
-        }
-    }
-
-    /// Path of a volume on its node, as `pvesm path` prints it.
-    #[must_use]
-    pub fn volume_path(&self, volid: &str) -> Option<String> {
-        let (storage, name) = split_volid(volid)?;
-        Some(match &self.storages.get(storage)?.kind {
-            StorageKind::ZfsPool { pool, .. } if name.contains("subvol-") => format!("/{pool}/{name}"),
-            StorageKind::ZfsPool { pool, .. } => format!("/dev/zvol/{pool}/{name}"),
-            StorageKind::Dir { path, .. } => match name.split_once('/') {
-                Some(("iso", rest)) => format!("{path}/template/iso/{rest}"),
-                Some(("vztmpl", rest)) => format!("{path}/template/cache/{rest}"),
-                Some(("import", rest)) => format!("{path}/import/{rest}"),
-                Some(("snippets", rest)) => format!("{path}/snippets/{rest}"),
-                Some(("backup", rest)) => format!("{path}/dump/{rest}"),
-                _ => format!("{path}/images/{name}"),
-            },
-        })
-    }
-
-    /// Makes a volume for a guest and gives its id back.
-    ///
-    /// `stem` is `vm` or `subvol` for numbered disks; a whole name (such as `vm-100-cloudinit`) is
-    /// taken as it is.
-    ///
-    /// # Errors
-    /// PVE's text when the storage is unknown or the space does not suffice.
-    pub fn allocate(
-        &mut self,
-        node: &str,
-        storage: &str,
-        vmid: u32,
-        stem: &str,
-        format: &str,
-        size: u64,
-    ) -> Result<String, String> {
-        let now = self.now_ms / 1000;
-        let entry = self.storages.get(storage).ok_or_else(|| format!("storage '{storage}' does not exist"))?.clone();
-        let taken = self.volumes(node, storage);
-        let leaf_taken = |leaf: &str| taken.keys().any(|name| name.rsplit('/').next() == Some(leaf));
-        let extension = match &entry.kind {
-            StorageKind::Dir { .. } if format != "subvol" => format!(".{format}"),
-            _ => String::new(),
-        };
-        let leaf = if stem.contains('-') {
-            format!("{stem}{extension}")
-        } else {
-            // PVE numbers across formats: `vm-100-disk-0.raw` keeps `vm-100-disk-0.qcow2` from being used.
-            let free = (0..).find(|n| {
-                let base = format!("{stem}-{vmid}-disk-{n}");
-                !["", ".raw", ".qcow2"].iter().any(|end| leaf_taken(&format!("{base}{end}")))
-            });
-            format!("{stem}-{vmid}-disk-{}{extension}", free.unwrap_or_default())
-        };
-        let (_, free) = self.space(node, storage);
-        let host = self.nodes.get_mut(node).ok_or_else(|| format!("no such node '{node}'"))?;
-        match &entry.kind {
-            StorageKind::ZfsPool { pool, sparse } => {
-                let name = format!("{pool}/{leaf}");
-                let subvol = format == "subvol";
-                if (!subvol && !sparse && size > free) || free < (1 << 20) {
-                    return Err(format!("zfs error: cannot create '{name}': out of space"));
-                }
-                let mut properties = BTreeMap::new();
-                let kind = if subvol {
-                    properties.insert("refquota".to_owned(), size.to_string());
-                    properties.insert("acltype".to_owned(), "posix".to_owned());
-                    properties.insert("xattr".to_owned(), "sa".to_owned());
-                    DatasetKind::Filesystem
-                } else {
-                    properties.insert("volsize".to_owned(), size.to_string());
-                    if !sparse {
-                        properties.insert("refreservation".to_owned(), size.to_string());
-                    }
-                    DatasetKind::Volume
-                };
-                host.zfs
-                    .create(&name, kind, properties, false, now)
-                    .map_err(|error| format!("zfs error: {}", error.message))?;
-                Ok(format!("{storage}:{leaf}"))
-            }
-            StorageKind::Dir { path, .. } => {
-                if format == "raw" && size > free {
-                    return Err(format!(
-                        "unable to create image: qemu-img: {path}/images/{vmid}/{leaf}: Could not resize file: No space left on device"
-                    ));
-                }
-                let used = if format == "raw" { size } else { 262_144 };
-                let volume =
-                    Volume { format: format.to_owned(), size, used, vmid: Some(vmid), ctime: now, ..Volume::default() };
-                let name = format!("{vmid}/{leaf}");
-                host.volumes.entry(storage.to_owned()).or_default().insert(name.clone(), volume);
-                Ok(format!("{storage}:{name}"))
-            }
-        }
-    }
-
-    /// Frees a volume; whether there was one.
-    ///
-    /// # Errors
-    /// PVE's text when a dataset cannot go.
-    pub fn free(&mut self, node: &str, volid: &str) -> Result<bool, String> {
-        let dataset = self.dataset_of(volid);
-        let path = self.volume_path(volid);
-        let Some((storage, name)) = split_volid(volid) else { return Ok(false) };
-        let Some(host) = self.nodes.get_mut(node) else { return Ok(false) };
-        if let Some(dataset) = dataset {
-            if !host.zfs.datasets.contains_key(&dataset) {
-                return Ok(false);
-            }
-            return host.zfs.destroy(&dataset, true).map(|()| true).map_err(|e| format!("zfs error: {}", e.message));
-        }
-        if name.starts_with("snippets/") {
-            return Ok(path.is_some_and(|path| host.files.remove(&path).is_some()));
-        }
-        Ok(host.volumes.get_mut(storage).is_some_and(|v| v.remove(name).is_some()))
-    }
-
-    /// Sets the size of a volume.
-    ///
-    /// # Errors
-    /// PVE's text when there is no such volume or no space.
-    pub fn resize(&mut self, node: &str, volid: &str, size: u64) -> Result<(), String> {
-        let old = self.volume(node, volid).ok_or_else(|| format!("volume '{volid}' does not exist"))?;
-        let dataset = self.dataset_of(volid);
-        let (storage, name) = split_volid(volid).ok_or_else(|| format!("unable to parse volume ID '{volid}'"))?;
-        let (_, free) = self.space(node, storage);
-        if size.saturating_sub(old.size) > free && old.format != "qcow2" && old.format != "subvol" {
-            return Err(match &dataset {
-                Some(dataset) => format!("zfs error: cannot set property for '{dataset}': out of space"),
-                None => "unable to resize image: No space left on device".to_owned(),
-            });
-        }
-        let Some(host) = self.nodes.get_mut(node) else { return Ok(()) };
-        if let Some(found) = dataset.and_then(|name| host.zfs.datasets.get_mut(&name)) {
-            let property = if found.kind == DatasetKind::Volume { "volsize" } else { "refquota" };
-            found.properties.insert(property.to_owned(), size.to_string());
-            if let Some(reservation) = found.properties.get_mut("refreservation") {
-                *reservation = size.to_string();
-            }
-        } else if let Some(volume) = host.volumes.get_mut(storage).and_then(|v| v.get_mut(name)) {
-            if volume.used == volume.size {
-                volume.used = size;
-            }
-            volume.size = size;
-        }
-        Ok(())
-    }
-}
-
-fn zfs_volume(name: &str, dataset: &Dataset) -> Option<Volume> {
-    let leaf = name.split('/').next_back()?;
-    let vmid = leaf.split('-').nth(1)?.parse().ok()?;
-    let size = dataset.properties.get("volsize").or_else(|| dataset.properties.get("refquota"));
-    let format = if dataset.kind == DatasetKind::Volume { "raw" } else { "subvol" };
-    Some(Volume {
-        format: format.to_owned(),
-        size: size.and_then(|s| s.parse().ok()).unwrap_or_default(),
-        used: dataset.used,
-        vmid: Some(vmid),
-        ctime: dataset.created,
-        snapshots: Vec::new(),
-        ..Volume::default()
-    })
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Caller, Firewall, Guest, GuestKind, Node, Storage, Task, TaskState, Version, Work};
+use super::{Access, Caller, Firewall, Guest, GuestKind, Node, Storage, Task, TaskState, Version, Volume, Work};
 
 /// One site: a cluster, or a single host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,10 @@ pub struct World {
     pub nodes: BTreeMap<String, Node>,
     /// Storages by id.
     pub storages: BTreeMap<String, Storage>,
+    /// Volumes that every node sees, by storage and name within it.
+    pub shared_volumes: BTreeMap<String, BTreeMap<String, Volume>>,
+    /// What there is on the network to be mounted, with its size in bytes: `nas:/srv/pve`, `//nas/pve`, `pbs:store`.
+    pub shares: BTreeMap<String, u64>,
     /// Users, tokens, roles, ACLs.
     pub access: Access,
     /// Resource pools by id.

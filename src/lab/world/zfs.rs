@@ -17,6 +17,21 @@ pub struct Zfs {
     pub datasets: BTreeMap<String, Dataset>,
     /// Order of creation of snapshots.
     pub txg: u64,
+    /// How far ZFS is set up.
+    pub support: ZfsSupport,
+}
+
+/// How far ZFS is set up on a host: hosts that were installed on Debian may lack it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ZfsSupport {
+    /// Tools and kernel module are there.
+    #[default]
+    Ready,
+    /// No tools.
+    NoTools,
+    /// Tools, but no kernel module.
+    NoModule,
 }
 
 /// A pool.
@@ -96,6 +111,18 @@ fn refuse<T>(code: i32, message: impl Into<String>) -> Result<T, ZfsError> {
 }
 
 impl Zfs {
+    /// Why nothing can be asked of ZFS on this host, in the words of what is asked.
+    #[must_use]
+    pub fn unusable(&self, pool: &str) -> Option<String> {
+        match self.support {
+            ZfsSupport::Ready => None,
+            ZfsSupport::NoTools => Some(format!(
+                "open3: exec of zpool import -d /dev/disk/by-id/ -o cachefile=none {pool} failed: No such file or directory at /usr/share/perl5/PVE/Cmd.pm line 174."
+            )),
+            ZfsSupport::NoModule => Some("Try running 'modprobe zfs' as root to manually load them.".to_owned()),
+        }
+    }
+
     /// Makes a dataset with its properties.
     ///
     /// # Errors

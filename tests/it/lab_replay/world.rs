@@ -49,17 +49,11 @@ pub fn world(now: jiff::Timestamp) -> World {
         .map(|c| (*c).to_owned())
         .collect();
     let dir = |path: &str, content: &BTreeSet<String>| Storage {
-        kind: StorageKind::Dir { path: path.into(), size: None },
         content: content.clone(),
-        nodes: BTreeSet::new(),
-        disabled: false,
+        ..Storage::new(StorageKind::Dir { path: path.into(), size: None }, &[])
     };
-    let zp = Storage {
-        kind: StorageKind::ZfsPool { pool: "tank/vm".into(), sparse: true },
-        content: ["images", "rootdir"].iter().map(|c| (*c).to_owned()).collect(),
-        nodes: BTreeSet::new(),
-        disabled: false,
-    };
+    let mut zp = Storage::new(StorageKind::ZfsPool { pool: "tank/vm".into(), sparse: true }, &["images", "rootdir"]);
+    zp.options.insert("mountpoint".into(), "/tank/vm".into());
     scenario.sites[0].storages = BTreeMap::from([
         ("local".to_owned(), dir("/var/lib/vz", &all)),
         ("data".to_owned(), dir("/var/lib/data", &all)),

@@ -32,11 +32,9 @@ pub fn volumes(guest: &Guest) -> Vec<(String, String)> {
 /// Whether every volume of a guest can be snapshotted: bind mounts and raw files cannot.
 #[must_use]
 pub fn possible(world: &World, guest: &Guest) -> bool {
-    volumes(guest).iter().all(|(_, volid)| {
-        world
-            .volume(&guest.node, volid)
-            .is_some_and(|volume| world.dataset_of(volid).is_some() || volume.format == "qcow2")
-    })
+    volumes(guest)
+        .iter()
+        .all(|(_, volid)| world.volume(&guest.node, volid).is_some() && world.keeps_snapshots(&guest.node, volid))
 }
 
 /// Every volume that a guest's configuration, snapshots and pending changes name, but images and snippets.
