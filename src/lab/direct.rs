@@ -38,6 +38,7 @@ impl Api for DirectApi {
                 path: request.path.clone(),
                 params: request.params.clone(),
                 authorization: Some(format!("PVEAPIToken={}", self.token.expose_secret())),
+                ..rules::Request::default()
             };
             let handled = self.site.handle(&raw).map_err(|error| uncertain(error.to_string()))?;
             if !handled.delay.is_zero() {

@@ -34,6 +34,9 @@ pub fn wrap(result: Result<Answer, Refusal>) -> Response {
             respond(400, text, Some(body))
         }
         Err(Refusal::Bare { status, reason }) => respond(status, &reason, None),
+        Err(Refusal::Text { status, text }) => {
+            Response { body: text.clone().into_bytes(), ..respond(status, &text, None) }
+        }
     }
 }
 

@@ -1,31 +1,31 @@
 //! The API over TLS on loopback, as pveproxy speaks: HTTP/1.1 only, its own reason phrases, connections that
-//! end after an error and after five idle seconds.
+//! end after an error, after a hundred requests and after five idle seconds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::ext::ReasonPhrase;
-use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SERVER};
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, PRAGMA, SERVER};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use percent_encoding::percent_decode_str;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::envelope;
+use super::intake::{self, Format};
 use super::live::{LiveSite, Outcome};
-use super::rules::Request;
 use crate::ports::Response;
 
-/// PVE refuses larger bodies of forms with 501 (9.2.11).
-const MAX_FORM: usize = 512 << 10;
 const IDLE: Duration = Duration::from_secs(5);
-const ROOT: &str = "/api2/json";
+/// So many requests pveproxy takes on one connection (`keep_alive` in its service, 9.2.11).
+const REQUESTS: u32 = 100;
 
 /// A server that runs until it is stopped.
 #[derive(Debug)]
@@ -80,10 +80,15 @@ pub async fn connection(site: Arc<LiveSite>, stream: impl AsyncRead + AsyncWrite
     // A dropped connection is one that ends without an answer: the service says so here.
     let cut = CancellationToken::new();
     let drop_now = cut.clone();
+    let served = Arc::new(AtomicU32::new(0));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (site, cut) = (Arc::clone(&site), drop_now.clone());
+        let (site, cut, served) = (Arc::clone(&site), drop_now.clone(), Arc::clone(&served));
         async move {
-            let response = respond(&site, request).await;
+            let last = served.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS;
+            let response = respond(&site, request).await.map(|(answer, one_off)| {
+                let close = last || one_off || answer.status >= 400;
+                wire(&answer, close)
+            });
             if response.is_none() {
                 cut.cancel();
             }
@@ -101,91 +106,72 @@ pub async fn connection(site: Arc<LiveSite>, stream: impl AsyncRead + AsyncWrite
     }
 }
 
-async fn respond(site: &LiveSite, request: hyper::Request<Incoming>) -> Option<hyper::Response<Full<Bytes>>> {
+/// What is answered, if anything, and whether the connection ends with it even if all is well.
+async fn respond(site: &LiveSite, request: hyper::Request<Incoming>) -> Option<(Response, bool)> {
     let (parts, body) = request.into_parts();
-    let reply =
-        |status: u16, reason: &str| Some(wire(&Response { status, reason: reason.to_owned(), body: Vec::new() }));
-    let method = parts.method.as_str().to_owned();
-    let path = plain_slashes(parts.uri.path());
-    let Some(path) = path.strip_prefix(ROOT) else {
-        return reply(501, &format!("no handler defined for url {path}"));
+    let head = match intake::read(parts.method.as_str(), &parts.uri, &parts.headers) {
+        Ok(head) => head,
+        Err(refusal) => return Some((envelope::wrap(Err(refusal)), true)),
     };
-    let declared =
-        parts.headers.get(CONTENT_LENGTH).and_then(|l| l.to_str().ok()).and_then(|l| l.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > MAX_FORM) {
-        return reply(501, "for data too large");
-    }
-    let Ok(body) = Limited::new(body, MAX_FORM).collect().await else {
-        return reply(501, "for data too large");
+    let format = head.format;
+    let body = match head.body {
+        // One that ends early leaves nobody to answer to.
+        Some(limit) => Limited::new(body, limit).collect().await.ok()?.to_bytes(),
+        None => Bytes::new(),
     };
-    let body = body.to_bytes();
-    let mut params = form(parts.uri.query().unwrap_or_default());
-    if !body.is_empty() {
-        if method == "DELETE" || method == "GET" {
-            return reply(501, &format!("Unexpected content for method '{method}'"));
-        }
-        let kind = parts.headers.get(CONTENT_TYPE).and_then(|t| t.to_str().ok()).unwrap_or_default();
-        match kind.split(';').next().unwrap_or_default().trim() {
-            "application/json" => match json(&body) {
-                Some(more) => params.extend(more),
-                None => return reply(500, "malformed JSON string, neither tag, array, object, number, string or atom"),
-            },
-            "application/x-www-form-urlencoded" | "" => params.extend(form(&String::from_utf8_lossy(&body))),
-            other => return reply(506, &format!("upload 'Content-Type '{other}' not implemented")),
-        }
-    }
-    let authorization = parts.headers.get(AUTHORIZATION).and_then(|a| a.to_str().ok()).map(str::to_owned);
-    let raw = Request { method, path: path.to_owned(), params, authorization };
-    match site.handle(&raw) {
+    let request = head.with_body(&body);
+    let uploads = request.upload.is_some();
+    match site.handle(&request) {
         Ok(handled) => {
             if !handled.delay.is_zero() {
                 site.clock().sleep(handled.delay).await;
             }
             match handled.outcome {
-                Outcome::Answer(response) => Some(wire(&response)),
+                Outcome::Answer(response) => Some((dress(response, format, site.requests()), uploads)),
                 Outcome::Dropped => None,
             }
         }
-        Err(error) => reply(500, &format!("the lab cannot keep its state: {error}")),
-    }
-}
-
-/// `//` counts as `/` and a trailing one as none.
-fn plain_slashes(path: &str) -> String {
-    let mut out = String::new();
-    for part in path.split('/').filter(|p| !p.is_empty()) {
-        out.push('/');
-        out.push_str(part);
-    }
-    out
-}
-
-fn form(text: &str) -> Vec<(String, String)> {
-    let decode = |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
-    let pairs = text.split('&').filter(|p| !p.is_empty());
-    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (decode(k), decode(v))).collect()
-}
-
-/// JSON bodies: numbers, texts, true and false are taken; a list is a repeated name.
-fn json(body: &[u8]) -> Option<Vec<(String, String)>> {
-    let Ok(Value::Object(object)) = serde_json::from_slice(body) else { return None };
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Bool(on) => u8::from(*on).to_string(),
-        other => other.to_string(),
-    };
-    let mut pairs = Vec::new();
-    for (name, value) in &object {
-        match value {
-            Value::Array(values) => pairs.extend(values.iter().map(|v| (name.clone(), text(v)))),
-            Value::Null => {}
-            value => pairs.push((name.clone(), text(value))),
+        Err(error) => {
+            let reason = format!("the lab cannot keep its state: {error}");
+            Some((Response { status: 500, reason, body: Vec::new() }, true))
         }
     }
-    Some(pairs)
 }
 
-fn wire(response: &Response) -> hyper::Response<Full<Bytes>> {
+/// The answer in the format that was asked for. The order of keys is any, as it is Perl's (9.2.11: it
+/// differs from one answer to the next).
+fn dress(response: Response, format: Format, seed: u64) -> Response {
+    let Ok(Value::Object(mut body)) = serde_json::from_slice::<Value>(&response.body) else { return response };
+    let mut response = response;
+    if format == Format::ExtJs {
+        let failed = response.status >= 400;
+        body.insert("success".to_owned(), json!(u8::from(!failed)));
+        if failed {
+            // The codes of wrong parameters are texts there (9.2.11).
+            let status =
+                if body.contains_key("errors") { json!(response.status.to_string()) } else { json!(response.status) };
+            body.insert("status".to_owned(), status);
+            (response.status, response.reason) = (200, "OK".to_owned());
+        }
+    }
+    let mut dice = fastrand::Rng::with_seed(seed);
+    response.body = shuffled(Value::Object(body), &mut dice).to_string().into_bytes();
+    response
+}
+
+fn shuffled(value: Value, dice: &mut fastrand::Rng) -> Value {
+    match value {
+        Value::Object(object) => {
+            let mut entries: Vec<(String, Value)> = object.into_iter().collect();
+            dice.shuffle(&mut entries);
+            Value::Object(entries.into_iter().map(|(key, value)| (key, shuffled(value, dice))).collect::<Map<_, _>>())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(|value| shuffled(value, dice)).collect()),
+        plain => plain,
+    }
+}
+
+fn wire(response: &Response, close: bool) -> hyper::Response<Full<Bytes>> {
     let mut out = hyper::Response::new(Full::new(Bytes::from(response.body.clone())));
     if let Ok(status) = hyper::StatusCode::from_u16(response.status) {
         *out.status_mut() = status;
@@ -194,13 +180,13 @@ fn wire(response: &Response) -> hyper::Response<Full<Bytes>> {
         out.extensions_mut().insert(reason);
     }
     let headers = out.headers_mut();
-    headers.insert(SERVER, hyper::header::HeaderValue::from_static("pve-api-daemon/3.0"));
-    if !response.body.is_empty() {
-        headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json;charset=UTF-8"));
+    headers.insert(SERVER, HeaderValue::from_static("pve-api-daemon/3.0"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("max-age=0"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    if response.body.first() == Some(&b'{') {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
     }
-    if response.status >= 400 {
-        headers.insert(CONNECTION, hyper::header::HeaderValue::from_static("close"));
-    }
+    headers.insert(CONNECTION, HeaderValue::from_static(if close { "close" } else { "Keep-Alive" }));
     out
 }
 
@@ -208,28 +194,32 @@ fn wire(response: &Response) -> hyper::Response<Full<Bytes>> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn json_bodies_become_parameters() {
-        let pairs = json(br#"{"cores": 2, "onboot": true, "map": ["a", "b"]}"#).unwrap();
-        let text: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        assert_eq!(text, ["cores=2", "onboot=1", "map=a", "map=b"]);
-        assert_eq!(json(b"{bad"), None);
+    fn dressed(status: u16, body: &str, format: Format) -> (u16, Value) {
+        let response = Response { status, reason: "x".to_owned(), body: body.as_bytes().to_vec() };
+        let response = dress(response, format, 1);
+        (response.status, serde_json::from_slice(&response.body).unwrap())
     }
 
     #[test]
-    fn forms_are_decoded_once() {
+    fn the_web_interface_gets_200_and_reads_whether_it_went_well() {
+        assert_eq!(dressed(200, r#"{"data":1}"#, Format::ExtJs), (200, json!({"data": 1, "success": 1})));
         assert_eq!(
-            form("a=1%2B1&b=x+y&sshkeys=a%2520b"),
-            [
-                ("a".to_owned(), "1+1".to_owned()),
-                ("b".to_owned(), "x y".to_owned()),
-                ("sshkeys".to_owned(), "a%20b".to_owned()),
-            ]
+            dressed(500, r#"{"data":null,"message":"no\n"}"#, Format::ExtJs),
+            (200, json!({"data": null, "message": "no\n", "success": 0, "status": 500}))
         );
+        let errors = r#"{"data":null,"message":"no\n","errors":{"a":"b"}}"#;
+        assert_eq!(dressed(400, errors, Format::ExtJs).1["status"], json!("400"));
+        assert_eq!(dressed(400, errors, Format::Json).0, 400);
     }
 
     #[test]
-    fn doubled_slashes_are_one() {
-        assert_eq!(plain_slashes("//api2/json//version/"), "/api2/json/version");
+    fn keys_come_in_any_order_and_nothing_else_changes() {
+        let body = r#"{"data":{"a":1,"b":[{"c":1,"d":2},3],"e":5,"f":6}}"#;
+        let response = Response { status: 200, reason: "OK".to_owned(), body: body.as_bytes().to_vec() };
+        let texts: std::collections::BTreeSet<Vec<u8>> =
+            (0..20).map(|seed| dress(response.clone(), Format::Json, seed).body).collect();
+        assert!(texts.len() > 10);
+        let value = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap();
+        assert!(texts.iter().all(|text| value(text) == value(body.as_bytes())));
     }
 }

@@ -21,6 +21,21 @@ pub struct Request {
     pub params: Vec<(String, String)>,
     /// Value of the `Authorization` header.
     pub authorization: Option<String>,
+    /// The ticket of a login, decoded.
+    pub ticket: Option<String>,
+    /// Value of the `CSRFPreventionToken` header.
+    pub csrf: Option<String>,
+    /// The file that came with it.
+    pub upload: Option<Upload>,
+    /// Why it is refused because of how it was sent, once its caller is known.
+    pub flaw: Option<Refusal>,
+}
+
+/// A file that was sent; its name is the parameter `filename`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// What is in it.
+    pub bytes: Vec<u8>,
 }
 
 /// Every row, in order: the first that matches a path is taken.
@@ -62,6 +77,9 @@ pub fn answer(world: &mut World, request: &Request) -> Result<Answer, Refusal> {
     let credentials = request.authorization.as_deref().and_then(|value| value.strip_prefix("PVEAPIToken="));
     let credentials = credentials.ok_or_else(|| bare(401, "No ticket"))?;
     let caller = world.authenticate(credentials).ok_or_else(|| bare(401, "Authentication failed!"))?;
+    if let Some(flaw) = &request.flaw {
+        return Err(flaw.clone());
+    }
     answer_as(world, &caller, request)
 }
 

@@ -27,7 +27,7 @@ mod tasks;
 pub mod work;
 
 pub use deeds::start::pci_devices;
-pub use dispatch::{Request, answer, answer_as, endpoints};
+pub use dispatch::{Request, Upload, answer, answer_as, endpoints};
 pub use endpoint::{Access, Answer, Call, Endpoint, Handler, need, no_config};
 pub use formats::split_list;
 pub use guest::config::digest;

@@ -21,6 +21,13 @@ pub enum Refusal {
         /// Reason phrase.
         reason: String,
     },
+    /// Refused by pveproxy because of how it was sent: the body is the bare text.
+    Text {
+        /// HTTP status.
+        status: u16,
+        /// What stands in the body, and its first line in the reason phrase.
+        text: String,
+    },
 }
 
 impl Refusal {
@@ -49,7 +56,7 @@ impl Refusal {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
-            Self::Failed { status, .. } | Self::Bare { status, .. } => *status,
+            Self::Failed { status, .. } | Self::Bare { status, .. } | Self::Text { status, .. } => *status,
             Self::Params(_) => 400,
         }
     }
@@ -58,7 +65,7 @@ impl Refusal {
     #[must_use]
     pub fn text(&self) -> String {
         match self {
-            Self::Failed { text, .. } => text.clone(),
+            Self::Failed { text, .. } | Self::Text { text, .. } => text.clone(),
             Self::Bare { reason, .. } => reason.clone(),
             Self::Params(errors) => {
                 errors.iter().fold("400 Parameter verification failed.".to_owned(), |out, (name, text)| {

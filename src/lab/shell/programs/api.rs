@@ -31,7 +31,7 @@ pub(super) fn ask(
     path: &str,
     params: Vec<(String, String)>,
 ) -> Result<Done, Refusal> {
-    let request = Request { method: method.to_owned(), path: path.to_owned(), params, authorization: None };
+    let request = Request { method: method.to_owned(), path: path.to_owned(), params, ..Request::default() };
     let answer = answer_as(call.world, &Caller::root_pam(), &request)?;
     let upid = answer.data.as_str().filter(|text| text.starts_with("UPID:")).map(str::to_owned);
     let Some(upid) = upid else { return Ok(Done::Data(answer.data)) };
