@@ -20,6 +20,7 @@ mod killed;
 mod lab;
 mod lab_alone;
 mod lab_commands;
+mod lab_http;
 mod lab_replay;
 mod lab_run;
 mod lab_shell;
