@@ -70,7 +70,7 @@ fn send(world: &mut World, caller: &Caller, method: &str, path: &str, params: &[
         method: method.into(),
         path: path.into(),
         params: params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-        authorization: None,
+        ..rules::Request::default()
     };
     let response = envelope::wrap(rules::answer_as(world, caller, &request));
     (response.status, serde_json::from_slice(&response.body).unwrap_or(Value::Null))
