@@ -65,6 +65,9 @@ pub struct SiteSpec {
     /// Privileges of that token at `/`; all that managing guests takes, if none are given.
     #[serde(default)]
     pub privileges: Vec<String>,
+    /// Password of root@pam; without one nobody logs in as root with a ticket.
+    #[serde(default)]
+    pub root_password: Option<String>,
 }
 
 /// A host.
@@ -226,6 +229,7 @@ impl SiteSpec {
             storages: installer_storages(),
             token_id: default_token(),
             privileges: Vec::new(),
+            root_password: None,
         }
     }
 }
@@ -344,12 +348,11 @@ impl Scenario {
             return refuse(format!("`{}` is no token id: write it as `infra@pve!lab`", site.token_id));
         };
         let tokens = BTreeMap::from([(token.to_owned(), Token::new(secret, false))]);
-        world.access.users.insert(user.to_owned(), User { enabled: true, comment: None, tokens });
-        world.access.users.entry("root@pam".to_owned()).or_insert(User {
-            enabled: true,
-            comment: None,
-            tokens: BTreeMap::new(),
-        });
+        world.access.users.insert(user.to_owned(), User { enabled: true, tokens, ..User::default() });
+        world.access.users.entry("root@pam".to_owned()).or_insert(User { enabled: true, ..User::default() });
+        if let (Some(password), Some(root)) = (&site.root_password, world.access.users.get_mut("root@pam")) {
+            root.set_password(password);
+        }
         let privileges =
             if site.privileges.is_empty() { usual_privileges(self.version) } else { site.privileges.clone() };
         world.access.roles.insert("Infra".to_owned(), privileges.into_iter().collect());

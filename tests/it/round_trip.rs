@@ -42,11 +42,10 @@ fn world() -> (World, Caller) {
                       Datastore.AllocateSpace,Datastore.Audit,Sys.Audit,Sys.Modify,SDN.Use,Mapping.Use";
     let privileges: BTreeSet<String> = privileges.split(',').map(str::to_owned).collect();
     world.access.roles.insert("Infra".into(), privileges);
-    let user = User { enabled: true, comment: None, tokens: BTreeMap::new() };
+    let user = User { enabled: true, ..User::default() };
     world.access.users.insert("infra@pve".into(), user);
     let grantee = Grantee::User("infra@pve".into());
     world.access.acls.push(Acl { path: "/".into(), grantee, role: "Infra".into(), propagate: true });
-    let mut world = world;
     for (path, params) in [
         ("/nodes/pve1/qemu", vec![("vmid", "100"), ("scsi0", "data:1")]),
         (

@@ -45,6 +45,7 @@ fn site(name: &str, blueprint: &Blueprint) -> SiteSpec {
         storages: storages(&hosts, blueprint),
         token_id,
         privileges: Vec::new(),
+        root_password: None,
     }
 }
 

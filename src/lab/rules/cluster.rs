@@ -1,6 +1,6 @@
-//! `/version`, `/cluster/{status,resources,nextid,tasks}` and `/access/permissions`.
+//! `/version` and `/cluster/{status,resources,nextid,tasks}`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::world::Version;
 use super::endpoint::Access::{All, Every};
@@ -12,7 +12,6 @@ use crate::ports::Method::Get;
 
 const TYPE: &[Param] = &[o("type", Kind::Enum(&["vm", "storage", "node", "sdn"]))];
 const VMID: &[Param] = &[o("vmid", Kind::Vmid)];
-const PERMISSIONS: &[Param] = &[o("path", Kind::Text), o("userid", Kind::Text)];
 
 /// The rows of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
@@ -21,7 +20,6 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new(Get, "/cluster/resources", &[TYPE], All, resources),
     Endpoint::new(Get, "/cluster/nextid", &[VMID], All, next_id),
     Endpoint::new(Get, "/cluster/tasks", &[], All, tasks),
-    Endpoint::new(Get, "/access/permissions", &[PERMISSIONS], All, permissions),
     Endpoint::new(Get, "/nodes/{node}/version", &[], All, version),
 ];
 
@@ -140,48 +138,4 @@ fn tasks(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         })
         .collect();
     Ok(Value::Array(rows).into())
-}
-
-/// Paths that PVE lists when none is asked for: the top ones, those with an ACL, and members of pools (9.2.11).
-fn permissions(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let (world, caller) = (&*call.world, call.caller);
-    let asked = call.values.get("userid").map(str::to_owned);
-    let other;
-    let subject = match asked {
-        None => caller,
-        Some(id) => {
-            let (user, token) = id.split_once('!').map_or((id.as_str(), None), |(u, t)| (u, Some(t.to_owned())));
-            let own = user == caller.user && (token.is_none() || token == caller.token);
-            if !own {
-                super::need(world, caller, "/access", &["Sys.Audit"])?;
-            }
-            other = super::super::world::Caller { user: user.to_owned(), token };
-            &other
-        }
-    };
-    let paths: Vec<String> = match call.values.get("path") {
-        Some(path) => vec![path.to_owned()],
-        None => {
-            let fixed = ["/", "/access", "/access/groups", "/nodes", "/pool", "/sdn", "/storage", "/vms"];
-            let mut paths: Vec<String> = fixed.iter().map(|p| (*p).to_owned()).collect();
-            paths.extend(world.access.acls.iter().map(|acl| acl.path.clone()));
-            for pool in world.pools.values() {
-                paths.extend(pool.guests.iter().map(|vmid| format!("/vms/{vmid}")));
-                paths.extend(pool.storages.iter().map(|storage| format!("/storage/{storage}")));
-            }
-            paths.sort();
-            paths.dedup();
-            paths
-        }
-    };
-    let mut result = Map::new();
-    for path in paths {
-        let has = world.privileges(subject, &path);
-        if !has.is_empty() {
-            let row: Map<String, Value> =
-                has.into_iter().map(|(p, propagate)| (p, json!(u8::from(propagate)))).collect();
-            result.insert(path, Value::Object(row));
-        }
-    }
-    Ok(Value::Object(result).into())
 }

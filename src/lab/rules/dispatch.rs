@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::super::world::Caller;
 use super::super::world::World;
 use super::{Answer, Call, Endpoint, Refusal, Values, check};
-use super::{cluster, firewall, firewall_rules, guests, mapping, nodes, pools, storage, tasks};
+use super::{access, cluster, firewall, firewall_rules, guests, mapping, nodes, pools, storage, tasks};
 use crate::ports::Method;
 
 /// A request as it came in, below `/api2/json`.
@@ -44,6 +44,14 @@ pub fn endpoints() -> &'static [Endpoint] {
     static ALL: LazyLock<Vec<Endpoint>> = LazyLock::new(|| {
         [
             cluster::ENDPOINTS,
+            access::TICKET,
+            access::PERMISSIONS,
+            access::DOMAINS,
+            access::USERS,
+            access::TOKENS,
+            access::GROUPS,
+            access::ROLES,
+            access::ACL,
             pools::ENDPOINTS,
             mapping::ENDPOINTS,
             firewall::ENDPOINTS,
@@ -74,13 +82,41 @@ pub fn answer(world: &mut World, request: &Request) -> Result<Answer, Refusal> {
     if !matches!(request.method.as_str(), "GET" | "POST" | "PUT" | "DELETE") {
         return Err(bare(501, &format!("method '{}' not available", request.method)));
     }
-    let credentials = request.authorization.as_deref().and_then(|value| value.strip_prefix("PVEAPIToken="));
-    let credentials = credentials.ok_or_else(|| bare(401, "No ticket"))?;
-    let caller = world.authenticate(credentials).ok_or_else(|| bare(401, "Authentication failed!"))?;
+    let caller = if is_open(request) { Caller::nobody() } else { authenticate(world, request)? };
     if let Some(flaw) = &request.flaw {
         return Err(flaw.clone());
     }
     answer_as(world, &caller, request)
+}
+
+/// Whether this needs no login; what is presented nevertheless is not even looked at.
+fn is_open(request: &Request) -> bool {
+    let segments = segments(request);
+    let mut open = endpoints().iter().filter(|e| matches!(e.access, super::Access::World));
+    open.any(|e| e.method.as_str() == request.method && e.matches(&segments).is_some())
+}
+
+/// Whose token or ticket it is. A token wins over a ticket, and needs no CSRF token.
+fn authenticate(world: &World, request: &Request) -> Result<Caller, Refusal> {
+    let bare = |reason: &str| Refusal::Bare { status: 401, reason: reason.to_owned() };
+    if let Some(credentials) = request.authorization.as_deref().and_then(|value| value.strip_prefix("PVEAPIToken=")) {
+        return world.authenticate(credentials).ok_or_else(|| bare("Authentication failed!"));
+    }
+    let ticket = request.ticket.as_deref().filter(|ticket| !ticket.is_empty()).ok_or_else(|| bare("No ticket"))?;
+    let caller = world.ticket_holder(ticket).ok_or_else(|| bare("permission denied - invalid PVE ticket"))?;
+    let proved = |token: &String| world.is_csrf_token(&caller.user, token);
+    // A form of a browser that uploads a file cannot send the header.
+    let path = segments(request);
+    let upload = path.len() == 5 && path[0] == "nodes" && path[2] == "storage" && path[4] == "upload";
+    if request.method != "GET" && !upload && !request.csrf.as_ref().is_some_and(proved) {
+        return Err(bare("Permission denied - invalid csrf token"));
+    }
+    Ok(caller)
+}
+
+fn segments(request: &Request) -> Vec<String> {
+    let decode = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+    request.path.split('/').filter(|s| !s.is_empty()).map(decode).collect()
 }
 
 /// Carries a request out for a caller who is known: how `pct`, `qm` and `pvesh` go about it.
@@ -96,8 +132,7 @@ pub fn answer_as(world: &mut World, caller: &Caller, request: &Request) -> Resul
         "DELETE" => Method::Delete,
         other => return Err(bare(501, &format!("method '{other}' not available"))),
     };
-    let decode = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
-    let segments: Vec<String> = request.path.split('/').filter(|s| !s.is_empty()).map(decode).collect();
+    let segments = segments(request);
     let row = endpoints()
         .iter()
         .filter(|e| e.method == method && e.since <= world.version)
@@ -140,6 +175,9 @@ fn writes_cluster_files(endpoint: &Endpoint) -> bool {
 fn check_path(vars: &std::collections::BTreeMap<&'static str, String>) -> Result<(), Refusal> {
     if let Some(vmid) = vars.get("vmid") {
         super::check_value(&super::Kind::Vmid, "vmid", vmid).map_err(|text| Refusal::param("vmid", text))?;
+    }
+    if vars.get("tokenid").is_some_and(|id| !access::is_token(id)) {
+        return Err(Refusal::param("tokenid", "value does not match the regex pattern"));
     }
     if let Some(pos) = vars.get("pos").filter(|p| p.is_empty() || !p.bytes().all(|b| b.is_ascii_digit())) {
         return Err(Refusal::param("pos", format!("type check ('integer') failed - got '{pos}'")));

@@ -89,7 +89,14 @@ pub enum Access {
     Every(&'static str, &'static [&'static str]),
     /// Who has any of these privileges at this path.
     Any(&'static str, &'static [&'static str]),
+    /// Everybody, even without a login.
+    World,
+    /// Whom this lets through.
+    Check(Checker),
 }
+
+/// Decides by world, caller, what varies in the path, and parameters that have not been checked yet.
+pub type Checker = fn(&World, &Caller, &BTreeMap<&'static str, String>, &Values) -> Result<(), Refusal>;
 
 /// A request on its way.
 #[derive(Debug)]
@@ -225,7 +232,8 @@ impl Access {
         // An id that fits no path leaves an empty one, on which nobody has anything (9.2.11).
         let blank = |path: &str| path.chars().any(|c| c.is_whitespace() || c.is_control());
         match self {
-            Self::All => Ok(()),
+            Self::All | Self::World => Ok(()),
+            Self::Check(check) => check(world, caller, vars, values),
             Self::Any(template, privileges) => need(world, caller, &fill(template), privileges),
             Self::Every(template, privileges) if blank(&fill(template)) => {
                 Err(Refusal::denied(&format!(", {}", privileges.join("|"))))

@@ -5,6 +5,7 @@
 //! else: no I/O, no clock. The shell goes through the same rows with another
 //! [`Caller`](super::world::Caller): see [`answer_as`].
 
+mod access;
 mod cluster;
 mod deeds;
 mod dispatch;

@@ -93,6 +93,11 @@ pub const fn since_9(name: &'static str, kind: Kind) -> Param {
     Param { name, kind, required: false, since: Version::V9_1, until: Version::V9_2 }
 }
 
+/// A parameter that may be left out and that 9.2 is the first to know.
+pub const fn since_9_2(name: &'static str, kind: Kind) -> Param {
+    Param { name, kind, required: false, since: Version::V9_2, until: Version::V9_2 }
+}
+
 /// A parameter that is so in PVE 8 only.
 pub const fn until_8(name: &'static str, kind: Kind) -> Param {
     Param { name, kind, required: false, since: Version::V8_4, until: Version::V8_4 }

@@ -38,15 +38,27 @@ pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
 fn users(world: &World) -> String {
     let mut out = String::new();
     for (id, user) in &world.access.users {
-        let comment = conf::encode(user.comment.as_deref().unwrap_or_default());
-        let _ = writeln!(out, "user:{id}:{}:0::::{comment}::", u8::from(user.enabled));
+        let field = |text: &Option<String>| conf::encode(text.as_deref().unwrap_or_default());
+        let _ = writeln!(
+            out,
+            "user:{id}:{}:{}:{}:{}:{}:{}:{}:",
+            u8::from(user.enabled),
+            user.expire,
+            field(&user.firstname),
+            field(&user.lastname),
+            user.email.as_deref().unwrap_or_default(),
+            field(&user.comment),
+            user.keys.as_deref().unwrap_or_default(),
+        );
         for (name, token) in &user.tokens {
-            let _ = writeln!(out, "token:{id}!{name}:{}:{}::", token.expire, u8::from(token.privsep));
+            let comment = field(&token.comment);
+            let _ = writeln!(out, "token:{id}!{name}:{}:{}:{comment}:", token.expire, u8::from(token.privsep));
         }
     }
     out.push('\n');
-    for (id, members) in &world.access.groups {
-        let _ = writeln!(out, "group:{id}:{}::", join(members));
+    for (id, group) in &world.access.groups {
+        let comment = conf::encode(group.comment.as_deref().unwrap_or_default());
+        let _ = writeln!(out, "group:{id}:{}:{comment}:", join(&group.members));
     }
     out.push('\n');
     for (id, pool) in &world.pools {

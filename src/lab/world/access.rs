@@ -13,25 +13,67 @@ use super::{Caller, World, conf, known_privileges};
 pub struct Access {
     /// Users by id, such as `infra@pve`.
     pub users: BTreeMap<String, User>,
-    /// Groups and their members.
-    pub groups: BTreeMap<String, BTreeSet<String>>,
+    /// Groups by id.
+    pub groups: BTreeMap<String, Group>,
     /// Roles that were made, with their privileges.
     pub roles: BTreeMap<String, BTreeSet<String>>,
     /// Who has which role where.
     pub acls: Vec<Acl>,
+    /// What tickets are signed with; made with the first one.
+    pub ticket_key: String,
 }
 
 /// A user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct User {
     /// May log in.
     pub enabled: bool,
     /// What was said about it.
-    #[serde(default)]
     pub comment: Option<String>,
     /// Tokens by name.
-    #[serde(default)]
     pub tokens: BTreeMap<String, Token>,
+    /// Given name.
+    pub firstname: Option<String>,
+    /// Family name.
+    pub lastname: Option<String>,
+    /// Mail address.
+    pub email: Option<String>,
+    /// Keys of a second factor, as they were written.
+    pub keys: Option<String>,
+    /// When it ends, in seconds since the epoch; 0 = never.
+    pub expire: i64,
+    /// SHA-256 of the password, in hex; without one there is no login by password.
+    pub password_sha256: Option<String>,
+}
+
+impl User {
+    /// Whether it may come in at that time, in seconds since the epoch.
+    #[must_use]
+    pub fn is_valid(&self, now: i64) -> bool {
+        self.enabled && (self.expire == 0 || self.expire > now)
+    }
+
+    /// Sets a password.
+    pub fn set_password(&mut self, password: &str) {
+        self.password_sha256 = Some(conf::hex(&Sha256::digest(password.as_bytes())));
+    }
+
+    /// Whether this is its password.
+    #[must_use]
+    pub fn accepts(&self, password: &str) -> bool {
+        self.password_sha256.as_ref().is_some_and(|known| *known == conf::hex(&Sha256::digest(password.as_bytes())))
+    }
+}
+
+/// A group of users.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Group {
+    /// What was said about it.
+    pub comment: Option<String>,
+    /// Users in it.
+    pub members: BTreeSet<String>,
 }
 
 /// A token; its secret is kept as a hash.
@@ -44,13 +86,16 @@ pub struct Token {
     /// When it ends, in seconds; 0 = never.
     #[serde(default)]
     pub expire: i64,
+    /// What was said about it.
+    #[serde(default)]
+    pub comment: Option<String>,
 }
 
 impl Token {
     /// A token with that secret.
     #[must_use]
     pub fn new(secret: &str, privsep: bool) -> Self {
-        Self { secret_sha256: conf::hex(&Sha256::digest(secret.as_bytes())), privsep, expire: 0 }
+        Self { secret_sha256: conf::hex(&Sha256::digest(secret.as_bytes())), privsep, expire: 0, comment: None }
     }
 
     /// Whether this is its secret.
@@ -91,7 +136,7 @@ impl World {
     pub fn authenticate(&self, credentials: &str) -> Option<Caller> {
         let (id, secret) = credentials.split_once('=')?;
         let (user, token) = id.split_once('!')?;
-        let found = self.access.users.get(user).filter(|u| u.enabled)?;
+        let found = self.access.users.get(user).filter(|u| u.is_valid(self.now()))?;
         let entry = found.tokens.get(token)?;
         let valid = entry.accepts(secret) && (entry.expire == 0 || entry.expire > self.now_ms / 1000);
         valid.then(|| Caller::token(user, token))
@@ -118,7 +163,7 @@ impl World {
         }
         self.granted(path, |grantee| match grantee {
             Grantee::User(id) => id == user,
-            Grantee::Group(group) => self.access.groups.get(group).is_some_and(|members| members.contains(user)),
+            Grantee::Group(group) => self.access.groups.get(group).is_some_and(|group| group.members.contains(user)),
             Grantee::Token(_) => false,
         })
     }
@@ -198,7 +243,7 @@ mod tests {
         let mut world = World::default();
         let tokens =
             BTreeMap::from([("all".to_owned(), Token::new("s1", false)), ("sep".to_owned(), Token::new("s2", true))]);
-        world.access.users.insert("infra@pve".into(), User { enabled: true, comment: None, tokens });
+        world.access.users.insert("infra@pve".into(), User { enabled: true, tokens, ..User::default() });
         world.access.acls.push(Acl {
             path: "/".into(),
             grantee: Grantee::User("infra@pve".into()),

@@ -22,6 +22,12 @@ impl Caller {
         Self { user: user.to_owned(), token: Some(token.to_owned()) }
     }
 
+    /// Who has not logged in.
+    #[must_use]
+    pub const fn nobody() -> Self {
+        Self { user: String::new(), token: None }
+    }
+
     /// Whether PVE's `authuser eq 'root@pam'` holds. A token of root@pam is *not* root@pam (9.2.11).
     #[must_use]
     pub fn is_root_pam(&self) -> bool {

@@ -15,13 +15,14 @@ mod privileges;
 pub mod property;
 mod storage;
 mod task;
+mod ticket;
 mod version;
 mod volumes;
 #[expect(clippy::module_inception, reason = "the file holds the type that the room is named after")]
 mod world;
 mod zfs;
 
-pub use access::{Access, Acl, Grantee, Token, User};
+pub use access::{Access, Acl, Grantee, Group, Token, User};
 pub use caller::Caller;
 pub use firewall::{Alias, Firewall, IpSet, IpSetEntry, Rule, SecurityGroup};
 pub use guest::{Guest, GuestKind, GuestSnapshot, Pending, Run};

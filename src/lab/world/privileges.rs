@@ -65,16 +65,17 @@ pub fn known_privileges(version: Version) -> Vec<&'static str> {
     COMMON.iter().chain(own).copied().collect()
 }
 
-/// Built-in roles with their privileges, as far as the lab's users need them.
+/// Built-in roles with their privileges.
 #[must_use]
 pub fn built_in_roles(version: Version) -> BTreeMap<&'static str, BTreeSet<String>> {
     let all = known_privileges(version);
     let pick = |keep: &dyn Fn(&str) -> bool| all.iter().filter(|p| keep(p)).map(|p| (*p).to_owned()).collect();
-    let audit = |p: &str| p.ends_with(".Audit") && !p.starts_with("VM.GuestAgent");
+    let audit = |p: &str| p.ends_with(".Audit");
     let admin = |p: &str| {
         !matches!(
             p,
             "Permissions.Modify"
+                | "Mapping.Modify"
                 | "Realm.Allocate"
                 | "Sys.Modify"
                 | "Sys.PowerMgmt"
@@ -92,9 +93,12 @@ pub fn built_in_roles(version: Version) -> BTreeMap<&'static str, BTreeSet<Strin
         ("PVEMappingAdmin", pick(&|p| p.starts_with("Mapping."))),
         ("PVEMappingUser", pick(&|p| matches!(p, "Mapping.Use" | "Mapping.Audit"))),
         ("PVEPoolAdmin", pick(&|p| p.starts_with("Pool."))),
+        ("PVEPoolUser", pick(&|p| p == "Pool.Audit")),
         ("PVESDNAdmin", pick(&|p| p.starts_with("SDN."))),
         ("PVESDNUser", pick(&|p| matches!(p, "SDN.Use" | "SDN.Audit"))),
         ("PVESysAdmin", pick(&|p| matches!(p, "Sys.Audit" | "Sys.Console" | "Sys.Syslog"))),
+        ("PVETemplateUser", pick(&|p| matches!(p, "VM.Audit" | "VM.Clone"))),
+        ("PVEUserAdmin", pick(&|p| matches!(p, "Group.Allocate" | "Realm.AllocateUser" | "User.Modify"))),
         ("PVEVMAdmin", pick(&|p| p.starts_with("VM."))),
         (
             "PVEVMUser",
@@ -106,6 +110,10 @@ pub fn built_in_roles(version: Version) -> BTreeMap<&'static str, BTreeSet<Strin
                         | "VM.Config.CDROM"
                         | "VM.Config.Cloudinit"
                         | "VM.Console"
+                        | "VM.GuestAgent.Audit"
+                        | "VM.GuestAgent.FileRead"
+                        | "VM.GuestAgent.FileSystemMgmt"
+                        | "VM.GuestAgent.FileWrite"
                         | "VM.PowerMgmt"
                 )
             }),

@@ -100,6 +100,13 @@ impl Eyes<'_> {
         }
         match varying::rule(&self.row.request.target, at) {
             Some(Same::Shape) if shape(theirs) == shape(ours) => return,
+            Some(Same::Secret) if ours.as_str().is_some_and(|text| !text.is_empty()) => {
+                let theirs = theirs.as_str().unwrap_or_default();
+                if !(theirs.contains('<') && theirs.ends_with('>')) {
+                    self.differ(at, format!("{theirs} / a secret"));
+                }
+                return;
+            }
             Some(Same::Number) if theirs.is_number() && ours.is_number() => return,
             Some(Same::Set) if set(theirs).is_some() && set(theirs) == set(ours) => return,
             _ => {}

@@ -9,6 +9,8 @@ use super::compare::macs;
 pub enum Same {
     /// Presence and type; of texts whether they are numbers, hex or words; of objects the keys and their types.
     Shape,
+    /// A text that is not empty, where the recordings have something else in place of a secret.
+    Secret,
     /// A number; PVE prints the same figure as integer or with a fraction.
     Number,
     /// The same words in any order.
@@ -18,9 +20,9 @@ pub enum Same {
 /// Endpoint (part of the path, or empty for all), last key of the place, how, why.
 pub const VARYING: &[(&str, &str, Same, &str)] = &[
     ("", "digest", Same::Shape, "hash over a file that holds uuids and times"),
-    ("/access/ticket", "ticket", Same::Shape, "secret, replaced in the recordings"),
-    ("/access/ticket", "CSRFPreventionToken", Same::Shape, "secret, replaced in the recordings"),
-    ("/token/", "value", Same::Shape, "secret, replaced in the recordings"),
+    ("/access/ticket", "ticket", Same::Secret, "secret, replaced in the recordings"),
+    ("/access/ticket", "CSRFPreventionToken", Same::Secret, "secret, replaced in the recordings"),
+    ("/token/", "value", Same::Secret, "secret, replaced in the recordings"),
     ("", "pid", Same::Shape, "number of a process"),
     ("", "pstart", Same::Shape, "start of a process in clock ticks"),
     ("", "starttime", Same::Shape, "time"),
@@ -83,7 +85,8 @@ pub fn plain(text: &str, chosen: &BTreeSet<String>) -> String {
             out.replace_range(start..end, "<new>");
         }
     }
-    if out.len() == 36 && out.chars().all(uuid) {
+    // The recordings took a `vmgenid` for a secret.
+    if out == "<token-secret>" || (out.len() == 36 && out.chars().all(uuid)) {
         return "<uuid>".into();
     }
     out

@@ -7,13 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use infra::lab::Scenario;
 use infra::lab::hardware::graphics_card;
-use infra::lab::world::{Acl, Grantee, Network, PciDevice, Storage, StorageKind, Token, User, Volume, World};
+use infra::lab::world::{Access, Network, PciDevice, Storage, StorageKind, User, Volume, World};
 use infra::model::Size;
 
 /// Password of root@pam; the recordings have another in its place.
 pub const PASSWORD: &str = "lab-password";
-/// Secret of the tokens that are seeded.
-pub const SECRET: &str = "s";
 
 pub fn world(now: jiff::Timestamp) -> World {
     let mut scenario = Scenario::example();
@@ -67,7 +65,7 @@ pub fn world(now: jiff::Timestamp) -> World {
             url.ends_with("qcow2").then(|| Size::gib(1)),
         );
     }
-    let mut world = scenario.world(&scenario.sites[0], SECRET, now).unwrap();
+    let mut world = scenario.world(&scenario.sites[0], "unused", now).unwrap();
     if let Some(missing) = world.downloads.get("http://127.0.0.1:9099/x.iso").cloned() {
         let missing = infra::lab::world::Download { status: Some(404), ..missing };
         world.downloads.insert("http://127.0.0.1:9099/nope.iso".into(), missing);
@@ -81,29 +79,8 @@ pub fn world(now: jiff::Timestamp) -> World {
         volumes.insert(name.into(), volume);
     }
     world.appliances.clear();
-    let token = |privsep| Token::new(SECRET, privsep);
-    let user = |tokens: &[(&str, bool)]| User {
-        enabled: true,
-        comment: None,
-        tokens: tokens.iter().map(|(name, sep)| ((*name).to_owned(), token(*sep))).collect(),
-    };
-    let users = &mut world.access.users;
-    users.insert("root@pam".into(), user(&[("infra", false)]));
-    users.insert("infra@pve".into(), user(&[("tok", false), ("cli", false), ("sep", true)]));
-    users.insert("nobody@pve".into(), user(&[("tok", false), ("none", false)]));
-    users.insert("dev@pve".into(), user(&[("ci", false)]));
-    let infra = "VM.Allocate,VM.Audit,VM.Config.CDROM,VM.Config.CPU,VM.Config.Cloudinit,VM.Config.Disk,VM.Config.HWType,\
-                 VM.Config.Memory,VM.Config.Network,VM.Config.Options,VM.PowerMgmt,VM.Snapshot,VM.Clone,\
-                 Datastore.Allocate,Datastore.AllocateSpace,Datastore.AllocateTemplate,Datastore.Audit,Sys.Audit,\
-                 Sys.Modify,SDN.Use,SDN.Audit,Pool.Allocate,Pool.Audit,Mapping.Audit,Mapping.Modify,Mapping.Use";
-    let privileges = |text: &str| text.split(',').map(|p| p.trim().to_owned()).collect();
-    world.access.roles.insert("Infra".into(), privileges(infra));
-    world.access.roles.insert("Dev".into(), privileges("VM.Audit,VM.Allocate,VM.Config.CPU"));
-    let acl = |path: &str, grantee, role: &str| Acl { path: path.into(), grantee, role: role.into(), propagate: true };
-    world.access.acls = vec![
-        acl("/", Grantee::User("infra@pve".into()), "Infra"),
-        acl("/vms/100", Grantee::Token("infra@pve!sep".into()), "PVEAuditor"),
-        acl("/vms", Grantee::User("dev@pve".into()), "Dev"),
-    ];
+    let mut root = User { enabled: true, ..User::default() };
+    root.set_password(PASSWORD);
+    world.access = Access { users: BTreeMap::from([("root@pam".to_owned(), root)]), ..Access::default() };
     world
 }
