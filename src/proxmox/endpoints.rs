@@ -244,9 +244,10 @@ endpoints! {
     GROUP_DELETE = Delete "/cluster/firewall/groups/{group}" [];
     /// A rule of a group.
     GROUP_RULE = Get "/cluster/firewall/groups/{group}/{pos}" [];
-    /// A rule on top of a group.
+    /// A rule on top of a group. What somebody else wrote into a rule is put back when a run is taken back.
     GROUP_RULE_CREATE = Post "/cluster/firewall/groups/{group}" [
-        "type", "action", "enable", "source", "dest", "proto", "dport", "comment", "digest",
+        "type", "action", "enable", "macro", "iface", "source", "dest", "proto", "dport", "sport", "icmp-type", "log",
+        "comment", "digest",
     ];
     /// A rule of a group goes.
     GROUP_RULE_DELETE = Delete "/cluster/firewall/groups/{group}/{pos}" ["digest"];
@@ -259,8 +260,10 @@ endpoints! {
     /// A rule of a VM.
     QEMU_FIREWALL_RULE = Get "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}" [];
     /// A rule on top.
-    QEMU_FIREWALL_RULE_CREATE = Post "/nodes/{node}/qemu/{vmid}/firewall/rules"
-        ["type", "action", "enable", "source", "dest", "proto", "dport", "comment", "digest"];
+    QEMU_FIREWALL_RULE_CREATE = Post "/nodes/{node}/qemu/{vmid}/firewall/rules" [
+        "type", "action", "enable", "macro", "iface", "source", "dest", "proto", "dport", "sport", "icmp-type", "log",
+        "comment", "digest",
+    ];
     /// A rule goes.
     QEMU_FIREWALL_RULE_DELETE = Delete "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}" ["digest"];
 
@@ -272,8 +275,10 @@ endpoints! {
     /// A rule of a container.
     LXC_FIREWALL_RULE = Get "/nodes/{node}/lxc/{vmid}/firewall/rules/{pos}" [];
     /// A rule on top.
-    LXC_FIREWALL_RULE_CREATE = Post "/nodes/{node}/lxc/{vmid}/firewall/rules"
-        ["type", "action", "enable", "source", "dest", "proto", "dport", "comment", "digest"];
+    LXC_FIREWALL_RULE_CREATE = Post "/nodes/{node}/lxc/{vmid}/firewall/rules" [
+        "type", "action", "enable", "macro", "iface", "source", "dest", "proto", "dport", "sport", "icmp-type", "log",
+        "comment", "digest",
+    ];
     /// A rule goes.
     LXC_FIREWALL_RULE_DELETE = Delete "/nodes/{node}/lxc/{vmid}/firewall/rules/{pos}" ["digest"];
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::difference::{Difference, Fields, between};
+use super::difference::Difference;
 use super::guest::{Located, Planner, RootPart, Shape, address_options, common_settings, guest_addr};
 use super::operations::options;
 use super::setting::{Setting, settle};
@@ -64,6 +64,8 @@ struct Family {
     limit: usize,
 }
 
+/// What the NIC begins with: its name in the container; PVE gives it a MAC.
+const NIC: &str = "name=eth0";
 const MOUNTS: Family = Family { prefix: "mp", limit: 256 };
 const DEVICES: Family = Family { prefix: "dev", limit: 256 };
 
@@ -123,7 +125,24 @@ impl LinuxContainer<'_> {
     }
 }
 
-/// What of a family differs, and which keys to write or delete.
+/// How a key is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Write {
+    /// To this.
+    Set(String),
+    /// Away.
+    Delete,
+    /// A change of it that nobody wants and that waits for a restart is forgotten.
+    Revert,
+}
+
+impl Write {
+    fn to(value: Option<String>) -> Self {
+        value.map_or(Self::Delete, Self::Set)
+    }
+}
+
+/// What differs of mounts or of devices, each known by what it is in the container, not by its number.
 fn family_part(
     family: &Family,
     path: &str,
@@ -131,43 +150,68 @@ fn family_part(
     wanted: &BTreeMap<String, (String, String)>,
     located: &Located,
     part: &mut RootPart,
-) -> BTreeMap<String, Option<String>> {
+) -> BTreeMap<String, Write> {
     let config = &located.config;
-    let shown = |keys: &[(String, &str)]| -> Fields {
-        keys.iter().filter_map(|(_, text)| identify(text)).map(|(id, value)| (format!("{path}.{id}"), value)).collect()
+    let by_id = |keys: &[(String, &str)]| -> BTreeMap<String, (String, String)> {
+        let entry = |(key, text): &(String, &str)| identify(text).map(|(id, value)| (id, (key.clone(), value)));
+        keys.iter().filter_map(entry).collect()
     };
     let coming = family.keys(config, true);
-    let desired: Fields = wanted.iter().map(|(id, (value, _))| (format!("{path}.{id}"), value.clone())).collect();
-    part.desired.extend(desired.clone());
-    let active = shown(&family.keys(config, !located.running));
-    for difference in between(&active, &desired) {
-        let change_or_removal = difference.from.is_some();
+    let mut after = by_id(&coming);
+    // A guest that does not run has nothing active.
+    let active = if located.running { by_id(&family.keys(config, false)) } else { after.clone() };
+    part.desired.extend(wanted.iter().map(|(id, (value, _))| (format!("{path}.{id}"), value.clone())));
+    let ids: BTreeSet<String> = active.keys().chain(after.keys()).chain(wanted.keys()).cloned().collect();
+    for id in ids {
+        let value = |of: &BTreeMap<String, (String, String)>| of.get(&id).map(|(_, value)| value.clone());
+        let (is, will_be, want) = (value(&active), value(&after), wanted.get(&id).map(|(value, _)| value.clone()));
+        if want == is && want == will_be {
+            continue;
+        }
+        let (revoked, waits) = (want == is, want == will_be);
         // A new mount is hot-plugged; a device node, and everything that goes, waits for a restart.
-        let restart = located.running && (change_or_removal || family.prefix == DEVICES.prefix);
-        part.differences.push(Difference { restart, ..difference });
+        let cold = waits || is.is_some() || family.prefix == DEVICES.prefix;
+        part.differences.push(Difference {
+            path: format!("{path}.{id}"),
+            from: if revoked { will_be } else { is },
+            to: want,
+            restart: located.running && !revoked && cold,
+        });
     }
+
     let mut write = BTreeMap::new();
+    // What is in effect as it should be and waits to be something else stays as it is.
+    for (key, text) in family.keys(config, false).into_iter().filter(|(key, _)| config.pending.contains_key(key)) {
+        let Some((id, value)) = identify(text) else { continue };
+        let held = after.get(&id).is_some_and(|(other, there)| *other != key && *there == value);
+        if !held
+            && wanted.get(&id).is_some_and(|(want, _)| *want == value)
+            && after.get(&id) != Some(&(key.clone(), value.clone()))
+        {
+            after.retain(|_, (other, _)| *other != key);
+            after.insert(id, (key.clone(), value));
+            write.insert(key, Write::Revert);
+        }
+    }
     let mut taken: BTreeSet<String> = coming.iter().map(|(key, _)| key.clone()).collect();
     taken.extend(family.keys(config, false).into_iter().map(|(key, _)| key));
-    let coming_by_id: BTreeMap<String, (&str, String)> =
-        coming.iter().filter_map(|(key, text)| identify(text).map(|(id, value)| (id, (key.as_str(), value)))).collect();
     for (id, (value, text)) in wanted {
-        match coming_by_id.get(id) {
+        match after.get(id) {
             Some((_, there)) if there == value => {}
             Some((key, _)) => {
-                write.insert((*key).to_owned(), Some(text.clone()));
+                write.insert(key.clone(), Write::Set(text.clone()));
             }
             None => {
                 if let Some(key) = family.free(&taken) {
                     taken.insert(key.clone());
-                    write.insert(key, Some(text.clone()));
+                    write.insert(key, Write::Set(text.clone()));
                 }
             }
         }
     }
-    for (id, (key, _)) in &coming_by_id {
+    for (id, (key, _)) in &after {
         if !wanted.contains_key(id) {
-            write.insert((*key).to_owned(), None);
+            write.insert(key.clone(), Write::Delete);
         }
     }
     write
@@ -177,7 +221,7 @@ impl Shape for LinuxContainer<'_> {
     fn settings(&self) -> Vec<Setting> {
         let network = &self.host.network;
         let (ip, gateway) = address_options(network);
-        let mut settings = common_settings(self.blueprint, self.guest, "hostname");
+        let mut settings = common_settings(self.blueprint, self.guest, "hostname", NIC);
         let mib = |size: crate::model::Size| size.as_mib().unwrap_or_default();
         let limit = self.container.limits.cpu_centi.map(|centi| {
             let text = format!("{}.{:02}", centi / 100, centi % 100);
@@ -199,7 +243,7 @@ impl Shape for LinuxContainer<'_> {
         let network = &self.host.network;
         let (ip, gateway) = address_options(network);
         let mut net = format!(
-            "name=eth0,bridge={},firewall=1,{gateway}={},{ip}={}",
+            "{NIC},bridge={},firewall=1,{gateway}={},{ip}={}",
             network.bridge, network.gateway, self.guest.interface
         );
         if let Some(vlan) = network.vlan {
@@ -243,21 +287,23 @@ impl Shape for LinuxContainer<'_> {
         let settled = settle(&features, &created, located.running);
         part.desired.extend(features.iter().filter_map(|s| Some((s.path.clone(), s.desired()?))));
         part.differences.extend(settled.differences);
-        let mut write = settled.write;
+        let mut write: BTreeMap<String, Write> =
+            settled.write.into_iter().map(|(key, value)| (key, Write::to(value))).collect();
         let (mounts, devices) = (self.mounts(), self.devices());
         write.extend(family_part(&MOUNTS, "mounts", bind_mount, &mounts, located, &mut part));
         write.extend(family_part(&DEVICES, "devices", device, &devices, located, &mut part));
 
         let vmid = self.guest.vmid.to_string();
         part.commands = pct_set(&vmid, &write);
-        let before: BTreeMap<String, Option<String>> =
-            write.keys().map(|key| (key.clone(), created.coming(key).map(str::to_owned))).collect();
+        let before: BTreeMap<String, Write> =
+            write.keys().map(|key| (key.clone(), Write::to(created.coming(key).map(str::to_owned)))).collect();
         part.undo = pct_set(&vmid, &before);
         part.expect = write
             .iter()
             .map(|(key, value)| match value {
-                None => Expect::new(key, Matcher::Absent),
-                Some(text) => options(key, Options::parse(text).named),
+                Write::Delete => Expect::new(key, Matcher::Absent),
+                Write::Set(text) => options(key, Options::parse(text).named),
+                Write::Revert => options(key, Options::parse(created.active(key).unwrap_or_default()).named),
             })
             .collect();
         part.needs = self
@@ -278,17 +324,28 @@ impl Shape for LinuxContainer<'_> {
 }
 
 /// `pct set` for all keys at once, as each call costs half a second; removals in a call of their own.
-fn pct_set(vmid: &str, write: &BTreeMap<String, Option<String>>) -> Vec<Vec<String>> {
+fn pct_set(vmid: &str, write: &BTreeMap<String, Write>) -> Vec<Vec<String>> {
     let command = |rest: Vec<String>| ["pct", "set", vmid].map(str::to_owned).into_iter().chain(rest).collect();
-    let set: Vec<String> =
-        write.iter().filter_map(|(key, value)| Some([format!("--{key}"), value.clone()?])).flatten().collect();
-    let gone: Vec<&str> = write.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key.as_str()).collect();
+    let named = |what: &Write| -> Vec<&str> {
+        write.iter().filter(|(_, write)| *write == what).map(|(key, _)| key.as_str()).collect()
+    };
+    let set: Vec<String> = write
+        .iter()
+        .filter_map(|(key, write)| match write {
+            Write::Set(value) => Some([format!("--{key}"), value.clone()]),
+            Write::Delete | Write::Revert => None,
+        })
+        .flatten()
+        .collect();
     let mut commands = Vec::new();
-    if !set.is_empty() {
-        commands.push(command(set));
+    for (option, keys) in [("--revert", named(&Write::Revert)), ("--delete", named(&Write::Delete))] {
+        if !keys.is_empty() {
+            commands.push(command(vec![option.to_owned(), keys.join(",")]));
+        }
     }
-    if !gone.is_empty() {
-        commands.push(command(vec!["--delete".to_owned(), gone.join(",")]));
+    if !set.is_empty() {
+        // What is set goes before what is taken away: at no moment is there less than needed.
+        commands.insert(usize::from(!named(&Write::Revert).is_empty()), command(set));
     }
     commands
 }

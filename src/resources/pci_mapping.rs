@@ -130,7 +130,9 @@ impl Mapping<'_> {
 fn read(mapping: &observed::PciMapping) -> Fields {
     let mut fields = Fields::from([("description".to_owned(), mapping.description.trim_end().to_owned())]);
     for entry in &mapping.map {
-        let entry = Options::parse(entry);
+        let mut entry = Options::parse(entry);
+        // A remark on one entry is not ours.
+        entry.named.remove("description");
         let node = entry.get("node").unwrap_or_default();
         fields.insert(format!("map.{node}"), entry.to_string());
     }

@@ -28,6 +28,8 @@ pub struct Setting {
     pub form: Form,
     /// Whether a running guest takes it only with a restart.
     pub restart: bool,
+    /// What an option string begins with where there is none at all, such as a NIC's model.
+    pub base: &'static str,
 }
 
 impl Setting {
@@ -41,6 +43,7 @@ impl Setting {
             default,
             form: Form::of(key),
             restart: false,
+            base: "",
         }
     }
 
@@ -59,7 +62,13 @@ impl Setting {
             default,
             form: Form::of_option(option),
             restart: false,
+            base: "",
         }
+    }
+
+    /// Beginning like this, where the whole option string is gone.
+    pub fn based_on(self, base: &'static str) -> Self {
+        Self { base, ..self }
     }
 
     /// Wanted only if there is a value; "not set" otherwise.
@@ -137,7 +146,7 @@ pub fn settle(settings: &[Setting], config: &GuestConfig, running: bool) -> Sett
                     Some(written) => written.as_deref(),
                     None => config.coming(&setting.key),
                 };
-                let mut options = Options::parse(before.unwrap_or_default());
+                let mut options = Options::parse(before.unwrap_or(setting.base));
                 match &setting.want {
                     Some(want) => options.named.insert(option.clone(), want.clone()),
                     None => options.named.remove(option),
@@ -191,6 +200,13 @@ mod tests {
         let settled = settle(&settings, &config, true);
         assert_eq!(settled.write["net0"].as_deref(), Some("bridge=vmbr1,rate=5,virtio=BC:24:11:00:00:01"));
         assert_eq!(settled.differences.len(), 2);
+    }
+
+    #[test]
+    fn a_nic_that_is_gone_is_made_whole_again() {
+        let settings = [Setting::option("net0", "bridge", Some("vmbr1".into()), None).based_on("virtio")];
+        let settled = settle(&settings, &config(&[], &[]), false);
+        assert_eq!(settled.write["net0"].as_deref(), Some("virtio,bridge=vmbr1"));
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Resource for VirtualMachine<'_> {
 impl Shape for VirtualMachine<'_> {
     fn settings(&self) -> Vec<Setting> {
         let network = &self.host.network;
-        let mut settings = common_settings(self.blueprint, self.guest, "name");
+        let mut settings = common_settings(self.blueprint, self.guest, "name", NIC);
         let (ip, gateway) = address_options(network);
         settings.extend([
             Setting::cold("cores", self.guest.cores, Some("1")),
@@ -85,7 +85,7 @@ impl Shape for VirtualMachine<'_> {
 
     fn create(&self, node: &NodeName) -> Request {
         let storage = &self.guest.storage;
-        let mut net = format!("virtio,bridge={},firewall=1", self.host.network.bridge);
+        let mut net = format!("{NIC},bridge={},firewall=1", self.host.network.bridge);
         if let Some(vlan) = self.host.network.vlan {
             net.push_str(&format!(",tag={vlan}"));
         }
@@ -137,5 +137,7 @@ impl Shape for VirtualMachine<'_> {
     }
 }
 
+/// What the NIC begins with: its model; PVE gives it a MAC.
+const NIC: &str = "virtio";
 /// Devices that we look at; PVE has `hostpci0` to `hostpci15`.
 const MAX_GPUS: usize = 16;

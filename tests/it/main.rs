@@ -12,6 +12,8 @@ mod cli;
 mod contract;
 mod converge;
 mod desk;
+mod drift_fields;
+mod drift_per_field;
 mod fault_sweep;
 mod https_real;
 mod interrupted;

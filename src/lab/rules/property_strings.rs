@@ -136,6 +136,16 @@ pub const QEMU_DISK: Props = Props {
         ("version", Kind::Enum(&["v1.2", "v2.0"]), false),
         ("werror", TEXT, false),
         ("wwn", TEXT, false),
+        ("bps_max_length", Kind::Int { min: Some(1), max: None }, false),
+        ("bps_rd_max_length", Kind::Int { min: Some(1), max: None }, false),
+        ("bps_wr_max_length", Kind::Int { min: Some(1), max: None }, false),
+        ("iops_max_length", Kind::Int { min: Some(1), max: None }, false),
+        ("iops_rd_max_length", Kind::Int { min: Some(1), max: None }, false),
+        ("iops_wr_max_length", Kind::Int { min: Some(1), max: None }, false),
+        ("iops_rd_max", INT, false),
+        ("iops_wr_max", INT, false),
+        ("mbps_rd_max", Kind::Number { min: None, max: None }, false),
+        ("mbps_wr_max", Kind::Number { min: None, max: None }, false),
     ],
 };
 

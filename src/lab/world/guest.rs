@@ -159,6 +159,15 @@ impl Guest {
         config
     }
 
+    /// Forgets what is pending and is so already: PVE does before it puts anything into effect.
+    pub fn clean_up_pending(&mut self) {
+        let config = &self.config;
+        self.pending.retain(|key, pending| match pending {
+            Pending::Set(value) => config.get(key) != Some(value),
+            Pending::Delete => config.contains_key(key),
+        });
+    }
+
     /// A number of the configuration.
     #[must_use]
     pub fn number(&self, key: &str, default: u64) -> u64 {

@@ -6,7 +6,7 @@ use crate::resources::ownership::{notes, owner_tag};
 use crate::resources::setting::Setting;
 
 /// What VMs and containers are told in the same words.
-pub fn common_settings(blueprint: &Blueprint, guest: &Guest, name_key: &str) -> Vec<Setting> {
+pub fn common_settings(blueprint: &Blueprint, guest: &Guest, name_key: &str, nic: &'static str) -> Vec<Setting> {
     let addr = guest_addr(guest);
     let mut tags: Vec<String> = guest.tags.iter().map(ToString::to_string).collect();
     tags.push(owner_tag(&blueprint.name).to_string());
@@ -22,7 +22,7 @@ pub fn common_settings(blueprint: &Blueprint, guest: &Guest, name_key: &str) -> 
         // Cloud-init tells a VM of them when it starts; PVE keeps them pending on a running container.
         Setting::cold("nameserver", "", None).maybe(Some(dns.join(" ")).filter(|d| !d.is_empty())),
         Setting::cold("searchdomain", "", None).maybe(network.domain.clone()),
-        Setting::option("net0", "bridge", Some(network.bridge.to_string()), None),
+        Setting::option("net0", "bridge", Some(network.bridge.to_string()), None).based_on(nic),
         Setting::option("net0", "firewall", Some("1".into()), Some("0")),
         Setting::option("net0", "tag", network.vlan.map(|vlan| vlan.to_string()), None),
     ]

@@ -8,6 +8,7 @@ use crate::lab::world::{Pending, World, split_volid};
 /// it runs. `features`, `devN` and taking a mount point away wait for a restart.
 pub fn settle(world: &mut World, vmid: u32) {
     let Some(guest) = world.guests.get_mut(&vmid) else { return };
+    guest.clean_up_pending();
     let running = guest.is_running();
     for (key, pending) in guest.pending.clone() {
         let delete = pending == Pending::Delete;

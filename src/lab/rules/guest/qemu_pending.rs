@@ -20,6 +20,7 @@ pub fn touched(params: &BTreeMap<String, String>) -> BTreeSet<String> {
 pub fn settle(world: &mut World, vmid: u32, only: Option<&BTreeSet<String>>) -> Result<(), Refusal> {
     let now = world.now_ms;
     let Some(guest) = world.guests.get_mut(&vmid) else { return Ok(()) };
+    guest.clean_up_pending();
     let running = guest.is_running();
     let booted = guest.has_booted(now);
     let mut errors = BTreeMap::new();

@@ -71,6 +71,12 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("zpool", zpool::run),
 ];
 
+/// ZFS's own properties that `zfs set` takes.
+#[must_use]
+pub fn zfs_properties() -> Vec<&'static str> {
+    zfs_property::settable()
+}
+
 /// The program of that name.
 #[must_use]
 pub fn find(name: &str) -> Option<Program> {

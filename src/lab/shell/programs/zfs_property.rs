@@ -66,11 +66,14 @@ pub(super) fn is_known(name: &str) -> bool {
     is_settable(name) || READ_ONLY.contains(&name)
 }
 
+/// Native properties that can be set.
+pub(super) fn settable() -> Vec<&'static str> {
+    let others = ["compression", "mountpoint", "recordsize", "volsize", "volblocksize", "xattr", "dnodesize"];
+    SIZES.into_iter().chain(CHOICES.into_iter().map(|(name, _)| name)).chain(others).collect()
+}
+
 fn is_settable(name: &str) -> bool {
-    is_user(name)
-        || SIZES.contains(&name)
-        || CHOICES.iter().any(|(choice, _)| *choice == name)
-        || ["compression", "mountpoint", "recordsize", "volsize", "volblocksize", "xattr", "dnodesize"].contains(&name)
+    is_user(name) || settable().contains(&name)
 }
 
 /// The value as it is kept, or what is wrong with it, without the `cannot …:` in front.
