@@ -85,8 +85,12 @@ fn inventory(state: &str) -> String {
 
 /// The request of somebody who is root on the host.
 fn root(world: &mut World, method: &str, path: &str, params: &[(String, String)]) -> Result<Value, String> {
-    let request =
-        rules::Request { method: method.into(), path: path.into(), params: params.to_vec(), authorization: None };
+    let request = rules::Request {
+        method: method.into(),
+        path: path.into(),
+        params: params.to_vec(),
+        ..rules::Request::default()
+    };
     let response = envelope::wrap(rules::answer_as(world, &Caller::root_pam(), &request));
     let body: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
     if response.status != 200 {
@@ -319,6 +323,8 @@ async fn applied(state: &str) -> Applied {
                 content: ["images", "rootdir"].iter().map(|c| (*c).to_owned()).collect(),
                 nodes: BTreeSet::new(),
                 disabled: false,
+                options: BTreeMap::new(),
+                assumed: false,
             };
             world.storages.insert("second".into(), second);
         })
