@@ -34,6 +34,7 @@ pub mod observe;
 pub mod adapters;
 pub mod lab;
 pub mod secrets;
-// L6, L7: the person
+// L6, L7: trying it out, the person
 pub mod cli;
+pub mod rehearsal;
 pub mod ui;

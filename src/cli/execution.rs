@@ -1,7 +1,6 @@
 //! Carrying out a plan, as `apply` and `destroy` do it: lease, second look, run, third look.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,6 @@ use crate::diag::Diagnostic;
 use crate::event::{Event, RunId, RunOutcome, RunState};
 use crate::exec::lease::Leases;
 use crate::exec::{self, Applied, Ended, Opening, Options, Record, Stop};
-use crate::model::Addr;
 use crate::plan::{self, Plan};
 use crate::ui::{Progress, Writer, json, plural, run_end};
 
@@ -161,7 +159,7 @@ impl Execution<'_> {
         }
         let look = tokio::select! {
             again = self.verb.plan_left(self.context, self.intent, self.plan) => match again {
-                Ok(again) if proves(&again, self.plan) => Look::Clean,
+                Ok(again) if self.plan.is_proven_by(&again) => Look::Clean,
                 Ok(again) => Look::Left(Box::new(again)),
                 Err(error) => Look::Failed(error),
             },
@@ -199,13 +197,6 @@ impl Execution<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether a look after the run shows that a plan was carried out: nothing is left to do, and all that it
-/// changed was seen again.
-fn proves(again: &Plan, plan: &Plan) -> bool {
-    let changed: BTreeSet<&Addr> = plan.changes.iter().map(|change| &change.addr).collect();
-    again.is_empty() && !again.gaps.iter().any(|gap| changed.contains(&gap.addr))
 }
 
 /// The exit code of a run that was told already.

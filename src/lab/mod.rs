@@ -23,6 +23,7 @@ pub mod shell;
 pub mod site;
 pub mod ssh_keys;
 pub mod sshd;
+pub mod twin;
 pub mod world;
 
 pub use direct::DirectApi;

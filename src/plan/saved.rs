@@ -1,6 +1,6 @@
 //! The plan as a value, and as a file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,14 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// Whether a look after it was carried out shows that it was: nothing is left to do, and all that it changed
+    /// was seen again.
+    #[must_use]
+    pub fn is_proven_by(&self, again: &Self) -> bool {
+        let changed: BTreeSet<&Addr> = self.changes.iter().map(|change| &change.addr).collect();
+        again.is_empty() && !again.gaps.iter().any(|gap| changed.contains(&gap.addr))
     }
 
     /// How many resources have which change pending.

@@ -30,6 +30,7 @@ mod lab_sshd;
 mod observe_recorded;
 mod privileges;
 mod random_inventory;
+mod rehearsal;
 mod rig;
 mod round_trip;
 mod sh_real;

@@ -143,7 +143,7 @@ impl Rig {
         })
     }
 
-    fn unfinished(&self, blueprint: &Blueprint) -> BTreeSet<StepId> {
+    pub fn unfinished(&self, blueprint: &Blueprint) -> BTreeSet<StepId> {
         journal::unfinished(self.state_dir(), &blueprint.name).unwrap()
     }
 

@@ -15,7 +15,7 @@ const STOREYS: &[(u8, &[&str])] = &[
     (2, &["checks", "isolation", "plan"]),
     (4, &["client", "exec", "observe", "verify"]),
     (5, &["adapters", "lab", "secrets"]),
-    (6, &["ui"]),
+    (6, &["rehearsal", "ui"]),
     (7, &["cli"]),
 ];
 

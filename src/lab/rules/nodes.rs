@@ -149,9 +149,12 @@ fn pci(call: &mut Call<'_>) -> Result<Answer, Refusal> {
             let mut row = json!({
                 "id": id, "class": format!("0x{}", device.class), "vendor": format!("0x{}", device.vendor),
                 "device": format!("0x{}", device.device), "iommugroup": device.iommu_group,
-                "subsystem_vendor": format!("0x{}", device.subsystem_vendor),
-                "subsystem_device": format!("0x{}", device.subsystem_device),
             });
+            // Some devices have no subsystem.
+            if !device.subsystem_vendor.is_empty() {
+                row["subsystem_vendor"] = json!(format!("0x{}", device.subsystem_vendor));
+                row["subsystem_device"] = json!(format!("0x{}", device.subsystem_device));
+            }
             for (key, value) in [("vendor_name", &device.vendor_name), ("device_name", &device.device_name)] {
                 if let Some(value) = value {
                     row[key] = json!(value);

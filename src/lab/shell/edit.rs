@@ -45,6 +45,7 @@ pub fn write(world: &mut World, node: &str, path: &str, content: Vec<u8>, mode: 
     let Some(host) = stored_mut(world, node, &path) else { return Err(FileError::NotFound) };
     let file = host.files.entry(path).or_insert(File { mode, uid: 0, gid, ..File::default() });
     file.content = content;
+    file.sha256 = None;
     file.modified_ms = now;
     Ok(())
 }

@@ -284,10 +284,14 @@ pub fn read(world: &World, node: &str, path: &str) -> Result<Vec<u8>, FileError>
     }
 }
 
-/// SHA-256 of a volume whose bytes are not modelled.
+/// SHA-256 of a volume or file whose bytes are not modelled.
 #[must_use]
 pub fn known_sha256(world: &World, node: &str, path: &str) -> Option<String> {
-    volume(world, node, &canonical(node, path))?.1
+    let path = canonical(node, path);
+    match stored(world, node, &path) {
+        Some(file) => file.sha256.clone(),
+        None => volume(world, node, &path)?.1,
+    }
 }
 
 /// Names in a directory.

@@ -26,7 +26,7 @@ pub use access::{Access, Acl, Grantee, Group, Token, User};
 pub use caller::Caller;
 pub use firewall::{Alias, Firewall, IpSet, IpSetEntry, Rule, SecurityGroup};
 pub use guest::{Guest, GuestKind, GuestSnapshot, Pending, Run};
-pub use node::{File, Network, Node, PciDevice, VolumeGroup};
+pub use node::{Capacity, File, Network, Node, PciDevice, VolumeGroup};
 pub use privileges::{built_in_roles, known_privileges};
 pub use storage::{Provision, Storage, StorageKind, Volume, content_of, split_volid};
 pub use task::{Task, TaskState, Work};

@@ -42,6 +42,17 @@ pub struct Node {
     pub zfs: Zfs,
     /// LVM volume groups by name.
     pub volume_groups: BTreeMap<String, VolumeGroup>,
+    /// Storages whose size here is known without what it is made of, by id.
+    pub capacities: BTreeMap<String, Capacity>,
+}
+
+/// How large a storage is on one node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    /// Bytes in all.
+    pub total: u64,
+    /// Bytes that are taken by what is not in the world.
+    pub other: u64,
 }
 
 /// An LVM volume group.
@@ -125,6 +136,9 @@ pub struct File {
     pub gid: u32,
     /// When it was last written, in milliseconds since the epoch.
     pub modified_ms: i64,
+    /// What it hashes to, in hex, where its bytes are not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 mod base64_bytes {

@@ -22,6 +22,10 @@ impl World {
                 let free = host.zfs.available(pool);
                 (free + host.zfs.used(pool), free)
             }
+            _ if host.capacities.contains_key(storage) => {
+                let capacity = host.capacities[storage];
+                within(capacity.total, capacity.other + self.taken(node, storage))
+            }
             StorageKind::Dir { size: Some(size), .. } => within(*size, self.taken(node, storage)),
             StorageKind::Dir { size: None, .. } => {
                 let on_root =
