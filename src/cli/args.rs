@@ -70,6 +70,9 @@ pub(super) struct AllowArgs {
     pub allow_replace: Vec<Addr>,
 }
 
+/// How many steps run at once unless it is said.
+pub(super) const DEFAULT_PARALLELISM: u8 = 4;
+
 /// How a plan is carried out.
 #[derive(Debug, Clone, Args)]
 pub(super) struct RunArgs {
@@ -77,7 +80,7 @@ pub(super) struct RunArgs {
     #[arg(short, long)]
     pub yes: bool,
     /// How many steps run at once
-    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_PARALLELISM, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub parallelism: u8,
     /// What happens to what was done when a step fails
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]

@@ -9,6 +9,7 @@ use crate::exec::journal::JournalError;
 use crate::exec::lease::LeaseError;
 use crate::lab::LabError;
 use crate::model::HostName;
+use crate::rehearsal::RehearsalError;
 use crate::secrets::SecretError;
 use crate::ui::PromptError;
 
@@ -90,6 +91,11 @@ impl From<RunError> for CommandError {
             RunError::Journal(error) => error.into(),
         }
     }
+}
+
+/// A rehearsal that could not be begun.
+pub(super) fn rehearsal(error: &RehearsalError) -> CommandError {
+    Diagnostic::error("rehearsal.begin", "the plan cannot be rehearsed").cause(error.to_string()).into()
 }
 
 /// Somebody else's run, or a host where none can be kept away.

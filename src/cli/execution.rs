@@ -16,6 +16,7 @@ use crate::event::{Event, RunId, RunOutcome, RunState};
 use crate::exec::lease::Leases;
 use crate::exec::{self, Applied, Ended, Opening, Options, Record, Stop};
 use crate::plan::{self, Plan};
+use crate::rehearsal::Report;
 use crate::ui::{Progress, Writer, json, plural, run_end};
 
 /// What a last look said of a run whose every step was done.
@@ -39,6 +40,8 @@ pub(super) struct Execution<'a> {
     pub verb: Verb,
     pub plan: &'a Plan,
     pub args: &'a RunArgs,
+    /// What a rehearsal of it found, if there was one.
+    pub rehearsal: Option<&'a Report>,
     /// Lines instead of something drawn over, as logs go the same way.
     pub lines: bool,
 }
@@ -186,7 +189,11 @@ impl Execution<'_> {
                 let terminal = writer.out();
                 writer.answer(&run_end(state, left, &terminal))?;
             }
-            Output::Json => writer.answer(&json::pretty(&json::RunDocument::from(state))?)?,
+            Output::Json => {
+                let rehearsal = self.rehearsal.map(Into::into);
+                let document = json::RunDocument { rehearsal, ..json::RunDocument::from(state) };
+                writer.answer(&json::pretty(&document)?)?;
+            }
             Output::Jsonl => {}
         }
         for manual in &applied.left {

@@ -18,6 +18,7 @@ mod lease;
 mod load;
 mod memory;
 mod planning;
+mod rehearsing;
 mod run;
 mod settings;
 mod signals;

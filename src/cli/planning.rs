@@ -71,6 +71,14 @@ async fn make(context: &Context, intent: &Intent, maker: Maker) -> Result<Plan, 
     build(context, &observed, intent, maker)
 }
 
+/// As [`plan`], with what it was made from.
+pub(super) async fn look_and_plan(context: &Context, intent: &Intent) -> Result<(Observed, Plan), CommandError> {
+    let observed = context.observe(&intent.scope).await;
+    reachable(context, &observed, &intent.scope)?;
+    let plan = build(context, &observed, intent, plan::build)?;
+    Ok((observed, plan))
+}
+
 /// As [`teardown`], after `done` was carried out: an orphan that it removed is not known any more, and so is
 /// no target to look for.
 pub(super) async fn teardown_left(context: &Context, intent: &Intent, done: &Plan) -> Result<Plan, CommandError> {

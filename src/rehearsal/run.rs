@@ -13,13 +13,13 @@ use crate::diag::Diagnostics;
 use crate::event::{Event, RunId, RunOutcome, RunState};
 use crate::exec::{self, Ended, OnFailure, Opening, Options, Record, RunError, Stop, journal::JournalError};
 use crate::lab::LabError;
-use crate::lab::twin::{Tempo, TwinClock, unlike};
+use crate::lab::twin::{Tempo, TwinClock, Untwinned, unlike};
 use crate::model::Addr;
 use crate::model::observed::Observed;
-use crate::model::step::StepId;
+use crate::model::step::{Op, StepId};
 use crate::observe::{self, Interest};
 use crate::plan::{self, Memory, Plan, Scope};
-use crate::ports::Clock;
+use crate::ports::{Clock, Method};
 use crate::resources;
 
 /// Between two looks at running tasks, and how many there are at most: a twin's tasks all end.
@@ -87,11 +87,42 @@ pub fn rehearse(request: &Request<'_>) -> Result<Report, RehearsalError> {
     });
     let (quick, (untwinned, unlike)) = quick?;
     let (slow, _) = slow?;
+    let untwinned = untwinned.into_iter().chain(limits(request.plan)).collect();
     Ok(Report { quick, slow, untwinned, unlike })
 }
 
+/// What no twin can know of a plan.
+fn limits(plan: &Plan) -> Vec<Untwinned> {
+    let requests = || {
+        plan.steps.iter().flat_map(|step| &step.ops).filter_map(|op| match op {
+            Op::Call { request, .. } | Op::Task { request, .. } => Some(request),
+            _ => None,
+        })
+    };
+    let sends = |end: &str| requests().any(|request| request.method == Method::Post && request.path.ends_with(end));
+    let limit = |what: &str, why: &str| Untwinned { what: what.to_owned(), why: why.to_owned() };
+    let mut limits = Vec::new();
+    if sends("/download-url") || sends("/aplinfo") {
+        limits.push(limit(
+            "whether images and templates can be fetched, how large they are and what they hash to",
+            "in the twin every one is there, of a usual size (650 MiB and 120 MiB), with the sum that is asked for",
+        ));
+    }
+    if sends("/status/start") {
+        limits.push(limit(
+            "what happens inside guests",
+            "in the twin every system that has a disk comes up, and its agent answers",
+        ));
+    }
+    limits.push(limit(
+        "lost connections, failing hardware, and what others do meanwhile",
+        "nobody knows them beforehand",
+    ));
+    limits
+}
+
 /// What twins cannot do, and what differs in them.
-type Likeness = (Vec<crate::lab::twin::Untwinned>, Vec<String>);
+type Likeness = (Vec<Untwinned>, Vec<String>);
 
 /// One pass: its time passes whenever its thread has nothing to do.
 fn pass(request: &Request<'_>, tempo: Tempo) -> Result<(Pass, Likeness), RehearsalError> {

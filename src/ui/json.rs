@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::RehearsalDocument;
 use super::history_view::outcome_word;
 use crate::event::{Event, Outcome, RunState};
 use crate::model::EnvironmentName;
@@ -33,6 +34,9 @@ pub struct PlanDocument {
     pub notes: Vec<String>,
     /// What will be done, in an order that respects every `needs`.
     pub steps: Vec<StepDocument>,
+    /// What a rehearsal found; only with `--rehearse`, and where there is something to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<RehearsalDocument>,
 }
 
 /// All that differs on one resource.
@@ -161,6 +165,7 @@ impl From<&Plan> for PlanDocument {
                     },
                 })
                 .collect(),
+            rehearsal: None,
         }
     }
 }
@@ -183,11 +188,15 @@ pub struct RunDocument {
     pub started: Option<String>,
     /// When the last thing happened, in UTC.
     pub last: Option<String>,
-    /// `converged`, `unconverged`, `failed`, `rolled-back`, `stuck`, `interrupted`, `unfinished`, or
-    /// `unchanged` where there was nothing to do.
+    /// `converged`, `unconverged`, `failed`, `rolled-back`, `stuck`, `interrupted`, `unfinished`,
+    /// `unchanged` where there was nothing to do, or `not-rehearsed` where a rehearsal was not clean and
+    /// nothing was begun.
     pub outcome: String,
     /// Its steps in the plan's order.
     pub steps: Vec<RunStepDocument>,
+    /// What a rehearsal found before; only with `apply --rehearse`, and where there is something to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<RehearsalDocument>,
 }
 
 /// A step of a run.
@@ -245,6 +254,7 @@ impl From<&RunState> for RunDocument {
                     }
                 })
                 .collect(),
+            rehearsal: None,
         }
     }
 }
@@ -266,7 +276,15 @@ impl RunDocument {
             last: None,
             outcome: "unchanged".to_owned(),
             steps: Vec::new(),
+            rehearsal: None,
         }
+    }
+
+    /// What is answered when a rehearsal was not clean: no run was begun.
+    #[must_use]
+    pub fn not_rehearsed(inventory: &EnvironmentName, operator: String, rehearsal: RehearsalDocument) -> Self {
+        let outcome = "not-rehearsed".to_owned();
+        Self { outcome, rehearsal: Some(rehearsal), ..Self::unchanged(inventory, "apply", operator) }
     }
 }
 

@@ -8,16 +8,20 @@ use crate::cli::execution::{self, Execution};
 use crate::cli::memory::remember;
 use crate::cli::planning::{self, Intent};
 use crate::cli::verb::Verb;
-use crate::cli::{CommandError, Exit, consent, error, lease};
+use crate::cli::{CommandError, Exit, consent, error, lease, rehearsing};
 use crate::diag::Diagnostic;
 use crate::event::RunState;
 use crate::model::change::Action;
 use crate::plan::{self, Plan};
-use crate::ui::{Detail, Writer, plan_text};
+use crate::rehearsal::{Report, Verdict};
+use crate::ui::json::{self, RunDocument};
+use crate::ui::{Detail, RehearsalDocument, Writer, plan_text, rehearsal_text};
 
 /// Make the hosts be what the inventory says, and prove that they are
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: infra apply --lab -i inventories/vrooli --yes")]
+#[command(after_help = "Examples:
+  infra apply --lab -i inventories/vrooli --yes
+  infra apply p.json --rehearse")]
 pub struct Args {
     /// Carry out this saved plan, if it still fits
     #[arg(value_name = "PLAN", conflicts_with_all = ["target", "limit", "allow_destroy", "allow_replace"])]
@@ -30,6 +34,9 @@ pub struct Args {
     allow: AllowArgs,
     #[command(flatten)]
     run: RunArgs,
+    /// Carry the plan out on a twin of the hosts first, and on the hosts only if all of it worked there
+    #[arg(long)]
+    rehearse: bool,
     /// Show every field and the differences of texts
     #[arg(long)]
     full: bool,
@@ -58,7 +65,7 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
         },
     };
     planning::quiet(context, &intent.scope, writer).await?;
-    let now = Verb::Apply.plan(context, &intent).await?;
+    let (observed, now) = planning::look_and_plan(context, &intent).await?;
     let plan = match saved {
         None => now,
         Some(saved) => {
@@ -77,15 +84,51 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
         execution::answer_unchanged(&plan, Verb::Apply, output, writer)?;
         return Ok(if plan.gaps.is_empty() { Exit::Fine } else { Exit::Failed });
     }
+    let rehearsal = match args.rehearse {
+        true => Some(rehearsing::run(context, &intent, &observed, &plan, args.run.parallelism)?),
+        false => None,
+    };
+    if let Some(report) = &rehearsal
+        && !rehearsed(report, &plan, output, writer)?
+    {
+        return Ok(Exit::Failed);
+    }
     if !args.run.yes && !consent::given(&plan, Verb::Apply, writer)? {
         writer.tell("Nothing was changed.\n");
         return Ok(Exit::Failed);
     }
-    let execution =
-        Execution { context, intent: &intent, verb: Verb::Apply, plan: &plan, args: &args.run, lines: verbose > 0 };
+    let execution = Execution {
+        context,
+        intent: &intent,
+        verb: Verb::Apply,
+        plan: &plan,
+        args: &args.run,
+        rehearsal: rehearsal.as_ref(),
+        lines: verbose > 0,
+    };
     let exit = execution.run(writer).await?;
     execution::tell_gaps(&plan, output, writer);
     Ok(if exit == Exit::Fine && !plan.gaps.is_empty() { Exit::Failed } else { exit })
+}
+
+/// Shows a rehearsal; whether it was clean.
+fn rehearsed(report: &Report, plan: &Plan, output: Output, writer: &mut Writer) -> Result<bool, CommandError> {
+    let clean = report.verdict() == Verdict::Clean;
+    let document = || RunDocument::not_rehearsed(&plan.inventory, lease::operator(), report.into());
+    match output {
+        Output::Human => writer.answer(&format!("\n{}\n", rehearsal_text(report, &writer.out())))?,
+        Output::Json if !clean => writer.answer(&json::pretty(&document())?)?,
+        Output::Jsonl if !clean => writer.answer(&json::line(&document())?)?,
+        // With what came of the run.
+        Output::Json => {}
+        Output::Jsonl => {
+            writer.answer(&json::line(&serde_json::json!({ "rehearsal": RehearsalDocument::from(report) }))?)?
+        }
+    }
+    if !clean {
+        writer.tell("Nothing was changed: the rehearsal was not clean.\n");
+    }
+    Ok(clean)
 }
 
 /// Reads a saved plan and holds it against its format, this inventory and itself.

@@ -58,7 +58,14 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
         writer.tell("Nothing was changed.\n");
         return Ok(Exit::Failed);
     }
-    let execution =
-        Execution { context, intent: &intent, verb: Verb::Destroy, plan: &plan, args: &args.run, lines: verbose > 0 };
+    let execution = Execution {
+        context,
+        intent: &intent,
+        verb: Verb::Destroy,
+        plan: &plan,
+        args: &args.run,
+        rehearsal: None,
+        lines: verbose > 0,
+    };
     execution.run(writer).await
 }
