@@ -19,9 +19,8 @@ use crate::ui::{Detail, RehearsalDocument, Writer, plan_text, rehearsal_text};
 
 /// Make the hosts be what the inventory says, and prove that they are
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  infra apply --lab -i inventories/vrooli --yes
-  infra apply p.json --rehearse")]
+#[command(after_help = "Example: infra apply --lab -i inventories/vrooli --yes
+         infra apply p.json --rehearse")]
 pub struct Args {
     /// Carry out this saved plan, if it still fits
     #[arg(value_name = "PLAN", conflicts_with_all = ["target", "limit", "allow_destroy", "allow_replace"])]

@@ -16,9 +16,8 @@ use crate::ui::{Detail, Writer, plan_text, rehearsal_text};
 
 /// Show what would change on the hosts and why; nothing is changed
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  infra plan --lab -i inventories/vrooli --detailed-exitcode
-  infra plan -i inventories/vrooli --rehearse")]
+#[command(after_help = "Example: infra plan --lab -i inventories/vrooli --detailed-exitcode
+         infra plan -i inventories/vrooli --rehearse")]
 pub struct Args {
     #[command(flatten)]
     host: HostArgs,

@@ -2,7 +2,7 @@
 
 use super::storages::format;
 use crate::lab::world::property::{Properties, is_disk, is_mount};
-use crate::lab::world::{Dataset, DatasetKind, File, GuestKind, StorageKind, Volume, World, split_volid};
+use crate::lab::world::{Dataset, DatasetKind, File, GuestKind, Provision, StorageKind, Volume, World, split_volid};
 use crate::model::Size;
 
 /// A drive with what cloud-init is told, where its size is not written.
@@ -41,35 +41,38 @@ fn volume(world: &mut World, node: &str, volid: &str, vmid: u32, size: u64) {
     let Some((storage, name)) = split_volid(volid) else { return };
     let there = world.volume(node, volid).is_some();
     let Some(entry) = world.storages.get(storage).cloned() else { return };
+    if let StorageKind::ZfsPool { pool, sparse } = &entry.kind {
+        zvol(world, node, &format!("{pool}/{}", name.rsplit('/').next().unwrap_or(name)), *sparse, size);
+    } else if !there {
+        let thin = entry.provision() == Provision::Thin;
+        // How full a thin volume is nobody tells; that it takes nothing leaves the room that was seen.
+        let used = if thin || name.starts_with("iso/") { 0 } else { size };
+        let owner = (!name.starts_with("iso/")).then_some(vmid);
+        let made = Volume { format: format(name).to_owned(), size, used, vmid: owner, ..Volume::default() };
+        world.put_volume(node, volid, made);
+        // What is free was seen with this volume on it.
+        let capacity = world.nodes.get_mut(node).and_then(|host| host.capacities.get_mut(storage));
+        if let Some(capacity) = capacity {
+            capacity.other = capacity.other.saturating_sub(used);
+        }
+    }
+}
+
+fn zvol(world: &mut World, node: &str, name: &str, sparse: bool, size: u64) {
     let Some(host) = world.nodes.get_mut(node) else { return };
-    match &entry.kind {
-        StorageKind::ZfsPool { pool, sparse } => {
-            let dataset = format!("{pool}/{}", name.rsplit('/').next().unwrap_or(name));
-            let subvol = name.contains("subvol-") || name.contains("basevol-");
-            let kind = if subvol { DatasetKind::Filesystem } else { DatasetKind::Volume };
-            let made = || Dataset { kind, mode: 0o755, mounted: subvol, ..Dataset::default() };
-            let known = host.zfs.datasets.contains_key(&dataset);
-            let found = host.zfs.datasets.entry(dataset).or_insert_with(made);
-            let property = if subvol { "refquota" } else { "volsize" };
-            found.properties.insert(property.to_owned(), size.to_string());
-            // Volumes are in no list of file systems: what they take is in what was read of their parent.
-            if !known && !subvol && !sparse {
-                found.properties.insert("refreservation".to_owned(), size.to_string());
-                if let Some(parent) = host.zfs.datasets.get_mut(pool) {
-                    parent.used = parent.used.saturating_sub(size);
-                }
-            }
+    let subvol = name.contains("subvol-") || name.contains("basevol-");
+    let kind = if subvol { DatasetKind::Filesystem } else { DatasetKind::Volume };
+    let known = host.zfs.datasets.contains_key(name);
+    let made = || Dataset { kind, mode: 0o755, mounted: subvol, ..Dataset::default() };
+    let found = host.zfs.datasets.entry(name.to_owned()).or_insert_with(made);
+    let property = if subvol { "refquota" } else { "volsize" };
+    found.properties.insert(property.to_owned(), size.to_string());
+    // Volumes are in no list of file systems: what they take is in what was read of their parent.
+    if !known && !subvol && !sparse {
+        found.properties.insert("refreservation".to_owned(), size.to_string());
+        let parent = name.rsplit_once('/').map(|(parent, _)| parent).unwrap_or_default();
+        if let Some(parent) = host.zfs.datasets.get_mut(parent) {
+            parent.used = parent.used.saturating_sub(size);
         }
-        StorageKind::Dir { .. } if !there => {
-            let used = if name.ends_with(".qcow2") || name.starts_with("iso/") { 0 } else { size };
-            let owner = (!name.starts_with("iso/")).then_some(vmid);
-            let made = Volume { format: format(name).to_owned(), size, used, vmid: owner, ..Volume::default() };
-            host.volumes.entry(storage.to_owned()).or_default().insert(name.to_owned(), made);
-            // What is free was seen with this volume on it.
-            if let Some(capacity) = host.capacities.get_mut(storage) {
-                capacity.other = capacity.other.saturating_sub(used);
-            }
-        }
-        StorageKind::Dir { .. } => {}
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn seed(world: &mut World, original: &Original<'_>, told: &mut Told) 
     for (name, storage) in &mut world.storages {
         let having = online.iter().filter(|node| world.nodes[*node].capacities.contains_key(name));
         let having: BTreeSet<String> = having.cloned().collect();
-        if having != online && world.nodes.len() > 1 {
+        if storage.nodes.is_empty() && having != online && world.nodes.len() > 1 {
             storage.nodes = having;
         }
     }
@@ -52,14 +52,59 @@ fn place(
     entry: Option<&StorageEntry>,
     told: &mut Told,
 ) {
-    let option = |key: &str| entry.and_then(|entry| entry.options.get(key)).cloned();
-    let kind = match seen.kind.as_str() {
-        "zfspool" => {
-            let pool = option("pool").unwrap_or_else(|| format!("twin/{name}"));
-            let sparse =
-                option("sparse").is_none_or(|sparse| sparse != "0") && (entry.is_none() || option("sparse").is_some());
-            StorageKind::ZfsPool { pool, sparse }
+    let mut options = entry.map(|entry| entry.options.clone()).unwrap_or_default();
+    let kind = kind(name, seen, entry.is_some(), &mut options, told);
+    if seen.active {
+        back(world, host.node.as_str(), &kind, seen);
+    } else {
+        told.say(format!("storage {name} of {}", host.name), "it is not active");
+    }
+    let nodes = options.remove("nodes").map(|nodes| nodes.split(',').map(str::to_owned).collect());
+    let disabled = options.remove("disable").is_some() || (!seen.active && matches!(kind, StorageKind::Dir { .. }));
+    // Whether its directory is mounted is not modelled: it was active, or it was not.
+    for told_above in ["content", "is_mountpoint", "mkdir", "create-base-path"] {
+        options.remove(told_above);
+    }
+    let made = Storage {
+        content: seen.content.iter().cloned().collect(),
+        nodes: nodes.unwrap_or_default(),
+        disabled,
+        options,
+        ..Storage::new(kind, &[])
+    };
+    world.storages.entry(name.to_owned()).or_insert(made);
+    if let Some(node) = world.nodes.get_mut(host.node.as_str()) {
+        // How much of it is taken by what is not modelled is reckoned when all else is there.
+        node.capacities.insert(name.to_owned(), Capacity { total: seen.total, other: 0 });
+    }
+}
+
+/// What a storage is made of. Where `storage.cfg` could not be read, that is made up; that it was not read is said.
+fn kind(
+    name: &str,
+    seen: &observed::Storage,
+    known: bool,
+    options: &mut BTreeMap<String, String>,
+    told: &mut Told,
+) -> StorageKind {
+    let mut take = |key: &str, or: &str| options.remove(key).unwrap_or_else(|| or.to_owned());
+    let usual = if name == "local" { "/var/lib/vz".to_owned() } else { format!("/mnt/pve/{name}") };
+    match seen.kind.as_str() {
+        "zfspool" => StorageKind::ZfsPool {
+            pool: take("pool", &format!("twin/{name}")),
+            sparse: take("sparse", if known { "0" } else { "1" }) != "0",
+        },
+        "lvm" => StorageKind::Lvm { vgname: take("vgname", name) },
+        "lvmthin" => StorageKind::LvmThin { vgname: take("vgname", name), thinpool: take("thinpool", "data") },
+        "nfs" => StorageKind::Nfs {
+            server: take("server", "twin"),
+            export: take("export", name),
+            path: take("path", &usual),
+        },
+        "cifs" => {
+            StorageKind::Cifs { server: take("server", "twin"), share: take("share", name), path: take("path", &usual) }
         }
+        "pbs" => StorageKind::Pbs { server: take("server", "twin"), datastore: take("datastore", name) },
         other => {
             if other != "dir" {
                 told.say(
@@ -67,26 +112,29 @@ fn place(
                     "in the twin it is a directory of the same size",
                 );
             }
-            let usual = if name == "local" { "/var/lib/vz".to_owned() } else { format!("/mnt/pve/{name}") };
-            StorageKind::Dir { path: option("path").unwrap_or(usual), size: None }
+            StorageKind::Dir { path: take("path", &usual), size: None }
         }
-    };
-    if let StorageKind::ZfsPool { pool, .. } = &kind {
-        zpool(world, host.node.as_str(), pool, seen.available);
     }
-    if !seen.active {
-        told.say(format!("storage {name} of {}", host.name), "it is not active");
+}
+
+/// What a storage stands on.
+fn back(world: &mut World, node: &str, kind: &StorageKind, seen: &observed::Storage) {
+    if let StorageKind::ZfsPool { pool, .. } = kind {
+        zpool(world, node, pool, seen.available);
     }
-    let storage = Storage {
-        kind,
-        content: seen.content.iter().cloned().collect(),
-        nodes: BTreeSet::new(),
-        disabled: !seen.active,
-    };
-    world.storages.entry(name.to_owned()).or_insert(storage);
-    if let Some(node) = world.nodes.get_mut(host.node.as_str()) {
-        // How much of it is taken by what is not modelled is reckoned when all else is there.
-        node.capacities.insert(name.to_owned(), Capacity { total: seen.total, other: 0 });
+    if let Some(share) = Storage::new(kind.clone(), &[]).share() {
+        world.shares.insert(share, seen.total);
+    }
+    let Some(node) = world.nodes.get_mut(node) else { return };
+    match kind {
+        StorageKind::Lvm { vgname } => {
+            node.volume_groups.entry(vgname.clone()).or_default().size = seen.total;
+        }
+        StorageKind::LvmThin { vgname, thinpool } => {
+            let group = node.volume_groups.entry(vgname.clone()).or_default();
+            group.thin_pools.insert(thinpool.clone(), seen.total);
+        }
+        _ => {}
     }
 }
 
@@ -129,7 +177,7 @@ fn file(world: &mut World, node: &str, volid: &str, seen: &observed::Volume) {
         vmid: name.split_once('/').and_then(|(vmid, _)| vmid.parse().ok()),
         ..Volume::default()
     };
-    host.volumes.entry(storage.to_owned()).or_default().insert(name.to_owned(), volume);
+    world.put_volume(node, volid, volume);
 }
 
 pub(super) fn format(name: &str) -> &'static str {
