@@ -33,6 +33,10 @@ impl Api for DirectApi {
     fn send<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Response, TransportError>> {
         Box::pin(async move {
             let uncertain = |why: String| TransportError::Uncertain { peer: "lab".to_owned(), why };
+            if self.site.is_down() {
+                let why = "connect: No route to host".to_owned();
+                return Err(TransportError::NotSent { peer: "lab".to_owned(), why });
+            }
             let raw = rules::Request {
                 method: request.method.as_str().to_owned(),
                 path: request.path.clone(),

@@ -45,6 +45,13 @@ pub enum Fault {
         /// Its exit status.
         text: String,
     },
+    /// A node is off from the start: what runs on it stops.
+    Offline {
+        /// Node.
+        node: String,
+    },
+    /// The cluster may not write, as too few nodes see one another.
+    NoQuorum,
     /// A storage has no space left from the start.
     Full {
         /// Node.

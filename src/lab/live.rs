@@ -16,8 +16,16 @@ use super::site::{Loss, Site};
 use super::world::World;
 use crate::ports::{Clock, Response};
 
-/// One simulated site.
+/// One simulated site, seen through one of its nodes.
+#[derive(Clone)]
 pub struct LiveSite {
+    shared: Arc<Shared>,
+    /// Whose door this is; of no node in particular, if not said.
+    node: Option<String>,
+}
+
+/// What all doors of a site have in common.
+struct Shared {
     world: Mutex<World>,
     faults: Mutex<Faults>,
     held: Mutex<Vec<(u32, String, i64)>>,
@@ -28,7 +36,8 @@ pub struct LiveSite {
 
 impl std::fmt::Debug for LiveSite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LiveSite").field("requests", &self.requests).finish_non_exhaustive()
+        let requests = &self.shared.requests;
+        f.debug_struct("LiveSite").field("node", &self.node).field("requests", requests).finish_non_exhaustive()
     }
 }
 
@@ -72,29 +81,45 @@ impl LiveSite {
                     world.dooms.push((kind.clone(), nth.saturating_sub(1), text.clone()));
                 }
                 Fault::Full { node, storage } => fill(&mut world, node, storage),
+                Fault::Offline { node } => rules::lose_node(&mut world, node),
+                Fault::NoQuorum => world.without_quorum = true,
                 Fault::Request { .. } | Fault::Command { .. } => {}
             }
         }
-        let site = Self {
+        let shared = Arc::new(Shared {
             world: Mutex::new(world),
             faults: Mutex::new(Faults::new(faults)),
             held: Mutex::new(Vec::new()),
             clock,
             store,
             requests: AtomicU64::new(0),
-        };
-        site.keep(&lock(&site.world))?;
+        });
+        let site = Self { shared, node: None };
+        site.keep(&lock(&site.shared.world))?;
         Ok(Arc::new(site))
     }
 
+    /// The same site through the door of `node`: what is about another node, that one passes on.
+    #[must_use]
+    pub fn at(&self, node: &str) -> Arc<Self> {
+        Arc::new(Self { shared: Arc::clone(&self.shared), node: Some(node.to_owned()) })
+    }
+
+    /// Whether the node of this door is off: then nobody answers here at all.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        let Some(node) = &self.node else { return false };
+        lock(&self.shared.world).nodes.get(node).is_some_and(|node| !node.online)
+    }
+
     fn keep(&self, world: &World) -> Result<(), LabError> {
-        self.store.as_ref().map_or(Ok(()), |store| store.save(world))
+        self.shared.store.as_ref().map_or(Ok(()), |store| store.save(world))
     }
 
     fn advance(&self, world: &mut World) -> bool {
-        world.set_now(self.clock.now());
+        world.set_now(self.shared.clock.now());
         let now = world.now_ms;
-        lock(&self.held).retain(|(vmid, lock, until)| {
+        lock(&self.shared.held).retain(|(vmid, lock, until)| {
             let over = *until <= now;
             if let Some(guest) = world.guests.get_mut(vmid).filter(|g| over && g.lock() == Some(lock)) {
                 guest.config.remove("lock");
@@ -109,7 +134,7 @@ impl LiveSite {
     /// # Errors
     /// If work that ended meanwhile cannot be kept.
     pub fn look<R>(&self, look: impl FnOnce(&World) -> R) -> Result<R, LabError> {
-        let mut world = lock(&self.world);
+        let mut world = lock(&self.shared.world);
         if self.advance(&mut world) {
             self.keep(&world)?;
         }
@@ -121,7 +146,7 @@ impl LiveSite {
     /// # Errors
     /// If it cannot be kept.
     pub fn change<R>(&self, change: impl FnOnce(&mut World) -> R) -> Result<R, LabError> {
-        let mut world = lock(&self.world);
+        let mut world = lock(&self.shared.world);
         self.advance(&mut world);
         let result = change(&mut world);
         self.keep(&world)?;
@@ -131,13 +156,13 @@ impl LiveSite {
     /// Its clock.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
+        &self.shared.clock
     }
 
     /// How many requests have come to the API.
     #[must_use]
     pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+        self.shared.requests.load(Ordering::Relaxed)
     }
 
     /// Replaces the faults at the doors; those that are met from now on are counted from 1.
@@ -152,11 +177,13 @@ impl LiveSite {
                         world.dooms.push((kind.clone(), nth.saturating_sub(1), text.clone()));
                     }
                     Fault::Full { node, storage } => fill(world, node, storage),
+                    Fault::Offline { node } => rules::lose_node(world, node),
+                    Fault::NoQuorum => world.without_quorum = true,
                     Fault::Request { .. } | Fault::Command { .. } => {}
                 }
             }
         })?;
-        *lock(&self.faults) = Faults::new(faults);
+        *lock(&self.shared.faults) = Faults::new(faults);
         Ok(())
     }
 
@@ -165,9 +192,9 @@ impl LiveSite {
     /// # Errors
     /// If the world cannot be kept.
     pub fn handle(&self, request: &Request) -> Result<Handled, LabError> {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let decoded = percent_encoding::percent_decode_str(&request.path).decode_utf8_lossy().into_owned();
-        let effects = lock(&self.faults).at_request(&request.method, &decoded);
+        let effects = lock(&self.shared.faults).at_request(&request.method, &decoded);
         let mut delay = Duration::ZERO;
         let mut before = None;
         let mut after = None;
@@ -184,9 +211,11 @@ impl LiveSite {
         if let Some(outcome) = before {
             return Ok(Handled { delay, outcome });
         }
-        let mut world = lock(&self.world);
+        let mut world = lock(&self.shared.world);
         let ended = self.advance(&mut world);
-        let response = envelope::wrap(rules::answer(&mut world, request));
+        let answer = rules::answer_at(&mut world, self.node.as_deref(), request);
+        delay += rules::patience(&answer, i64::from(world.pace));
+        let response = envelope::wrap(answer);
         if ended || request.method != "GET" {
             self.keep(&world)?;
         }
@@ -202,7 +231,7 @@ impl LiveSite {
             let until = world.now_ms + i64::try_from(ms).unwrap_or(i64::MAX / 2);
             if let Some(guest) = world.guests.get_mut(&vmid).filter(|g| g.lock().is_none()) {
                 guest.config.insert("lock".to_owned(), name.to_owned());
-                lock(&self.held).push((vmid, name.to_owned(), until));
+                lock(&self.shared.held).push((vmid, name.to_owned(), until));
             }
         })
     }
@@ -216,8 +245,11 @@ impl Site for LiveSite {
         }
     }
 
-    fn loss(&self, _node: &str, line: &str) -> Option<Loss> {
-        lock(&self.faults).at_command(line)
+    fn loss(&self, node: &str, line: &str) -> Option<Loss> {
+        if lock(&self.shared.world).nodes.get(node).is_some_and(|node| !node.online) {
+            return Some(Loss::Before);
+        }
+        lock(&self.shared.faults).at_command(line)
     }
 }
 

@@ -228,7 +228,7 @@ impl Lab {
             keep_identity(file.as_deref(), &identity)?;
             let site = LiveSite::new(world, Arc::clone(&options.clock), options.scenario.faults.clone(), store)?;
             for (host, listener, acceptor, fingerprint, port) in ready {
-                servers.push(Server::start(Arc::clone(&site), listener, acceptor));
+                servers.push(Server::start(site.at(&host.node), listener, acceptor));
                 let api = ApiAccess {
                     host: shown.to_string(),
                     port,
@@ -250,7 +250,10 @@ impl Lab {
                     entry.ssh_port = ssh.port;
                 }
                 doors.push(door);
-                hosts.insert(host.name.clone(), LabHost { node: host.node.clone(), site: Arc::clone(&site), api, ssh });
+                hosts.insert(
+                    host.name.clone(),
+                    LabHost { node: host.node.clone(), site: site.at(&host.node), api, ssh },
+                );
             }
             keep_identity(file.as_deref(), &identity)?;
         }

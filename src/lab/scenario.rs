@@ -232,6 +232,20 @@ impl SiteSpec {
             root_password: None,
         }
     }
+
+    /// Hosts in a cluster, each with the storages that the installer makes.
+    #[must_use]
+    pub fn cluster(name: &str, hosts: Vec<HostSpec>) -> Self {
+        Self {
+            name: name.to_owned(),
+            cluster: true,
+            hosts,
+            storages: installer_storages(),
+            token_id: default_token(),
+            privileges: Vec::new(),
+            root_password: None,
+        }
+    }
 }
 
 /// What managing guests takes: everything but logins, shells and switching the host off.
@@ -261,6 +275,30 @@ impl Scenario {
             14,
         ));
         Self::of(vec![SiteSpec::single(host)])
+    }
+
+    /// Three workstations in one cluster, `a1`, `a2` and `a3`; the first two have an RTX 4090 each, at
+    /// different addresses.
+    #[must_use]
+    pub fn cluster() -> Self {
+        let card = |slot| graphics_card(slot, ("10de", "2684"), "AD102 [GeForce RTX 4090]", 14);
+        let mut hosts: Vec<HostSpec> = (1..=3)
+            .map(|n| HostSpec::workstation(&format!("a{n}"), &format!("a{n}"), &format!("192.168.10.{}", 10 + n)))
+            .collect();
+        for (host, slot) in hosts.iter_mut().zip(["0000:01:00", "0000:41:00"]) {
+            host.pci.extend(card(slot));
+        }
+        Self::of(vec![SiteSpec::cluster("alpha", hosts)])
+    }
+
+    /// The scenario of a name: `example` or `cluster`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "example" => Some(Self::example()),
+            "cluster" => Some(Self::cluster()),
+            _ => None,
+        }
     }
 
     /// These sites, and what there usually is to fetch.

@@ -57,6 +57,9 @@ async fn accept(site: Arc<LiveSite>, listener: TcpListener, acceptor: TlsAccepto
             () = stop.cancelled() => break,
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
+                if site.is_down() {
+                    continue;
+                }
                 let (site, acceptor) = (Arc::clone(&site), acceptor.clone());
                 connections.spawn(async move {
                     let _ = stream.set_nodelay(true);

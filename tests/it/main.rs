@@ -9,6 +9,7 @@ mod api_description;
 mod bad_inventories;
 mod canaries;
 mod cli;
+mod cluster_lab;
 mod contract;
 mod converge;
 mod desk;

@@ -41,7 +41,7 @@ fn cluster_status(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         let id = if world.cluster.is_some() { index + 1 } else { 0 };
         rows.push(json!({
             "type": "node", "id": format!("node/{name}"), "name": name, "ip": node.address, "level": "",
-            "local": u8::from(index == 0), "online": u8::from(node.online), "nodeid": id,
+            "local": u8::from(*name == call.local), "online": u8::from(node.online), "nodeid": id,
         }));
     }
     Ok(Value::Array(rows).into())
@@ -85,7 +85,8 @@ fn resources(call: &mut Call<'_>) -> Result<Answer, Refusal> {
                 let online = world.nodes.get(node).is_some_and(|n| n.online);
                 rows.push(json!({
                     "id": format!("storage/{node}/{id}"), "type": "storage", "storage": id, "node": node,
-                    "plugintype": storage.type_name(), "content": storage.content_list(), "shared": 0,
+                    "plugintype": storage.type_name(), "content": storage.content_list(),
+                    "shared": u8::from(storage.is_shared()),
                     "status": if online { "available" } else { "unknown" },
                     "disk": total - free, "maxdisk": total,
                 }));

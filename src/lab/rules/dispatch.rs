@@ -6,8 +6,9 @@ use percent_encoding::percent_decode_str;
 
 use super::super::world::Caller;
 use super::super::world::World;
-use super::{Answer, Call, Endpoint, Refusal, Values, check};
-use super::{access, cluster, firewall, firewall_rules, guests, mapping, nodes, pools, storage, tasks};
+use super::quorum::{self, Meets};
+use super::{Answer, Call, Endpoint, Refusal, Values, check, locality};
+use super::{access, cluster, firewall, firewall_rules, guests, mapping, migrate, nodes, pools, storage, tasks};
 use crate::ports::Method;
 
 /// A request as it came in, below `/api2/json`.
@@ -61,6 +62,7 @@ pub fn endpoints() -> &'static [Endpoint] {
             storage::ENDPOINTS,
             tasks::ENDPOINTS,
             &guests::ROWS.concat(),
+            migrate::ENDPOINTS,
             firewall::QEMU,
             firewall::LXC,
             firewall_rules::QEMU,
@@ -78,6 +80,14 @@ pub fn endpoints() -> &'static [Endpoint] {
 /// # Errors
 /// What PVE answers instead of 200.
 pub fn answer(world: &mut World, request: &Request) -> Result<Answer, Refusal> {
+    answer_at(world, None, request)
+}
+
+/// Carries a request out that came in at the door of a node.
+///
+/// # Errors
+/// What PVE answers instead of 200.
+pub fn answer_at(world: &mut World, door: Option<&str>, request: &Request) -> Result<Answer, Refusal> {
     let bare = |status, reason: &str| Refusal::Bare { status, reason: reason.to_owned() };
     if !matches!(request.method.as_str(), "GET" | "POST" | "PUT" | "DELETE") {
         return Err(bare(501, &format!("method '{}' not available", request.method)));
@@ -86,7 +96,7 @@ pub fn answer(world: &mut World, request: &Request) -> Result<Answer, Refusal> {
     if let Some(flaw) = &request.flaw {
         return Err(flaw.clone());
     }
-    answer_as(world, &caller, request)
+    answer_as_at(world, door, &caller, request)
 }
 
 /// Whether this needs no login; what is presented nevertheless is not even looked at.
@@ -124,6 +134,19 @@ fn segments(request: &Request) -> Vec<String> {
 /// # Errors
 /// What PVE answers instead of 200.
 pub fn answer_as(world: &mut World, caller: &Caller, request: &Request) -> Result<Answer, Refusal> {
+    answer_as_at(world, None, caller, request)
+}
+
+/// The same on a node: what is about another one goes there.
+///
+/// # Errors
+/// What PVE answers instead of 200.
+pub fn answer_as_at(
+    world: &mut World,
+    door: Option<&str>,
+    caller: &Caller,
+    request: &Request,
+) -> Result<Answer, Refusal> {
     let bare = |status, reason: &str| Refusal::Bare { status, reason: reason.to_owned() };
     let method = match request.method.as_str() {
         "GET" => Method::Get,
@@ -144,32 +167,25 @@ pub fn answer_as(world: &mut World, caller: &Caller, request: &Request) -> Resul
     };
     let values = Values::new(&request.params);
     endpoint.access.check(world, caller, &vars, &values)?;
-    if let Some(node) = vars.get("node") {
-        match world.nodes.get(node) {
-            None => {
-                return Err(Refusal::failed(format!(
-                    "hostname lookup '{node}' failed - failed to get address info for: {node}: Name or service not known"
-                )));
-            }
-            Some(found) if !found.online => return Err(bare(595, "No route to host")),
-            Some(_) => {}
-        }
-    }
+    let local = locality::local_node(world, door);
+    locality::resolve(world, &local, endpoint, &mut vars)?;
     check_path(&vars)?;
     check(&values, endpoint.params(), world.version)?;
     if segments.get(2).is_some_and(|s| s == "lxc") {
         vars.insert("lxc", String::new());
     }
-    if world.without_quorum && method != Method::Get && writes_cluster_files(endpoint) {
-        return Err(Refusal::failed("cluster not ready - no quorum?"));
+    let meets = if world.without_quorum { quorum::meets(endpoint, &vars, &values, world) } else { Meets::Never };
+    if let Meets::Refused(refusal) = meets {
+        return Err(refusal);
     }
-    let mut call = Call { world, caller, vars, values };
-    (endpoint.handler)(&mut call)
-}
-
-/// Without quorum `/etc/pve` is read-only, and everything that would write there is refused.
-fn writes_cluster_files(endpoint: &Endpoint) -> bool {
-    !endpoint.path.contains("/agent/") && !endpoint.path.contains("/tasks/") && !endpoint.path.contains("download-url")
+    let before = (world.tasks.len(), world.without_quorum.then(|| world.guests.clone()));
+    let mut call = Call { world, caller, local, vars, values };
+    let answer = (endpoint.handler)(&mut call);
+    if let (Meets::InWorker(text), (tasks, Some(guests))) = (meets, before) {
+        world.guests = guests;
+        quorum::doom_workers(world, tasks, &text);
+    }
+    answer
 }
 
 fn check_path(vars: &std::collections::BTreeMap<&'static str, String>) -> Result<(), Refusal> {

@@ -105,6 +105,8 @@ pub struct Call<'a> {
     pub world: &'a mut World,
     /// Who asks.
     pub caller: &'a Caller,
+    /// The node that was asked.
+    pub local: String,
     /// What varies in the path.
     pub vars: BTreeMap<&'static str, String>,
     /// Checked parameters.

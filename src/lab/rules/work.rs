@@ -4,9 +4,9 @@ use super::super::world::{Caller, GuestKind, GuestSnapshot, TaskState, Work, Wor
 use super::deeds::destroy::{destroy, forget};
 use super::deeds::snapshot::{check_rollback, drop_snapshot, make_snapshot, roll_back, snapshot_of};
 use super::deeds::{lxc_create, power, qemu_change, qemu_create, resize, start, template};
-use super::downloads;
 use super::guest::status::locked;
 use super::guest::volumes;
+use super::{downloads, migrate};
 
 /// Ends every worker whose time has come, in the order of their ends; whether there was one.
 pub fn advance(world: &mut World) -> bool {
@@ -112,6 +112,7 @@ fn release(world: &mut World, work: &Work) {
         Work::Snapshot { vmid, .. } => (vmid, "snapshot"),
         Work::Rollback { vmid, .. } => (vmid, "rollback"),
         Work::DeleteSnapshot { vmid, .. } => (vmid, "snapshot-delete"),
+        Work::Migrate { vmid, .. } => (vmid, "migrate"),
         _ => return,
     };
     let Some(guest) = world.guests.get_mut(vmid).filter(|g| g.lock() == Some(own)) else { return };
@@ -206,6 +207,7 @@ fn run(
         }
         Work::Rollback { vmid, name, start } => roll_back(world, &guest(world, *vmid)?, *vmid, name, *start, log),
         Work::DeleteSnapshot { vmid, name, force } => drop_snapshot(world, &guest(world, *vmid)?, *vmid, name, *force),
+        Work::Migrate { vmid, target, restart } => migrate::finish(world, *vmid, target, *restart, log, starter),
         Work::Template { vmid } => template::template(world, &guest(world, *vmid)?, *vmid),
         Work::Download { storage, volume, url, checksum } => {
             downloads::fetch(world, node, storage, volume, url, checksum.as_ref(), log)

@@ -144,6 +144,15 @@ pub enum Work {
         /// Carry on when a volume's snapshot cannot be removed.
         force: bool,
     },
+    /// Moves a guest to another node.
+    Migrate {
+        /// The guest.
+        vmid: u32,
+        /// Where to.
+        target: String,
+        /// Start it there, as it ran.
+        restart: bool,
+    },
     /// Turns a guest into a template.
     Template {
         /// The guest.

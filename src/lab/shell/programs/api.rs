@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::lab::rules::{Refusal, Request, answer_as, work};
+use crate::lab::rules::{Refusal, Request, answer_as_at, work};
 use crate::lab::shell::call::Call;
 use crate::lab::world::Caller;
 
@@ -32,7 +32,8 @@ pub(super) fn ask(
     params: Vec<(String, String)>,
 ) -> Result<Done, Refusal> {
     let request = Request { method: method.to_owned(), path: path.to_owned(), params, ..Request::default() };
-    let answer = answer_as(call.world, &Caller::root_pam(), &request)?;
+    let node = call.node;
+    let answer = answer_as_at(call.world, Some(node), &Caller::root_pam(), &request)?;
     let upid = answer.data.as_str().filter(|text| text.starts_with("UPID:")).map(str::to_owned);
     let Some(upid) = upid else { return Ok(Done::Data(answer.data)) };
     work::finish(call.world, &upid);
