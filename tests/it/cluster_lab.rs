@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use infra::lab::faults::Fault;
 use infra::lab::rules::{endpoints, is_proxied, lose_node, regain_node};
-use infra::lab::world::{Guest, GuestKind, Run, Version};
+use infra::lab::world::{Guest, GuestKind, Run, Storage, StorageKind, Version, World};
 use infra::lab::{DirectApi, LiveSite, Scenario};
 use infra::ports::{Api, Clock, Method, Request, Response, TransportError};
 use secrecy::SecretString;
@@ -271,7 +271,7 @@ async fn what_cannot_move_says_why() {
     };
     let online = [("target", "a2"), ("online", "1")];
     aborted(cluster.task("a1", post, migrate, &online).await, "Problem found while scanning volumes");
-    let raw = |world: &mut infra::lab::world::World| {
+    let raw = |world: &mut World| {
         world.guests.get_mut(&100).unwrap().config.insert("hostpci0".into(), "0000:01:00".into());
     };
     cluster.site.change(raw).unwrap();
@@ -281,7 +281,7 @@ async fn what_cannot_move_says_why() {
 
     let map = "node=a1,path=0000:01:00,id=10de:2684,subsystem-id=1043:88ec,iommugroup=14";
     cluster.ok("a1", post, "/cluster/mapping/pci", &[("id", "gpu"), ("map", map)]).await;
-    let mapped = |world: &mut infra::lab::world::World| {
+    let mapped = |world: &mut World| {
         world.guests.get_mut(&100).unwrap().config.insert("hostpci0".into(), "mapping=gpu".into());
     };
     cluster.site.change(mapped).unwrap();
@@ -305,13 +305,13 @@ async fn what_cannot_move_says_why() {
 
     cluster.container("200", "a1", &[]).await;
     let migrate = "/nodes/a1/lxc/200/migrate";
-    let bind = |world: &mut infra::lab::world::World| {
+    let bind = |world: &mut World| {
         world.guests.get_mut(&200).unwrap().config.insert("mp0".into(), "/srv/x,mp=/x".into());
     };
     cluster.site.change(bind).unwrap();
     let why = "cannot migrate local bind mount point 'mp0'";
     aborted(cluster.task("a1", post, migrate, &[("target", "a2")]).await, why);
-    let shared = |world: &mut infra::lab::world::World| {
+    let shared = |world: &mut World| {
         world.guests.get_mut(&200).unwrap().config.insert("mp0".into(), "/srv/x,mp=/x,shared=1".into());
         world.storages.get_mut("local-zfs").unwrap().nodes = ["a1".to_owned(), "a3".to_owned()].into();
     };
@@ -329,6 +329,38 @@ async fn what_cannot_move_says_why() {
     cluster.clock.sleep(std::time::Duration::from_secs(10)).await;
     let now = cluster.ok("a1", Method::Get, "/nodes/a3/lxc/200/status/current", &[]).await;
     assert_eq!(now["status"], "running", "a restart is what it says");
+}
+
+#[tokio::test]
+async fn volumes_on_shared_storage_stay_where_they_are_and_a_running_vm_needs_no_disks_moved() {
+    let cluster = Cluster::new(0);
+    let export = StorageKind::Nfs { server: "nas".into(), export: "/x".into(), path: "/mnt/pve/nas".into() };
+    let shared = |world: &mut World| {
+        world.shares.insert("nas:/x".into(), 1 << 40);
+        let mut storage = Storage::new(export.clone(), &["images", "rootdir"]);
+        storage.nodes = ["a1".to_owned(), "a2".to_owned()].into();
+        world.storages.insert("nas".into(), storage);
+    };
+    cluster.site.change(shared).unwrap();
+    cluster.vm("100", "a1", &[("scsi1", "nas:4")]).await;
+    let here = "/nodes/a1/qemu/100";
+    cluster.ok("a1", Method::Put, &format!("{here}/config"), &[("delete", "scsi0")]).await;
+    cluster.ok("a1", Method::Put, &format!("{here}/config"), &[("delete", "unused0")]).await;
+    let content = |node: &str| format!("/nodes/{node}/storage/nas/content");
+    let seen = cluster.ok("a3", Method::Get, &content("a2"), &[]).await;
+    assert_eq!(seen[0]["volid"], "nas:100/vm-100-disk-0.raw", "every node of the storage sees it");
+    let rows = cluster.ok("a1", Method::Get, "/cluster/resources", &[("type", "storage")]).await;
+    let of_nas: Vec<&Value> = rows.as_array().unwrap().iter().filter(|row| row["storage"] == "nas").collect();
+    assert_eq!((of_nas.len(), &of_nas[0]["shared"]), (2, &json!(1)));
+    cluster.run(100);
+    let online = [("target", "a3"), ("online", "1")];
+    let (end, log) = cluster.task("a1", Method::Post, &format!("{here}/migrate"), &online).await;
+    assert!(end == "migration aborted" && log.contains("storage 'nas' is not available on node 'a3'"), "{log}");
+    let online = [("target", "a2"), ("online", "1")];
+    let (end, log) = cluster.task("a1", Method::Post, &format!("{here}/migrate"), &online).await;
+    assert!(end == "OK" && !log.contains("found local volume"), "{end} {log}");
+    let now = cluster.ok("a1", Method::Get, "/nodes/a2/qemu/100/status/current", &[]).await;
+    assert_eq!(now["status"], "running");
 }
 
 #[tokio::test]

@@ -345,7 +345,7 @@ pub(super) fn finish(
 }
 
 fn move_volume(world: &mut World, from: &str, to: &str, volid: &str) {
-    let Some((storage, name)) = split_volid(volid) else { return };
+    let Some((storage, _)) = split_volid(volid) else { return };
     match world.storages.get(storage).map(|entry| &entry.kind) {
         Some(StorageKind::ZfsPool { .. }) => {
             let Some(dataset) = world.dataset_of(volid) else { return };
@@ -355,10 +355,8 @@ fn move_volume(world: &mut World, from: &str, to: &str, volid: &str) {
             }
         }
         Some(_) => {
-            let source = world.nodes.get_mut(from).and_then(|node| node.volumes.get_mut(storage));
-            let moved = source.and_then(|volumes| volumes.remove(name));
-            if let (Some(moved), Some(node)) = (moved, world.nodes.get_mut(to)) {
-                node.volumes.entry(storage.to_owned()).or_default().insert(name.to_owned(), moved);
+            if let Some(volume) = world.take_volume(from, volid) {
+                world.put_volume(to, volid, volume);
             }
         }
         None => {}
