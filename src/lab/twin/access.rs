@@ -17,7 +17,7 @@ const ALL: &str = "Administrator";
 /// none of the original's.
 pub(super) fn access(tokens: &BTreeSet<&str>, secret: &str, permissions: Option<&Permissions>) -> Access {
     let mut access = Access::default();
-    let user = || User { enabled: true, comment: None, tokens: BTreeMap::new() };
+    let user = || User { enabled: true, ..User::default() };
     access.users.insert("root@pam".to_owned(), user());
     for id in tokens {
         let Some((name, token)) = id.split_once('!') else { continue };
