@@ -27,10 +27,10 @@ fn world() -> World {
         ])
     };
     let mut up = Guest::new(GuestKind::Lxc, "pve1", config("10.0.0.123"));
-    up.run = Some(Run { pid: 7, started_ms: 0, booted_ms: Some(500) });
+    up.run = Some(Run { pid: 7, started_ms: 0, booted_ms: Some(500), paused: false });
     world.guests.insert(104, up);
     let mut booting = Guest::new(GuestKind::Lxc, "pve1", config("10.0.0.124"));
-    booting.run = Some(Run { pid: 8, started_ms: 0, booted_ms: Some(5000) });
+    booting.run = Some(Run { pid: 8, started_ms: 0, booted_ms: Some(5000), paused: false });
     world.guests.insert(105, booting);
     world
 }

@@ -3,7 +3,7 @@
 use super::super::world::{Caller, GuestKind, GuestSnapshot, TaskState, Work, World};
 use super::deeds::destroy::{destroy, forget};
 use super::deeds::snapshot::{check_rollback, drop_snapshot, make_snapshot, roll_back, snapshot_of};
-use super::deeds::{lxc_create, power, qemu_change, qemu_create, resize, start, template};
+use super::deeds::{lxc_create, power, qemu_change, qemu_create, resize, start, suspend, template};
 use super::guest::status::locked;
 use super::guest::volumes;
 use super::{downloads, migrate};
@@ -200,6 +200,8 @@ fn run(
         Work::Shutdown { vmid, force } => power::shutdown(world, &guest(world, *vmid)?, *vmid, *force, log),
         Work::Reboot { vmid } => power::reboot(world, &guest(world, *vmid)?, *vmid, log),
         Work::Reset { vmid } => power::reset(world, &guest(world, *vmid)?, *vmid),
+        Work::Suspend { vmid, to } => suspend::suspend(world, &guest(world, *vmid)?, *vmid, to.as_deref()),
+        Work::Resume { vmid } => suspend::resume(world, &guest(world, *vmid)?, *vmid, log),
         Work::Resize { vmid, disk, size } => resize::resize(world, &guest(world, *vmid)?, *vmid, disk, size, log),
         Work::Destroy { vmid, purge, force } => destroy(world, &guest(world, *vmid)?, *vmid, *purge, *force, log),
         Work::Snapshot { vmid, name, description } => {

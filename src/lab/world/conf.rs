@@ -32,7 +32,7 @@ pub fn guest(guest: &Guest) -> String {
     if !guest.pending.is_empty() {
         let head = if guest.kind == GuestKind::Qemu { "PENDING" } else { "pve:pending" };
         let _ = writeln!(out, "\n[{head}]");
-        let deleted: Vec<&str> = deletions(guest).collect();
+        let deleted: Vec<String> = deletions(guest).collect();
         if !deleted.is_empty() {
             let _ = writeln!(out, "delete: {}", deleted.join(","));
         }
@@ -60,9 +60,13 @@ pub fn guest(guest: &Guest) -> String {
     out
 }
 
-/// Keys whose deletion waits for the next start.
-pub fn deletions(guest: &Guest) -> impl Iterator<Item = &str> {
-    guest.pending.iter().filter(|(_, p)| **p == Pending::Delete).map(|(key, _)| key.as_str())
+/// Keys whose deletion waits for the next start; those whose volume goes with them have a `!` before them.
+pub fn deletions(guest: &Guest) -> impl Iterator<Item = String> {
+    guest.pending.iter().filter_map(|(key, pending)| match pending {
+        Pending::Set(_) => None,
+        Pending::Delete => Some(key.clone()),
+        Pending::Destroy => Some(format!("!{key}")),
+    })
 }
 
 fn section(kind: GuestKind, config: &BTreeMap<String, String>) -> String {

@@ -72,8 +72,10 @@ pub struct Guest {
 pub enum Pending {
     /// Will be this.
     Set(String),
-    /// Will be gone.
+    /// Will be gone; a volume stays as an unused one.
     Delete,
+    /// Will be gone with its volume.
+    Destroy,
 }
 
 /// A snapshot's section of the configuration.
@@ -101,6 +103,9 @@ pub struct Run {
     pub started_ms: i64,
     /// From when its system inside answers (agent, SSH, shutdown), in milliseconds; never, if `None`.
     pub booted_ms: Option<i64>,
+    /// Whether its CPUs stand still.
+    #[serde(default)]
+    pub paused: bool,
 }
 
 impl Guest {
@@ -124,10 +129,16 @@ impl Guest {
         self.run.is_some()
     }
 
-    /// Whether the system inside has come up.
+    /// Whether the system inside has come up and is not paused.
     #[must_use]
     pub fn has_booted(&self, now_ms: i64) -> bool {
-        self.run.as_ref().and_then(|run| run.booted_ms).is_some_and(|at| at <= now_ms)
+        self.run.as_ref().filter(|run| !run.paused).and_then(|run| run.booted_ms).is_some_and(|at| at <= now_ms)
+    }
+
+    /// Whether its CPUs stand still.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.paused)
     }
 
     /// Its name, as lists show it.
@@ -153,7 +164,7 @@ impl Guest {
         for (key, pending) in &self.pending {
             match pending {
                 Pending::Set(value) => config.insert(key.clone(), value.clone()),
-                Pending::Delete => config.remove(key),
+                Pending::Delete | Pending::Destroy => config.remove(key),
             };
         }
         config

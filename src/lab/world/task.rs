@@ -108,6 +108,18 @@ pub enum Work {
         /// The guest.
         vmid: u32,
     },
+    /// Lets a VM's CPUs stand still, or keeps its state on a storage and ends its process.
+    Suspend {
+        /// The guest.
+        vmid: u32,
+        /// Storage for the state; none to leave it in memory.
+        to: Option<String>,
+    },
+    /// Lets a paused VM go on, or starts one whose state was kept.
+    Resume {
+        /// The guest.
+        vmid: u32,
+    },
     /// Grows a volume.
     Resize {
         /// The guest.

@@ -13,4 +13,5 @@ pub mod qemu_create;
 pub mod resize;
 pub mod snapshot;
 pub mod start;
+pub mod suspend;
 pub mod template;

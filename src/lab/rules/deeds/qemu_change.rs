@@ -28,6 +28,7 @@ pub fn change(
             guest.pending.remove(key);
         }
     }
+    let force = params.get("force").is_some_and(|force| force == "1");
     for key in config::deletions(GuestKind::Qemu, params)? {
         let unused = indexed(&key).is_some_and(|(stem, _)| stem == "unused");
         if let (true, Some(volid)) = (unused, guest.config.get(&key)) {
@@ -39,7 +40,7 @@ pub fn change(
         } else if let Some(guest) = world.guests.get_mut(&vmid) {
             guest.pending.remove(&key);
             if guest.config.contains_key(&key) {
-                guest.pending.insert(key, Pending::Delete);
+                guest.pending.insert(key, if force { Pending::Destroy } else { Pending::Delete });
             }
         }
     }

@@ -18,7 +18,8 @@ pub fn start(world: &mut World, vmid: u32, log: &mut Vec<String>) -> Result<Stri
         return Err(format!("Configuration file for guest {vmid} does not exist"));
     };
     let noun = guest.kind.noun();
-    if let Some(lock) = guest.lock() {
+    let suspended = guest.kind == GuestKind::Qemu && guest.lock() == Some("suspended");
+    if let Some(lock) = guest.lock().filter(|_| !suspended) {
         return Err(format!("{noun} is locked ({lock})"));
     }
     if guest.is_running() {
@@ -40,15 +41,28 @@ pub fn start(world: &mut World, vmid: u32, log: &mut Vec<String>) -> Result<Stri
         GuestKind::Qemu => check_qemu(world, vmid, &guest, log)?,
         GuestKind::Lxc => check_lxc(world, vmid, &guest, log)?,
     };
+    wake(world, vmid, log);
     let pid = world.next_pid();
     let now = world.now_ms;
     let pace = i64::from(world.pace);
     let boots = guest.kind == GuestKind::Lxc || boots(world, &guest);
     let takes = if guest.kind == GuestKind::Lxc { BOOT_CT_MS } else { BOOT_MS } * pace / 100;
     if let Some(guest) = world.guests.get_mut(&vmid) {
-        guest.run = Some(Run { pid, started_ms: now, booted_ms: boots.then_some(now + takes) });
+        guest.run = Some(Run { pid, started_ms: now, booted_ms: boots.then_some(now + takes), paused: false });
     }
     Ok(exit)
+}
+
+/// Takes the kept state up: the lock goes, the volume is freed.
+fn wake(world: &mut World, vmid: u32, log: &mut Vec<String>) {
+    let Some(guest) = world.guests.get_mut(&vmid).filter(|g| g.lock() == Some("suspended")) else { return };
+    guest.config.remove("lock");
+    log.push("Resuming suspended VM".to_owned());
+    let (node, state) = (guest.node.clone(), guest.config.remove("vmstate"));
+    if let Some(volid) = state {
+        // What cannot be freed is left to the administrator; PVE only warns.
+        let _ = world.free(&node, &volid);
+    }
 }
 
 /// Whether a disk of the boot order holds an operating system.

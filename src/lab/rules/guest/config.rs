@@ -91,6 +91,7 @@ pub fn pending(guest: &Guest) -> Vec<Value> {
         match guest.pending.get(key) {
             Some(Pending::Set(new)) => row["pending"] = value(guest.kind, key, new),
             Some(Pending::Delete) => row["delete"] = json!(1),
+            Some(Pending::Destroy) => row["delete"] = json!(2),
             None => {}
         }
         rows.push(row);

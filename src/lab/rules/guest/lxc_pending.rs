@@ -11,7 +11,7 @@ pub fn settle(world: &mut World, vmid: u32) {
     guest.clean_up_pending();
     let running = guest.is_running();
     for (key, pending) in guest.pending.clone() {
-        let delete = pending == Pending::Delete;
+        let delete = !matches!(pending, Pending::Set(_));
         let live = match indexed(&key).map_or(key.as_str(), |(stem, _)| stem) {
             "cores" | "description" | "hookscript" | "hostname" | "lock" | "onboot" | "protection" | "startup"
             | "tags" => true,

@@ -24,8 +24,8 @@ pub fn settle(world: &mut World, vmid: u32, only: Option<&BTreeSet<String>>) -> 
     let running = guest.is_running();
     let booted = guest.has_booted(now);
     let mut errors = BTreeMap::new();
+    let mut freed = Vec::new();
     for (key, pending) in guest.pending.clone() {
-        let delete = pending == Pending::Delete;
         if running && only.is_some_and(|only| !only.contains(&key)) {
             continue;
         }
@@ -44,21 +44,33 @@ pub fn settle(world: &mut World, vmid: u32, only: Option<&BTreeSet<String>>) -> 
         if let Pending::Set(value) = &pending {
             guest.config.insert(key.clone(), value.clone());
         }
-        keep_detached(guest, &key, old, delete);
+        freed.extend(let_go(guest, &key, old, &pending));
+    }
+    let node = guest.node.clone();
+    for volid in freed {
+        world.free(&node, &volid)?;
+        world.installed.remove(&volid);
     }
     if errors.is_empty() { Ok(()) } else { Err(Refusal::Params(errors)) }
 }
 
-/// A volume that a disk lets go of stays, as `unusedN`.
-fn keep_detached(guest: &mut Guest, key: &str, old: Option<String>, delete: bool) {
-    let Some(old) = old.filter(|_| is_disk(key)) else { return };
+/// A volume that a disk lets go of stays, as `unusedN`; one that is to be destroyed is given back, and so is a
+/// cloud-init image, which can be made again.
+fn let_go(guest: &mut Guest, key: &str, old: Option<String>, pending: &Pending) -> Option<String> {
+    let old = old.filter(|_| is_disk(key))?;
     let volid = |text: &str| Properties::parse(text).head("file").unwrap_or_default().to_owned();
     let (was, is) = (volid(&old), guest.config.get(key).map(|v| volid(v)));
-    let owned = split_volid(&was).is_some() && !was.contains("-cloudinit") && !old.contains("media=cdrom");
-    if owned && (delete || is.is_some_and(|is| is != was)) {
-        let unused = config::unused_key(guest);
-        guest.config.insert(unused, was);
+    let image = was.contains("-cloudinit");
+    let foreign = split_volid(&was).is_none() || (old.contains("media=cdrom") && !image);
+    if foreign || is.is_some_and(|is| is == was) {
+        return None;
     }
+    if image || *pending == Pending::Destroy {
+        return Some(was);
+    }
+    let unused = config::unused_key(guest);
+    guest.config.insert(unused, was);
+    None
 }
 
 enum Hot {
@@ -72,7 +84,7 @@ fn hot(guest: &Guest, key: &str, pending: &Pending, booted: bool) -> Hot {
     let features = if features == "1" { "network,disk,usb" } else { features };
     let plugs = |feature: &str| features.split(',').any(|f| f == feature);
     let stem = indexed(key).map_or(key, |(stem, _)| stem);
-    let gone = *pending == Pending::Delete;
+    let gone = !matches!(pending, Pending::Set(_));
     let present = guest.config.contains_key(key);
     // A device leaves only if the system inside lets it go.
     let unplug = |device: String| {

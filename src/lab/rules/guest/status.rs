@@ -170,7 +170,7 @@ pub fn current(world: &World, vmid: u32, guest: &Guest) -> Value {
     let mut row = row(world, vmid, guest);
     row.insert("ha".into(), json!({"managed": 0}));
     if guest.kind == GuestKind::Qemu {
-        row.insert("qmpstatus".into(), json!(word(guest)));
+        row.insert("qmpstatus".into(), json!(if guest.is_paused() { "paused" } else { word(guest) }));
         row.insert("clipboard".into(), Value::Null);
         if agent_enabled(guest) {
             row.insert("agent".into(), json!(1));

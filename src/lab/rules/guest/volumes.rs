@@ -48,7 +48,7 @@ pub fn owned_volumes(guest: &Guest) -> Vec<String> {
         .map(|head| head.trim_start_matches("file=").trim_start_matches("volume=").to_owned())
         .chain(guest.pending.values().filter_map(|p| match p {
             Pending::Set(value) => value.split(',').next().map(str::to_owned),
-            Pending::Delete => None,
+            Pending::Delete | Pending::Destroy => None,
         }))
         .filter(|volid| {
             split_volid(volid).is_some_and(|(_, name)| !name.starts_with("iso/") && !name.starts_with("snippets/"))

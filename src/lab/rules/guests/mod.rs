@@ -14,7 +14,9 @@ mod qemu_create;
 mod read;
 mod resize;
 mod snapshots;
+mod suspend;
 mod template;
+mod unlink;
 
 use super::Endpoint;
 
@@ -28,7 +30,9 @@ pub const ROWS: &[&[Endpoint]] = &[
     destroy::ROWS,
     read::ROWS,
     power::ROWS,
+    suspend::ROWS,
     resize::ROWS,
+    unlink::ROWS,
     template::ROWS,
     agent::ROWS,
     snapshots::QEMU,

@@ -76,6 +76,13 @@ fn shutdown(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     need_running(call)?;
     let (vmid, force) = (call.vmid(), call.values.flag("forceStop"));
     let guest = call.guest(call.kind())?;
+    // What is paused does not hear, and would go down when it is let on.
+    if guest.is_paused() && !force {
+        return Err("VM is paused - cannot shutdown".into());
+    }
+    if guest.is_paused() {
+        return Ok(call.spawn("qmshutdown", &vmid.to_string(), 1000, Work::Stop { vmid }));
+    }
     let real_ms = if guest.is_running() { down_ms(call, guest) } else { 500 };
     let task = if call.kind() == GuestKind::Qemu { "qmshutdown" } else { "vzshutdown" };
     Ok(call.spawn(task, &vmid.to_string(), real_ms, Work::Shutdown { vmid, force }))
@@ -84,6 +91,9 @@ fn shutdown(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 fn reboot(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let vmid = call.vmid();
     let guest = call.guest(call.kind())?;
+    if guest.is_paused() {
+        return Err("VM is paused - cannot shutdown".into());
+    }
     if !guest.is_running() {
         return Err(format!("{} {vmid} not running", guest.kind.noun()).into());
     }

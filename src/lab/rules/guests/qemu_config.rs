@@ -52,7 +52,11 @@ fn post(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     Ok(call.spawn("qmconfig", &vmid.to_string(), 800, Work::Configure { vmid, params }))
 }
 
-fn check_change(
+/// Whether a change may be made, and whether it is well-formed.
+///
+/// # Errors
+/// 400, 403 or PVE's text.
+pub fn check_change(
     world: &World,
     caller: &Caller,
     node: &str,
