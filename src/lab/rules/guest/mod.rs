@@ -5,12 +5,14 @@
 
 pub mod access;
 pub mod addresses;
+pub mod cloudinit;
 pub mod config;
 pub mod devices;
 pub mod disks;
 pub mod lxc_keys;
 pub mod lxc_pending;
 pub mod lxc_values;
+pub mod password;
 pub mod qemu_keys;
 pub mod qemu_pending;
 pub mod qemu_values;

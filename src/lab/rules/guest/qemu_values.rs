@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{config, disks};
+use super::{config, disks, password};
 use crate::lab::world::property::{Properties, indexed, is_disk};
 use crate::lab::world::{GuestKind, World};
 
@@ -40,6 +40,11 @@ pub fn stored(
         "net" => config::qemu_net(world, value),
         "tags" => config::tags(value),
         "description" => config::description(GuestKind::Qemu, value),
+        // Passwords are never kept in clear text.
+        "cipassword" if !password::is_hash(value) => {
+            let salt = password::salt(world.next_random());
+            password::hash(value, &salt)
+        }
         "vmgenid" if value == "1" => world.next_uuid(),
         _ => config::number(GuestKind::Qemu, key, value),
     })

@@ -4,6 +4,7 @@
 //! does is in [`deeds`](super::deeds).
 
 mod agent;
+mod cloudinit;
 mod destroy;
 mod list;
 mod lxc_config;
@@ -35,6 +36,7 @@ pub const ROWS: &[&[Endpoint]] = &[
     unlink::ROWS,
     template::ROWS,
     agent::ROWS,
+    cloudinit::ROWS,
     snapshots::QEMU,
     snapshots::LXC,
 ];
