@@ -3,7 +3,7 @@
 use super::super::world::{Caller, GuestKind, GuestSnapshot, TaskState, Work, World};
 use super::deeds::destroy::{destroy, forget};
 use super::deeds::snapshot::{check_rollback, drop_snapshot, make_snapshot, roll_back, snapshot_of};
-use super::deeds::{lxc_create, power, qemu_change, qemu_create, resize, start, suspend, template};
+use super::deeds::{clone, lxc_create, move_volume, power, qemu_change, qemu_create, resize, start, suspend, template};
 use super::guest::status::locked;
 use super::guest::volumes;
 use super::{downloads, migrate};
@@ -101,6 +101,8 @@ pub fn begin(world: &mut World) {
                 }
             }
         }
+        Work::Clone { vmid, newid, .. } => clone::begin(world, vmid, newid),
+        Work::Move { vmid, .. } => move_volume::begin(world, vmid),
         _ => {}
     }
 }
@@ -112,7 +114,7 @@ fn release(world: &mut World, work: &Work) {
         Work::Snapshot { vmid, .. } => (vmid, "snapshot"),
         Work::Rollback { vmid, .. } => (vmid, "rollback"),
         Work::DeleteSnapshot { vmid, .. } => (vmid, "snapshot-delete"),
-        Work::Migrate { vmid, .. } => (vmid, "migrate"),
+        Work::Clone { vmid, .. } | Work::Move { vmid, .. } => (vmid, "disk"),
         _ => return,
     };
     let Some(guest) = world.guests.get_mut(vmid).filter(|g| g.lock() == Some(own)) else { return };
@@ -129,6 +131,7 @@ fn abandon(world: &mut World, work: &Work) {
     match work {
         // A creation that fails cleans up after itself.
         Work::Create { vmid, .. } => forget(world, *vmid),
+        Work::Clone { newid, .. } => forget(world, *newid),
         Work::Snapshot { vmid, name, description } => {
             let now = world.now();
             let Some(guest) = world.guests.get_mut(vmid) else { return };
@@ -209,8 +212,15 @@ fn run(
         }
         Work::Rollback { vmid, name, start } => roll_back(world, &guest(world, *vmid)?, *vmid, name, *start, log),
         Work::DeleteSnapshot { vmid, name, force } => drop_snapshot(world, &guest(world, *vmid)?, *vmid, name, *force),
-        Work::Migrate { vmid, target, restart } => migrate::finish(world, *vmid, target, *restart, log, starter),
-        Work::Template { vmid } => template::template(world, &guest(world, *vmid)?, *vmid),
+        Work::Template { vmid, disk } => template::template(world, &guest(world, *vmid)?, *vmid, disk.as_deref()),
+        Work::Clone { vmid, newid, params } => clone::clone(world, &guest(world, *vmid)?, (*vmid, *newid), params, log),
+        Work::Move { vmid, key, storage, format, delete } => {
+            let to = (key.as_str(), storage.as_str(), format.as_deref());
+            move_volume::to_storage(world, &guest(world, *vmid)?, *vmid, to, *delete, log)
+        }
+        Work::Reassign { vmid, key, target, target_key } => {
+            move_volume::to_guest(world, &guest(world, *vmid)?, (*vmid, key), (*target, target_key), log)
+        }
         Work::Download { storage, volume, url, checksum } => {
             downloads::fetch(world, node, storage, volume, url, checksum.as_ref(), log)
         }

@@ -175,7 +175,7 @@ impl Guest {
         let config = &self.config;
         self.pending.retain(|key, pending| match pending {
             Pending::Set(value) => config.get(key) != Some(value),
-            Pending::Delete => config.contains_key(key),
+            Pending::Delete | Pending::Destroy => config.contains_key(key),
         });
     }
 

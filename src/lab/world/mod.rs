@@ -8,6 +8,7 @@
 mod access;
 mod caller;
 pub mod conf;
+mod copies;
 mod firewall;
 mod guest;
 mod node;
@@ -24,6 +25,7 @@ mod zfs;
 
 pub use access::{Access, Acl, Grantee, Group, Token, User};
 pub use caller::Caller;
+pub use copies::is_base;
 pub use firewall::{Alias, Firewall, IpSet, IpSetEntry, Rule, SecurityGroup};
 pub use guest::{Guest, GuestKind, GuestSnapshot, Pending, Run};
 pub use node::{Capacity, File, Network, Node, PciDevice, VolumeGroup};

@@ -114,6 +114,8 @@ pub struct Volume {
     pub vmid: Option<u32>,
     /// When it was made, in seconds.
     pub ctime: i64,
+    /// Name of the base volume that a linked clone hangs on.
+    pub base: Option<String>,
     /// Snapshots of an image, oldest first, each with the size it had.
     pub snapshots: Vec<(String, u64)>,
     /// What was written about a backup.

@@ -169,6 +169,42 @@ pub enum Work {
     Template {
         /// The guest.
         vmid: u32,
+        /// Only this volume of it.
+        #[serde(default)]
+        disk: Option<String>,
+    },
+    /// Makes a guest out of another.
+    Clone {
+        /// The guest.
+        vmid: u32,
+        /// The new one.
+        newid: u32,
+        /// Checked parameters of the request.
+        params: BTreeMap<String, String>,
+    },
+    /// Moves a volume of a guest to another storage.
+    Move {
+        /// The guest.
+        vmid: u32,
+        /// Key of the volume, such as `scsi0`.
+        key: String,
+        /// The storage.
+        storage: String,
+        /// Format there, if the storage has it.
+        format: Option<String>,
+        /// Remove the source, which otherwise stays as an unused volume.
+        delete: bool,
+    },
+    /// Hands a volume of a guest over to another one.
+    Reassign {
+        /// The guest.
+        vmid: u32,
+        /// Key of the volume there, such as `scsi0`.
+        key: String,
+        /// The other guest.
+        target: u32,
+        /// Key that the volume gets there.
+        target_key: String,
     },
     /// Fetches a file into a storage.
     Download {

@@ -137,14 +137,15 @@ impl World {
     /// A file or logical volume by its full id, to be changed; datasets are changed in [`Node::zfs`](super::Node::zfs).
     pub fn volume_mut(&mut self, node: &str, volid: &str) -> Option<&mut Volume> {
         let (storage, name) = split_volid(volid)?;
+        let name = self.kept_name(storage, name);
         self.kept_mut(node, storage)?.get_mut(name)
     }
 
     /// Puts a file or logical volume on a storage, or takes its place.
     pub fn put_volume(&mut self, node: &str, volid: &str, volume: Volume) {
-        if let Some((storage, name)) = split_volid(volid)
-            && let Some(kept) = self.kept_mut(node, storage)
-        {
+        let Some((storage, name)) = split_volid(volid) else { return };
+        let name = self.kept_name(storage, name);
+        if let Some(kept) = self.kept_mut(node, storage) {
             kept.insert(name.to_owned(), volume);
         }
     }
@@ -152,6 +153,7 @@ impl World {
     /// Takes a file or logical volume from a storage.
     pub fn take_volume(&mut self, node: &str, volid: &str) -> Option<Volume> {
         let (storage, name) = split_volid(volid)?;
+        let name = self.kept_name(storage, name);
         self.kept_mut(node, storage)?.remove(name)
     }
 
@@ -184,8 +186,7 @@ impl World {
     #[must_use]
     pub fn volume(&self, node: &str, volid: &str) -> Option<Volume> {
         let (storage, name) = split_volid(volid)?;
-        let name = name.rsplit_once('/').filter(|_| self.is_zfs(storage)).map_or(name, |(_, leaf)| leaf);
-        self.volumes(node, storage).remove(name)
+        self.volumes(node, storage).remove(self.kept_name(storage, name))
     }
 
     /// Whether a storage is a `zfspool`.

@@ -37,6 +37,13 @@ pub fn destroy(
     } else if guest.is_running() {
         return Err(format!("{} {vmid} is running - destroy failed", guest.kind.noun()));
     }
+    if let Some(volid) = owned_volumes(guest).into_iter().find(|volid| world.is_base_in_use(&guest.node, volid)) {
+        let name = volid.split_once(':').map_or(volid.as_str(), |(_, name)| name);
+        return Err(match guest.kind {
+            GuestKind::Qemu => format!("base volume '{volid}' is still in use by linked cloned"),
+            GuestKind::Lxc => format!("base volume '{name}' is still in use by linked clones"),
+        });
+    }
     for volid in owned_volumes(guest) {
         // A volume of somebody else that is merely mentioned stays.
         if world.volume(&guest.node, &volid).is_some_and(|v| v.vmid == Some(vmid)) {

@@ -4,9 +4,12 @@
 //! for, and says how it went in PVE's words. Which deed belongs to which [`Work`](crate::lab::world::Work) is for
 //! [`work`](super::work) to know.
 
+pub mod clone;
+pub mod copy;
 pub mod destroy;
 pub mod lxc_change;
 pub mod lxc_create;
+pub mod move_volume;
 pub mod power;
 pub mod qemu_change;
 pub mod qemu_create;

@@ -50,3 +50,18 @@ pub fn check_skiplock(call: &Call<'_>) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+/// Whether a storage is there on a node and switched on.
+///
+/// # Errors
+/// PVE's text, which says what of it is missing.
+pub fn storage_enabled(world: &World, node: &str, storage: &str) -> Result<(), Refusal> {
+    let entry = world.storages.get(storage).ok_or_else(|| format!("storage '{storage}' does not exist"))?;
+    if entry.disabled {
+        return Err(format!("storage '{storage}' is disabled").into());
+    }
+    if !entry.serves(node) {
+        return Err(format!("storage '{storage}' is not available on node '{node}'").into());
+    }
+    Ok(())
+}

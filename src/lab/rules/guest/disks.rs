@@ -1,5 +1,6 @@
 //! Volumes in guests' configurations: what a request asks for, what is made of it, how it is printed.
 
+use super::disk_log::{filesystem, formatting, transferred};
 use super::status;
 use crate::lab::rules::formats::is_resize;
 use crate::lab::rules::{Refusal, need};
@@ -151,6 +152,7 @@ pub fn make(
             let stem = format!("vm-{vmid}-cloudinit");
             let volid = world.allocate(node, storage, vmid, &stem, format, 4 << 20)?;
             made.push(volid.clone());
+            log.extend(formatting(world, node, &volid));
             let printed = fields.print(&volid, &[]);
             log.push(format!("{key}: successfully created disk '{printed}'"));
             return Ok(printed);
@@ -181,6 +183,11 @@ pub fn make(
             }
             let volid = world.allocate(node, storage, vmid, "vm", &format, size)?;
             made.push(volid.clone());
+            log.extend(formatting(world, node, &volid));
+            if key == "efidisk0" {
+                let lines = transferred(528 << 10);
+                log.extend(lines.iter().chain(lines.last()).cloned());
+            }
             if image.is_some() {
                 world.installed.insert(volid.clone());
                 if let Some(dataset) = world.dataset_of(&volid)
@@ -188,9 +195,8 @@ pub fn make(
                 {
                     found.used = found.used.max(size / 4);
                 }
-                let total = human(size);
-                log.push(format!("transferred 0.0 B of {total} (0.00%)"));
-                log.push(format!("transferred {total} of {total} (100.00%)"));
+                log.push(format!("allocated target volume '{volid}'"));
+                log.extend(transferred(size));
             }
             (volid, size)
         }
@@ -234,11 +240,9 @@ pub fn make_mount(
             let stem = if format == "subvol" { "subvol" } else { "vm" };
             let volid = world.allocate(node, &storage, vmid, stem, format, size)?;
             made.push(volid.clone());
-            if format == "raw" {
-                let path = world.volume_path(&volid).unwrap_or_default();
-                log.push(format!("Formatting '{path}', fmt=raw size={size} preallocation=off"));
-                log.push(format!("Creating filesystem with {} 4k blocks and {} inodes", size / 4096, size / 16384));
-            }
+            log.extend(formatting(world, node, &volid));
+            let uuid = world.next_uuid();
+            log.extend(filesystem(world, node, &volid, &uuid));
             (volid, size)
         }
         Source::Volume(volid) => {
@@ -284,19 +288,6 @@ pub fn normal(value: &str, head_key: &str) -> Properties {
         }
     }
     fields
-}
-
-fn human(bytes: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "one decimal for people")]
-    let (mut value, mut unit) = (bytes as f64, "B");
-    for next in ["KiB", "MiB", "GiB", "TiB"] {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = next;
-    }
-    format!("{value:.1} {unit}")
 }
 
 /// Size after a resize of a volume that has `old` bytes.

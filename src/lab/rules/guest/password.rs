@@ -98,12 +98,12 @@ mod tests {
 
     #[test]
     fn hashes_are_those_of_the_c_library() {
-        assert_eq!(hash("Hello world!", "saltstring"), "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc8");
+        assert_eq!(hash("Hello world!", "saltstring"), "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5");
     }
 
     #[test]
     fn a_hash_is_known_from_a_password() {
-        assert!(is_hash("$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc8"));
+        assert!(is_hash("$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5"));
         assert!(!is_hash("secret$5"));
     }
 }

@@ -4,11 +4,13 @@
 //! does is in [`deeds`](super::deeds).
 
 mod agent;
+mod clone;
 mod cloudinit;
 mod destroy;
 mod list;
 mod lxc_config;
 mod lxc_create;
+mod move_volume;
 mod power;
 mod qemu_config;
 mod qemu_create;
@@ -35,6 +37,8 @@ pub const ROWS: &[&[Endpoint]] = &[
     resize::ROWS,
     unlink::ROWS,
     template::ROWS,
+    clone::ROWS,
+    move_volume::ROWS,
     agent::ROWS,
     cloudinit::ROWS,
     snapshots::QEMU,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::lab::rules::endpoint::Access::{self, All, Any, Every};
 use crate::lab::rules::guest::config;
-use crate::lab::rules::guest::volumes::possible;
+use crate::lab::rules::guest::features::{Feature, of_guest};
 use crate::lab::rules::param::{Kind, Param, optional as o, required};
 use crate::lab::rules::tables::SNAPSHOT_NAME;
 use crate::lab::rules::work::begin;
@@ -46,10 +46,18 @@ pub const LXC: &[Endpoint] = rows!("/nodes/{node}/lxc/{vmid}", &[CREATE]);
 
 fn feature(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let guest = call.guest(call.kind())?;
-    let has = match call.values.text("feature") {
-        "copy" => true,
-        _ => possible(call.world, guest),
+    let feature = match call.values.text("feature") {
+        "copy" => Feature::Copy,
+        "clone" => Feature::Clone,
+        _ => Feature::Snapshot,
     };
+    let snapshot = call.values.get("snapname");
+    let mut then = guest.clone();
+    if let Some(name) = snapshot {
+        let found = guest.snapshots.get(name).ok_or_else(|| format!("snapshot '{name}' does not exist"))?;
+        then.config = found.config.clone();
+    }
+    let has = of_guest(call.world, &then, feature, snapshot);
     let mut row = json!({"hasFeature": u8::from(has)});
     if guest.kind == GuestKind::Qemu {
         row["nodes"] = json!([guest.node]);
