@@ -13,6 +13,8 @@ use crate::proxmox::endpoints;
 const PATIENCE: Duration = Duration::from_secs(180);
 /// Lines of the log that are fetched at once.
 const PAGE: usize = 500;
+/// Pages of the log that are read before its task is looked at again.
+const PAGES: usize = 40;
 /// Lines of the log that an error carries.
 const TAIL: usize = 8;
 
@@ -75,19 +77,29 @@ impl Session {
             };
             heard = self.clock().now();
             self.drain(upid, &mut log, watch).await;
-            if answer.get("status").and_then(Value::as_str) == Some("stopped") {
-                return end(upid, answer.get("exitstatus").and_then(Value::as_str), log);
+            match answer.get("status").and_then(Value::as_str) {
+                Some("running") => {}
+                Some("stopped") => return end(upid, answer.get("exitstatus").and_then(Value::as_str), log),
+                _ => {
+                    return Err(CallError::Unreadable {
+                        request: format!("{} {}", status.method, status.path),
+                        why: "the answer does not say whether the task runs or has stopped".to_owned(),
+                    });
+                }
             }
         }
     }
 
     /// Reads what the log has more. That it cannot be read is no reason to stop following.
     async fn drain(&self, upid: &Upid, log: &mut Log, watch: &mut dyn TaskWatch) {
-        while let Ok(answer) = self.once(&page(upid, log.seen)).await {
+        for _ in 0..PAGES {
+            let Ok(answer) = self.once(&page(upid, log.seen)).await else { return };
+            // Lines are numbered from 1; what was seen already is not progress.
             let lines: Vec<String> = answer
                 .as_array()
                 .into_iter()
                 .flatten()
+                .filter(|line| line.get("n").and_then(Value::as_u64).is_some_and(|n| n > log.seen as u64))
                 .filter_map(|line| line.get("t").and_then(Value::as_str).map(str::to_owned))
                 .collect();
             // An empty log reads as this one line (9.2.11).
@@ -163,8 +175,9 @@ mod tests {
         Reply::data(&format!(r#"{{"status":"stopped","exitstatus":"{exitstatus}"}}"#))
     }
 
-    fn lines(lines: &[&str]) -> Reply {
-        let rows: Vec<Value> = lines.iter().map(|t| serde_json::json!({"n": 1, "t": t})).collect();
+    /// Lines of a log, the first of them with that number.
+    fn lines(first: u64, lines: &[&str]) -> Reply {
+        let rows: Vec<Value> = lines.iter().zip(first..).map(|(t, n)| serde_json::json!({"n": n, "t": t})).collect();
         Reply::data(&Value::from(rows).to_string())
     }
 
@@ -172,11 +185,11 @@ mod tests {
     async fn each_line_of_the_log_is_told_once() {
         let (end, seen) = follow(vec![
             running(),
-            lines(&["no content"]),
+            lines(1, &["no content"]),
             running(),
-            lines(&["a"]),
+            lines(1, &["a"]),
             stopped("OK"),
-            lines(&["b", "TASK OK"]),
+            lines(2, &["b", "TASK OK"]),
         ])
         .await;
         assert_eq!(end, Ok(TaskEnd::Done));
@@ -185,16 +198,16 @@ mod tests {
 
     #[tokio::test]
     async fn warnings_are_a_success_that_says_so() {
-        let log = lines(&["WARN: no efidisk configured!", "TASK WARNINGS: 1"]);
+        let log = lines(1, &["WARN: no efidisk configured!", "TASK WARNINGS: 1"]);
         let (end, _) = follow(vec![stopped("WARNINGS: 1"), log]).await;
         assert_eq!(end, Ok(TaskEnd::Warned("WARN: no efidisk configured!".into())));
     }
 
     #[tokio::test]
     async fn a_daemon_that_restarts_midway_does_not_lose_the_task() {
-        let mut replies = vec![running(), lines(&["a"])];
+        let mut replies = vec![running(), lines(1, &["a"])];
         replies.extend(std::iter::repeat_n(Reply::status(596, "Broken pipe"), 12));
-        replies.extend([stopped("OK"), lines(&["TASK OK"])]);
+        replies.extend([stopped("OK"), lines(2, &["TASK OK"])]);
         let (end, seen) = follow(replies).await;
         assert_eq!(end, Ok(TaskEnd::Done));
         assert!(seen.silent > 0);
@@ -203,10 +216,32 @@ mod tests {
     #[tokio::test]
     async fn a_failed_task_says_why_with_the_end_of_its_log() {
         let (end, _) =
-            follow(vec![stopped("VM 100 already running"), lines(&["x", "TASK ERROR: VM 100 already running"])]).await;
+            follow(vec![stopped("VM 100 already running"), lines(1, &["x", "TASK ERROR: VM 100 already running"])])
+                .await;
         let Err(CallError::Task { exitstatus, log_tail, .. }) = end else { panic!("{end:?}") };
         assert_eq!((exitstatus.as_str(), &log_tail[..]), ("VM 100 already running", &["x".to_owned()][..]));
-        let (end, _) = follow(vec![Reply::data(r#"{"status":"stopped"}"#), lines(&[])]).await;
+        let (end, _) = follow(vec![Reply::data(r#"{"status":"stopped"}"#), lines(1, &[])]).await;
         assert!(end.unwrap_err().to_string().contains("unexpected status"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_say_how_the_task_is_ends_the_following() {
+        for strange in ["{}", "null", "[]", r#"{"status":"paused"}"#, r#"{"status":["stopped"]}"#] {
+            let replies = std::iter::repeat_with(|| [Reply::data(strange), lines(1, &[])]).take(9).flatten();
+            let (end, _) = follow(replies.collect()).await;
+            let Err(CallError::Unreadable { request, .. }) = end else { panic!("{end:?}") };
+            assert!(request.ends_with("/status"), "{request}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_log_that_never_moves_on_or_never_ends_is_not_read_for_ever() {
+        let page: Vec<String> = (0..PAGE).map(|n| n.to_string()).collect();
+        let page: Vec<&str> = page.iter().map(String::as_str).collect();
+        let (end, seen) = follow(vec![stopped("OK"), lines(1, &page), lines(1, &page)]).await;
+        assert_eq!((end, seen.lines.len()), (Ok(TaskEnd::Done), PAGE));
+        let endless = (0..2 * PAGES as u64).map(|n| lines(n * PAGE as u64 + 1, &page));
+        let (end, seen) = follow(std::iter::once(stopped("OK")).chain(endless).collect()).await;
+        assert_eq!((end, seen.lines.len()), (Ok(TaskEnd::Done), PAGE * PAGES));
     }
 }

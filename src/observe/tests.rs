@@ -211,7 +211,7 @@ async fn requests_are_a_constant_and_one_per_managed_guest() {
                     (0..200).map(|n| format!(r#"{{"vmid":{},"status":"stopped"}}"#, 300 + n)).collect();
                 Reply::data(&format!("[{}]", rows.join(",")))
             }
-            path if path.ends_with("/pending") => Reply::data("[]"),
+            path if path.ends_with("/pending") => Reply::data(r#"[{"key":"digest","value":"abc"}]"#),
             path => healthy(path),
         });
         let guests = (0..managed).map(|n| guest(&format!("g{n}"), "hq", 300 + n)).collect();
@@ -286,7 +286,7 @@ async fn in_a_cluster_the_rest_is_planned_while_a_node_is_offline() {
         "/cluster/resources" => Reply::data(
             r#"[{"type":"lxc","vmid":104,"node":"hq","status":"running"},{"type":"lxc","vmid":105,"node":"a2","status":"running"},{"type":"lxc","vmid":106,"node":"a3","status":"running"}]"#,
         ),
-        "/nodes/a3/lxc/106/pending" => Reply::data(r#"[{"key":"memory","value":"64"}]"#),
+        "/nodes/a3/lxc/106/pending" => Reply::data(r#"[{"key":"digest","value":"abc"}]"#),
         path if path.starts_with("/nodes/a2") => Reply::status(595, "No route to host"),
         path => healthy(path),
     });

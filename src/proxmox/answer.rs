@@ -49,14 +49,26 @@ pub enum FailureKind {
     Other,
 }
 
+/// A good answer has data, if only null.
 #[derive(Debug, Deserialize)]
 struct Envelope {
-    #[serde(default)]
     data: Value,
-    #[serde(default)]
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Complaint {
     message: Option<String>,
-    #[serde(default)]
     errors: Option<Value>,
+}
+
+/// Reads an object; serde would take a list for one, too.
+fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+    match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'{') => serde_json::from_slice(body).map_err(|error| error.to_string()),
+        Some(_) => Err("no JSON object".to_owned()),
+        None => Err("empty".to_owned()),
+    }
 }
 
 impl Failure {
@@ -118,10 +130,9 @@ impl std::error::Error for Failure {}
 /// With a [`Failure`] for any status of 400 or more, and for a good status whose body is not the
 /// envelope (a proxy's HTML page, a truncated body).
 pub fn read(request: &Request, response: &Response) -> Result<Value, Failure> {
-    let envelope: Result<Envelope, _> = serde_json::from_slice(&response.body);
     let named = || format!("{} {}", request.method, request.path);
     if response.status < 300 {
-        return match envelope {
+        return match object::<Envelope>(&response.body) {
             Ok(envelope) => Ok(envelope.data),
             Err(error) => Err(Failure {
                 request: named(),
@@ -131,10 +142,7 @@ pub fn read(request: &Request, response: &Response) -> Result<Value, Failure> {
             }),
         };
     }
-    let (message, errors) = match envelope {
-        Ok(envelope) => (envelope.message, envelope.errors),
-        Err(_) => (None, None),
-    };
+    let Complaint { message, errors } = object(&response.body).unwrap_or_default();
     let errors = match errors {
         Some(Value::Object(map)) => map.into_iter().map(|(key, value)| (key, plain(&value))).collect(),
         _ => BTreeMap::new(),
@@ -203,7 +211,16 @@ mod tests {
     }
 
     #[test]
-    fn html_page_is_no_answer() {
-        assert!(failure(200, "OK", "<html>").message.contains("not what a Proxmox API sends"));
+    fn a_body_without_data_is_no_answer() {
+        for body in ["<html>", "", "{}", "[1,2]", "[null]", "null", r#"{"data":1,"data":2}"#, r#"{"message":"x"}"#] {
+            assert!(failure(200, "OK", body).message.contains("not what a Proxmox API sends"), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_in_a_strange_shape_is_still_one() {
+        for body in ["<html>", "[]", r#"{"message":5,"errors":[]}"#, r#"{"errors":"x"}"#] {
+            assert_eq!(failure(500, "the reason", body).message, "the reason", "{body}");
+        }
     }
 }

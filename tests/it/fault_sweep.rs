@@ -40,7 +40,7 @@ fn guest(vm: bool) -> RandomGuest {
 }
 
 /// A GPU VM and two containers, and the same with every kind of change that is made in place.
-fn before_and_after() -> (Blueprint, Blueprint) {
+pub fn before_and_after() -> (Blueprint, Blueprint) {
     let before = vec![guest(true), guest(false), guest(false)];
     let mut after = before.clone();
     for guest in &mut after {

@@ -28,6 +28,7 @@ mod lab_replay;
 mod lab_run;
 mod lab_shell;
 mod lab_sshd;
+mod mutated_answers;
 mod observe_recorded;
 mod privileges;
 mod random_inventory;

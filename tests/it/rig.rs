@@ -73,7 +73,7 @@ pub struct Run {
     pub failures: Vec<String>,
 }
 
-const SECRET: &str = "00000000-0000-4000-8000-00000000beef";
+pub const SECRET: &str = "00000000-0000-4000-8000-00000000beef";
 
 impl Rig {
     pub fn new(pace: u32) -> Self {

@@ -28,20 +28,24 @@ pub fn read(data: &Value) -> Result<GuestConfig, Invalid> {
     for row in Row::all(data)? {
         let key = row.need("key")?;
         if key == "digest" {
-            config.digest = row.text("value");
+            config.digest = row.text("value")?;
             continue;
         }
         // PVE ends a container's description with a line break and a VM's without (9.2.11)
         let tidy = |text: String| if key == "description" { text.trim_end_matches('\n').to_owned() } else { text };
-        if let Some(value) = row.text("value") {
+        if let Some(value) = row.text("value")? {
             config.current.insert(key.clone(), tidy(value));
         }
-        if row.number("delete").is_some_and(|delete| delete > 0) {
+        if row.number("delete")?.is_some_and(|delete| delete > 0) {
             config.pending.insert(key, None);
-        } else if let Some(pending) = row.text("pending") {
+        } else if let Some(pending) = row.text("pending")? {
             let pending = tidy(pending);
             config.pending.insert(key, Some(pending));
         }
+    }
+    // Every guest has one, even if nothing else is set; an answer without it is not about a guest.
+    if config.digest.is_none() {
+        return Err(Invalid::new("the answer has no digest"));
     }
     Ok(config)
 }

@@ -41,7 +41,7 @@ pub fn read_site(data: &Value) -> Result<BTreeMap<Vmid, GuestListing>, Invalid> 
             "lxc" => GuestKind::Lxc,
             _ => continue,
         };
-        guests.insert(row.need("vmid")?.parse()?, listing(row, kind, row.need("node")?.parse()?));
+        guests.insert(row.need("vmid")?.parse()?, listing(row, kind, row.need("node")?.parse()?)?);
     }
     Ok(guests)
 }
@@ -51,24 +51,24 @@ pub fn read_site(data: &Value) -> Result<BTreeMap<Vmid, GuestListing>, Invalid> 
 /// # Errors
 /// When the answer is not understood.
 pub fn read_node(data: &Value, node: &NodeName, kind: GuestKind) -> Result<BTreeMap<Vmid, GuestListing>, Invalid> {
-    Row::all(data)?.into_iter().map(|row| Ok((row.need("vmid")?.parse()?, listing(row, kind, node.clone())))).collect()
+    Row::all(data)?.into_iter().map(|row| Ok((row.need("vmid")?.parse()?, listing(row, kind, node.clone())?))).collect()
 }
 
-fn listing(row: Row<'_>, kind: GuestKind, node: NodeName) -> GuestListing {
-    GuestListing {
+fn listing(row: Row<'_>, kind: GuestKind, node: NodeName) -> Result<GuestListing, Invalid> {
+    Ok(GuestListing {
         kind,
         node,
-        name: row.text("name"),
-        status: match row.text("status").as_deref() {
+        name: row.text("name")?,
+        status: match row.text("status")?.as_deref() {
             Some("running") => Power::Running,
             Some("stopped") => Power::Stopped,
             _ => Power::Unknown,
         },
-        tags: tags(&row.text("tags").unwrap_or_default()),
-        pool: row.text("pool").filter(|pool| !pool.is_empty()),
-        lock: row.text("lock").filter(|lock| !lock.is_empty()),
-        template: row.flag("template"),
-    }
+        tags: tags(&row.text("tags")?.unwrap_or_default()),
+        pool: row.text("pool")?.filter(|pool| !pool.is_empty()),
+        lock: row.text("lock")?.filter(|lock| !lock.is_empty()),
+        template: row.flag("template")?,
+    })
 }
 
 /// PVE joins tags with `;` and takes commas and spaces as well.

@@ -29,9 +29,9 @@ pub fn read(data: &Value) -> Result<Nodes, Invalid> {
     for row in Row::all(data)? {
         match row.need("type")?.as_str() {
             "node" => {
-                nodes.insert(row.need("name")?.parse()?, row.flag("online"));
+                nodes.insert(row.need("name")?.parse()?, row.flag("online")?);
             }
-            "cluster" => quorate = row.flag("quorate"),
+            "cluster" => quorate = row.flag("quorate")?,
             _ => {}
         }
     }

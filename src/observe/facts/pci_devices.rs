@@ -23,7 +23,7 @@ pub fn request(node: &NodeName) -> Request {
 pub fn read(data: &Value) -> Result<Vec<PciDevice>, Invalid> {
     let mut devices = Vec::new();
     for row in Row::all(data)? {
-        let subsystem = match (row.text("subsystem_vendor"), row.text("subsystem_device")) {
+        let subsystem = match (row.text("subsystem_vendor")?, row.text("subsystem_device")?) {
             (Some(vendor), Some(device)) => Some(id(&vendor, &device)?),
             _ => None,
         };
@@ -32,8 +32,8 @@ pub fn read(data: &Value) -> Result<Vec<PciDevice>, Invalid> {
             id: id(&row.need("vendor")?, &row.need("device")?)?,
             subsystem,
             // -1 where there is no IOMMU
-            iommu_group: row.text("iommugroup").and_then(|group| group.parse().ok()),
-            name: row.text("device_name"),
+            iommu_group: row.text("iommugroup")?.and_then(|group| group.parse().ok()),
+            name: row.text("device_name")?,
         });
     }
     devices.sort_by(|a, b| a.address.cmp(&b.address));

@@ -26,9 +26,9 @@ pub fn read(data: &Value) -> Result<BTreeMap<MappingName, PciMapping>, Invalid> 
         .into_iter()
         .map(|row| {
             let mapping = PciMapping {
-                description: row.text("description").unwrap_or_default(),
-                map: row.texts("map"),
-                digest: row.text("digest"),
+                description: row.text("description")?.unwrap_or_default(),
+                map: row.texts("map")?,
+                digest: row.text("digest")?,
             };
             Ok((row.need("id")?.parse()?, mapping))
         })

@@ -20,5 +20,5 @@ pub fn request() -> Request {
 /// # Errors
 /// When the answer is not understood.
 pub fn read(data: &Value) -> Result<BTreeMap<String, String>, Invalid> {
-    Row::all(data)?.into_iter().map(|row| Ok((row.need("poolid")?, row.text("comment").unwrap_or_default()))).collect()
+    Row::all(data)?.into_iter().map(|row| Ok((row.need("poolid")?, row.text("comment")?.unwrap_or_default()))).collect()
 }

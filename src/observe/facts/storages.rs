@@ -27,19 +27,25 @@ pub fn read(data: &Value) -> Result<BTreeMap<StorageName, Storage>, Invalid> {
         .map(|row| {
             // PVE prints this set in another order each time (9.2.11)
             let mut content: Vec<String> = row
-                .text("content")
+                .text("content")?
                 .unwrap_or_default()
                 .split(',')
                 .filter(|c| !c.is_empty())
                 .map(str::to_owned)
                 .collect();
             content.sort();
+            let active = row.flag("active")?;
+            // Nothing is known of the space of one that is not reachable.
+            let space = |key: &str| match row.number(key)? {
+                None if active => Err(Invalid::new(format!("an active storage of the answer has no `{key}`"))),
+                size => Ok(size.unwrap_or_default()),
+            };
             let storage = Storage {
                 kind: row.need("type")?,
                 content,
-                active: row.flag("active"),
-                available: row.number("avail").unwrap_or_default(),
-                total: row.number("total").unwrap_or_default(),
+                active,
+                available: space("avail")?,
+                total: space("total")?,
             };
             Ok((row.need("storage")?.parse()?, storage))
         })

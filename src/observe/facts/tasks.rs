@@ -19,11 +19,14 @@ pub fn request() -> Request {
 /// # Errors
 /// When the answer is not understood.
 pub fn read(data: &Value) -> Result<Vec<Upid>, Invalid> {
-    Row::all(data)?
-        .into_iter()
-        .filter(|row| row.text("endtime").is_none() && !row.text("type").is_some_and(|kind| is_console(&kind)))
-        .map(|row| row.need("upid")?.parse())
-        .collect()
+    let mut running = Vec::new();
+    for row in Row::all(data)? {
+        let looks_only = row.text("type")?.is_some_and(|kind| is_console(&kind));
+        if row.text("endtime")?.is_none() && !looks_only {
+            running.push(row.need("upid")?.parse()?);
+        }
+    }
+    Ok(running)
 }
 
 /// An open console is a task for as long as somebody looks at it, and works on nothing.

@@ -25,7 +25,7 @@ pub fn read(data: &Value) -> Result<BTreeMap<String, Volume>, Invalid> {
     Row::all(data)?
         .into_iter()
         .map(|row| {
-            let volume = Volume { content: row.need("content")?, size: row.number("size").unwrap_or_default() };
+            let volume = Volume { content: row.need("content")?, size: row.number("size")?.unwrap_or_default() };
             Ok((row.need("volid")?, volume))
         })
         .collect()

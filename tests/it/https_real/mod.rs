@@ -1,5 +1,8 @@
 //! The HTTPS door against a TLS server of the test's own that misbehaves on demand.
 
+mod script;
+mod wrong;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
