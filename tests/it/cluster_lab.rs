@@ -98,7 +98,7 @@ impl Cluster {
     }
 
     fn run(&self, vmid: u32) {
-        let run = Run { pid: 4711, started_ms: 0, booted_ms: Some(0) };
+        let run = Run { pid: 4711, started_ms: 0, booted_ms: Some(0), paused: false };
         self.site.change(|world| world.guests.get_mut(&vmid).unwrap().run = Some(run)).unwrap();
     }
 }

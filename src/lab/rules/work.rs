@@ -115,6 +115,7 @@ fn release(world: &mut World, work: &Work) {
         Work::Rollback { vmid, .. } => (vmid, "rollback"),
         Work::DeleteSnapshot { vmid, .. } => (vmid, "snapshot-delete"),
         Work::Clone { vmid, .. } | Work::Move { vmid, .. } => (vmid, "disk"),
+        Work::Migrate { vmid, .. } => (vmid, "migrate"),
         _ => return,
     };
     let Some(guest) = world.guests.get_mut(vmid).filter(|g| g.lock() == Some(own)) else { return };
@@ -212,6 +213,7 @@ fn run(
         }
         Work::Rollback { vmid, name, start } => roll_back(world, &guest(world, *vmid)?, *vmid, name, *start, log),
         Work::DeleteSnapshot { vmid, name, force } => drop_snapshot(world, &guest(world, *vmid)?, *vmid, name, *force),
+        Work::Migrate { vmid, target, restart } => migrate::finish(world, *vmid, target, *restart, log, starter),
         Work::Template { vmid, disk } => template::template(world, &guest(world, *vmid)?, *vmid, disk.as_deref()),
         Work::Clone { vmid, newid, params } => clone::clone(world, &guest(world, *vmid)?, (*vmid, *newid), params, log),
         Work::Move { vmid, key, storage, format, delete } => {

@@ -25,7 +25,8 @@ pub(super) fn seed(world: &mut World, site: &Site, told: &mut Told) {
         }
         match listing.status {
             Power::Running => {
-                let run = Run { pid: world.next_pid(), started_ms: world.now_ms, booted_ms: Some(world.now_ms) };
+                let (pid, now) = (world.next_pid(), world.now_ms);
+                let run = Run { pid, started_ms: now, booted_ms: Some(now), paused: false };
                 guest.run = Some(run);
             }
             Power::Stopped => {}
