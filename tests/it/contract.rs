@@ -50,6 +50,12 @@ fn compare(endpoint: &Endpoint, call: &Value, version: Version, agreed: &mut u32
     let properties = call["parameters"]["properties"].as_object().cloned().unwrap_or_default();
     let faults = std::cell::RefCell::new(Vec::new());
     let fault = |text: String| faults.borrow_mut().push(format!("{} {endpoint:?}: {text}", version.release()));
+    let protected = call["protected"] == 1;
+    if protected == endpoint.is_protected() {
+        *agreed += 1;
+    } else {
+        fault(format!("it is {}protected", if protected { "" } else { "not " }));
+    }
     for part in endpoint.path.split('/').filter_map(|p| p.strip_prefix('{')?.strip_suffix('}')) {
         // The index form of a few calls has its position optional; the name has to be there.
         if properties.contains_key(part) {
@@ -68,6 +74,10 @@ fn compare(endpoint: &Endpoint, call: &Value, version: Version, agreed: &mut u32
         let same_type = kind == param.kind.type_name();
         if !same_type {
             fault(format!("`{}` is {kind}, the lab says {}", param.name, param.kind.type_name()));
+        }
+        let list = known["format"].as_str().is_some_and(|format| format.ends_with("-list"));
+        if matches!(param.kind, Kind::List(_)) && !list {
+            fault(format!("`{}` is no list: {}", param.name, known["format"]));
         }
         let optional = known["optional"] == 1 || known["optional"] == "1";
         if optional == param.required {

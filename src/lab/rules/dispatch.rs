@@ -165,10 +165,15 @@ pub fn answer_as_at(
         let text = format!("Method '{method} /{path}' not implemented");
         return Err(Refusal::Failed { status: 501, text });
     };
-    let values = Values::new(&request.params);
+    let mut values = Values::new(&request.params);
+    values.join_lists(endpoint.params());
     endpoint.access.check(world, caller, &vars, &values)?;
     let local = locality::local_node(world, door);
     locality::resolve(world, &local, endpoint, &mut vars)?;
+    let worker = world.nodes.get(vars.get("node").unwrap_or(&local));
+    if endpoint.is_protected() && worker.is_some_and(|node| node.pvedaemon_down) {
+        return Err(bare(595, "Connection refused"));
+    }
     check_path(&vars)?;
     check(&values, endpoint.params(), world.version)?;
     if segments.get(2).is_some_and(|s| s == "lxc") {

@@ -15,7 +15,7 @@ const LEVELS: Kind = Kind::Enum(&["emerg", "alert", "crit", "err", "warning", "n
 const POLICY: Kind = Kind::Enum(&["ACCEPT", "REJECT", "DROP"]);
 const NAME: Kind = Kind::ShortPattern(f::is_config_id, 2, 64);
 const GROUP: Kind = Kind::ShortPattern(f::is_config_id, 2, 18);
-const DELETE: Kind = Kind::Format(f::config_ids);
+const DELETE: Kind = Kind::List(f::config_ids);
 const CLUSTER_OPTIONS: &[Param] = &[
     o("delete", DELETE),
     o("digest", DIGEST_64),

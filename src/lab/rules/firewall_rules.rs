@@ -35,7 +35,7 @@ const CREATE: &[Param] =
     &[required("action", ACTION), required("type", TYPE), o("pos", Kind::Int { min: Some(0), max: None })];
 const UPDATE: &[Param] = &[
     o("action", ACTION),
-    o("delete", Kind::Format(f::config_ids)),
+    o("delete", Kind::List(f::config_ids)),
     o("moveto", Kind::Int { min: Some(0), max: None }),
     o("type", TYPE),
 ];

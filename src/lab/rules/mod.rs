@@ -23,6 +23,7 @@ mod nodes;
 mod param;
 mod pools;
 mod property_strings;
+mod protected;
 mod quorum;
 mod refusal;
 mod storage;

@@ -53,6 +53,8 @@ pub enum Kind {
     Enum(&'static [&'static str]),
     /// Text of a format; the function says what is wrong with it.
     Format(fn(&str) -> Result<(), String>),
+    /// A list of texts of a format in one text; sent as several values it is joined (9.2.11).
+    List(fn(&str) -> Result<(), String>),
     /// Text of a pattern.
     Pattern(fn(&str) -> bool),
     /// Text of a pattern with limited length.
@@ -149,6 +151,15 @@ impl Values {
             values.entry(name.clone()).or_default().push(value.clone());
         }
         Self(values)
+    }
+
+    /// Makes one text of each list that came as several values.
+    pub fn join_lists<'a>(&mut self, params: impl Iterator<Item = &'a Param> + Clone) {
+        for (name, given) in self.0.iter_mut().filter(|(_, given)| given.len() > 1) {
+            if params.clone().any(|p| p.is(name) && matches!(p.kind, Kind::List(_))) {
+                *given = vec![given.join(",")];
+            }
+        }
     }
 
     /// The text of a parameter.
@@ -296,7 +307,7 @@ pub fn check_value(kind: &Kind, name: &str, value: &str) -> Result<(), String> {
         Kind::Enum(values) => {
             Err(format!("value '{value}' does not have a value in the enumeration '{}'", values.join(", ")))
         }
-        Kind::Format(format) => format(value).map_err(|text| format!("invalid format - {text}\n")),
+        Kind::Format(format) | Kind::List(format) => format(value).map_err(|text| format!("invalid format - {text}\n")),
         Kind::Pattern(fits) => {
             if fits(value) {
                 Ok(())
@@ -403,6 +414,15 @@ mod tests {
     fn a_scalar_sent_twice_is_an_array() {
         let errors = complaints(&[("vmid", "100"), ("cores", "1"), ("cores", "2")]);
         assert_eq!(errors["cores"], "type check ('integer') failed - got ARRAY");
+    }
+
+    #[test]
+    fn a_list_may_come_as_several_values() {
+        const TAGS: &[Param] = &[optional("tags", Kind::List(|_| Ok(()))), optional("name", Kind::Text)];
+        let pairs = [("tags", "a"), ("tags", "b"), ("name", "x"), ("name", "y")];
+        let mut values = Values::new(&pairs.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        values.join_lists(TAGS.iter());
+        assert_eq!((values.text("tags"), values.all("name").len()), ("a,b", 2));
     }
 
     #[test]

@@ -18,8 +18,8 @@ const UPDATE: &[Param] = &[
     o("allow-move", Kind::Bool),
     o("comment", Kind::Text),
     o("delete", Kind::Bool),
-    o("storage", Kind::Format(f::storage_ids)),
-    o("vms", Kind::Format(f::vmids)),
+    o("storage", Kind::List(f::storage_ids)),
+    o("vms", Kind::List(f::vmids)),
 ];
 
 /// The rows of this area. The forms with the id in the path are the old ones, still served.

@@ -44,7 +44,7 @@ const TYPES_8: &[&str] = &[
 ];
 const BY_TYPE: &[Param] = &[since_9("type", Kind::Enum(TYPES)), until_8("type", Kind::Enum(TYPES_8))];
 const NODE_LIST: &[Param] = &[
-    o("content", Kind::Format(f::contents)),
+    o("content", Kind::List(f::contents)),
     o("enabled", Kind::Bool),
     o("format", Kind::Bool),
     o("storage", Kind::Format(f::storage_id)),

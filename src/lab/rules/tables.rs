@@ -154,7 +154,7 @@ pub const QEMU_CONFIG: &[Param] = &[
     o("startdate", Kind::Pattern(start_date)),
     o("startup", Kind::Text),
     o("tablet", Kind::Bool),
-    o("tags", Kind::Format(f::tags)),
+    o("tags", Kind::List(f::tags)),
     o("tdf", Kind::Bool),
     o("template", Kind::Bool),
     o("tpmstate0", Kind::Props(&p::QEMU_DISK)),
@@ -185,7 +185,7 @@ pub const QEMU_CREATE: &[Param] = &[
 
 /// What only a change of a guest takes.
 pub const CHANGE: &[Param] =
-    &[o("delete", Kind::Format(f::config_ids)), o("digest", DIGEST_40), o("revert", Kind::Format(f::config_ids))];
+    &[o("delete", Kind::List(f::config_ids)), o("digest", DIGEST_40), o("revert", Kind::List(f::config_ids))];
 
 /// May the lock be passed over.
 pub const SKIPLOCK: &[Param] = &[o("skiplock", Kind::Bool)];
@@ -253,7 +253,7 @@ pub const LXC_CONFIG: &[Param] = &[
     o("searchdomain", Kind::Text),
     o("startup", Kind::Text),
     o("swap", AT_LEAST_0),
-    o("tags", Kind::Format(f::tags)),
+    o("tags", Kind::List(f::tags)),
     o("template", Kind::Bool),
     o("timezone", Kind::Format(time_zone)),
     o("tty", Kind::Int { min: Some(0), max: Some(6) }),

@@ -40,6 +40,8 @@ pub struct Node {
     pub volumes: BTreeMap<String, BTreeMap<String, Volume>>,
     /// Pools and datasets.
     pub zfs: Zfs,
+    /// Whether the daemon that does what needs root is down, while the one that speaks HTTP is up.
+    pub pvedaemon_down: bool,
     /// LVM volume groups by name.
     pub volume_groups: BTreeMap<String, VolumeGroup>,
     /// Storages whose size here is known without what it is made of, by id.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use infra::lab::LiveSite;
 use infra::lab::rules::{self, Request, work};
-use infra::lab::world::Caller;
 use infra::ports::{BoxFuture, Clock};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
@@ -223,22 +222,23 @@ impl Replay {
             params: step.params(),
             ..Request::default()
         };
-        let root = Caller::root_pam();
         let answer = self.site.change(|world| {
             work::advance(world);
-            rules::answer_as(world, &root, &request)
+            rules::answer_as(world, &step.who, &request)
         });
         let answer = answer.unwrap().map_err(|refusal| refusal.text())?;
         if let Some(id) = answer.data["full-tokenid"].as_str() {
             self.secrets.insert(id.to_owned(), answer.data["value"].as_str().unwrap_or_default().to_owned());
         }
         let asked = percent_decode_str(&next.request.target).decode_utf8_lossy().into_owned();
-        if let Some(ours) = answer.data.as_str().filter(|text| text.starts_with("UPID:"))
-            && let Some(theirs) = asked.split('/').find(|part| part.starts_with("UPID:"))
-        {
-            self.upids.entry(theirs.to_owned()).or_insert_with(|| ours.to_owned());
+        let theirs = asked.split('/').find(|part| part.starts_with("UPID:")).unwrap_or_default();
+        let ours = answer.data.as_str().unwrap_or_default();
+        let work = |upid: &str| upid.split(':').skip(5).take(2).map(str::to_owned).collect::<Vec<_>>();
+        let asked_about = !theirs.is_empty() && work(theirs) == work(ours);
+        if asked_about {
+            self.upids.insert(theirs.to_owned(), ours.to_owned());
         }
-        if !unrecorded::did_not_wait(next.seq) {
+        if !(asked_about && unrecorded::did_not_wait(next.seq)) {
             self.wait_for_tasks();
         }
         Ok(())

@@ -1,15 +1,17 @@
 //! What was done to the recording machine between two exchanges without being recorded: see `unrecorded.tsv`.
 
-use infra::lab::world::World;
+use infra::lab::world::{Caller, World};
 use percent_encoding::percent_decode_str;
 
 use super::recording::Row;
 
-/// One thing that was done, as root on the host.
+/// One thing that was done.
 #[derive(Debug, Clone)]
 pub struct Step {
     /// Number of the exchange that it comes before.
     pub before: u32,
+    /// Root at a shell of the host, or a token.
+    pub who: Caller,
     /// Verb of the API, or `HOST` for what no call does.
     pub method: String,
     /// Path, or what is done to the host.
@@ -32,10 +34,11 @@ pub fn steps() -> Vec<Step> {
     let lines = include_str!("unrecorded.tsv").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let step = |line: &str| {
         let fields: Vec<&str> = line.split('\t').collect();
-        let [before, method, path, form, why] = fields[..] else { panic!("five fields: {line}") };
+        let [before, who, method, path, form, why] = fields[..] else { panic!("six fields: {line}") };
         assert!(!why.is_empty(), "a reason: {line}");
         let owned = str::to_owned;
-        Step { before: before.parse().unwrap(), method: owned(method), path: owned(path), form: owned(form) }
+        let who = who.split_once('!').map_or_else(Caller::root_pam, |(user, token)| Caller::token(user, token));
+        Step { before: before.parse().unwrap(), who, method: owned(method), path: owned(path), form: owned(form) }
     };
     lines.map(step).collect()
 }
@@ -64,6 +67,11 @@ pub fn on_the_host(world: &mut World, what: &str, with: &str) -> Result<(), Stri
         "unlock" => {
             let guest = vmid.and_then(|vmid: u32| world.guests.get_mut(&vmid)).ok_or("no such guest")?;
             guest.config.remove("lock").map(drop).ok_or_else(|| "it is not locked".to_owned())
+        }
+        "stop pvedaemon" | "start pvedaemon" => {
+            let node = world.nodes.get_mut("pve1").ok_or("no such node")?;
+            node.pvedaemon_down = what.starts_with("stop");
+            Ok(())
         }
         other => Err(format!("the lab cannot do `{other}`")),
     }

@@ -12,12 +12,12 @@ use crate::ports::Method::{Get, Put};
 
 const UPDATE: &[Param] = &[
     o("delete", Kind::Bool),
-    o("groups", Kind::Format(checks::groups_format)),
+    o("groups", Kind::List(checks::groups_format)),
     required("path", Kind::Text),
     o("propagate", Kind::Bool),
-    required("roles", Kind::Format(checks::roles_format)),
-    o("tokens", Kind::Format(checks::tokens_format)),
-    o("users", Kind::Format(checks::users_format)),
+    required("roles", Kind::List(checks::roles_format)),
+    o("tokens", Kind::List(checks::tokens_format)),
+    o("users", Kind::List(checks::users_format)),
 ];
 
 /// The rows of this area.

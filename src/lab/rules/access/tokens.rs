@@ -12,7 +12,7 @@ use crate::ports::Method::{Delete, Get, Post, Put};
 
 const FIELDS: &[Param] =
     &[o("comment", Kind::Text), o("expire", Kind::Int { min: Some(0), max: None }), o("privsep", Kind::Bool)];
-const UPDATE: &[Param] = &[since_9("delete", Kind::Format(f::config_ids)), since_9_2("regenerate", Kind::Bool)];
+const UPDATE: &[Param] = &[since_9("delete", Kind::List(f::config_ids)), since_9_2("regenerate", Kind::Bool)];
 
 /// The rows of this area.
 pub const ENDPOINTS: &[Endpoint] = &[

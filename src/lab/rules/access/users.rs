@@ -18,7 +18,7 @@ const FIELDS: &[Param] = &[
     o("enable", Kind::Bool),
     o("expire", Kind::Int { min: Some(0), max: None }),
     o("firstname", Kind::Short { min: 0, max: 1024 }),
-    o("groups", Kind::Format(checks::groups_format)),
+    o("groups", Kind::List(checks::groups_format)),
     o(
         "keys",
         Kind::Pattern(|text| {
