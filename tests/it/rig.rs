@@ -14,6 +14,7 @@ use infra::exec::{self, Ended, OnFailure, Options, Record, Stop, journal};
 use infra::inventory::{InventoryFiles, Layer, SourceFile, load};
 use infra::lab::faults::Fault;
 use infra::lab::shell::DirectShell;
+use infra::lab::world::Version;
 use infra::lab::{DirectApi, LiveSite, Scenario};
 use infra::model::observed::Observed;
 use infra::model::step::StepId;
@@ -77,6 +78,11 @@ pub const SECRET: &str = "00000000-0000-4000-8000-00000000beef";
 
 impl Rig {
     pub fn new(pace: u32) -> Self {
+        Self::of(Version::default(), pace)
+    }
+
+    /// A host that runs this release.
+    pub fn of(version: Version, pace: u32) -> Self {
         let mut scenario = Scenario::example().knows(
             "https://example.com/u-1.img",
             Size::mib(650),
@@ -84,6 +90,7 @@ impl Rig {
             Some(Size::mib(2252)),
         );
         scenario.pace = pace;
+        scenario.version = version;
         let clock = VirtualClock::new();
         let world = scenario.world(&scenario.sites[0], SECRET, clock.now()).unwrap();
         let site = LiveSite::new(world, Arc::<VirtualClock>::clone(&clock), Vec::new(), None).unwrap();
