@@ -58,7 +58,7 @@ async fn rehearse_now(rig: &Rig, goal: &Blueprint, plan: &Plan) -> Report {
         scope: &Scope::default(),
         allow_destroy: &BTreeSet::new(),
         unfinished: &rig.unfinished(goal),
-        parallelism: 4,
+        parallelism: rig.parallelism,
         now: infra::ports::Clock::now(&*rig.clock),
     };
     rehearse(&request).unwrap()
@@ -68,10 +68,10 @@ async fn plan_of(rig: &Rig, goal: &Blueprint) -> Plan {
     rig.plan(goal).await.unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
-/// A failure without what is different each time: ids of tasks, and when they began.
+/// A failure in the host's words, without the id of its task and the last lines of its log.
 fn plain(failure: &str) -> String {
     let word = |word: &str| if word.contains("UPID:") { "UPID".to_owned() } else { word.to_owned() };
-    failure.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    failure.lines().next().unwrap_or_default().split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// What a rehearsal says, and what an apply then does.
@@ -206,12 +206,19 @@ fn a_taken_number_fails_in_the_twin_as_on_the_host() {
 }
 
 #[test]
-fn a_locked_guest_fails_in_the_twin_as_on_the_host() {
+fn a_guest_that_somebody_locked_meanwhile_fails_in_the_twin_as_on_the_host() {
     run(async {
-        let (rig, goal, plan) = with_an_update().await;
         let backup = |world: &mut World| {
             world.guests.get_mut(&200).unwrap().config.insert("lock".into(), "backup".into());
         };
+        // A setting is sent with the digest of what it was made from, and that is what PVE holds against first.
+        let (rig, goal, plan) = with_an_update().await;
+        both(&rig, &goal, plan, backup).await.fail_alike("file change by other user");
+
+        let rig = Rig::new(0);
+        assert_eq!(rig.apply(&read(&[guest(true)])).await.ended, Ended::Done);
+        let goal = read(&[RandomGuest { disk_gib: 32, ..guest(true) }]);
+        let plan = plan_of(&rig, &goal).await;
         both(&rig, &goal, plan, backup).await.fail_alike("is locked (backup)");
     });
 }
@@ -252,18 +259,6 @@ fn a_card_that_is_gone_fails_in_the_twin_as_on_the_host() {
         };
         let both = both(&rig, &goal, plan, gone).await;
         assert_eq!(both.report.verdict(), Verdict::Failed);
-        assert_eq!(both.rehearsed, both.applied);
-    });
-}
-
-#[test]
-fn a_site_without_quorum_fails_in_the_twin_as_on_the_host() {
-    run(async {
-        let (rig, goal, plan) = bare().await;
-        let lost = |world: &mut World| world.without_quorum = true;
-        let both = both(&rig, &goal, plan, lost).await;
-        println!("{:#?}", both.rehearsed);
-        assert_eq!(both.report.verdict() == Verdict::Failed, !both.applied.is_empty());
         assert_eq!(both.rehearsed, both.applied);
     });
 }
@@ -388,14 +383,16 @@ fn moved(kind: &str, world: &mut World) {
 
 #[test]
 fn random_rehearsals_agree_with_what_apply_then_does() {
-    let config = Config { cases: 48, failure_persistence: None, max_shrink_iters: 60, ..Config::default() };
+    let config = Config { cases: 32, failure_persistence: None, max_shrink_iters: 60, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &[9; 32]));
     let two = guests().prop_flat_map(|before| (Just(before.clone()), changed(&before), moves(), any::<bool>()));
     let seen = std::cell::RefCell::new((0, 0));
     runner
         .run(&two, |(before, after, what, fresh)| {
             run(async {
-                let rig = Rig::new(0);
+                // One after the other, as which steps run beside one that fails is a matter of time.
+                let mut rig = Rig::new(0);
+                rig.parallelism = 1;
                 if !fresh {
                     let done = rig.apply(&read(&before)).await;
                     prop_assert_eq!(done.ended, Ended::Done, "{:?}", done.failures);
@@ -405,10 +402,7 @@ fn random_rehearsals_agree_with_what_apply_then_does() {
                 let both = both(&rig, &goal, plan, |world| moved(what, world)).await;
                 let clean = both.report.verdict() == Verdict::Clean;
                 prop_assert_eq!(clean, both.converged, "{}: {:#?} {:#?}", what, both.rehearsed, both.applied);
-                // Which steps ran beside the one that failed is a matter of time, and that is another one here.
-                let alike = both.rehearsed.is_empty() == both.applied.is_empty()
-                    && (both.rehearsed.is_empty() || both.rehearsed.intersection(&both.applied).next().is_some());
-                prop_assert!(alike, "{}: {:#?} {:#?}", what, both.rehearsed, both.applied);
+                prop_assert_eq!(&both.rehearsed, &both.applied, "{}", what);
                 let mut seen = seen.borrow_mut();
                 if clean {
                     seen.0 += 1

@@ -64,6 +64,8 @@ pub fn blueprint(yaml: &str) -> Result<Blueprint, Diagnostics> {
 pub struct Rig {
     pub site: Arc<LiveSite>,
     pub clock: Arc<VirtualClock>,
+    /// How many steps run at once.
+    pub parallelism: usize,
     state: tempfile::TempDir,
     runs: Mutex<u64>,
 }
@@ -94,7 +96,7 @@ impl Rig {
         let clock = VirtualClock::new();
         let world = scenario.world(&scenario.sites[0], SECRET, clock.now()).unwrap();
         let site = LiveSite::new(world, Arc::<VirtualClock>::clone(&clock), Vec::new(), None).unwrap();
-        Self { site, clock, state: tempfile::tempdir().unwrap(), runs: Mutex::new(0) }
+        Self { site, clock, parallelism: 4, state: tempfile::tempdir().unwrap(), runs: Mutex::new(0) }
     }
 
     pub fn faults(&self, faults: Vec<Fault>) {
@@ -178,7 +180,7 @@ impl Rig {
             }
         };
         let mut record = Record::start(self.state_dir(), &plan, opening, clock, sink).unwrap();
-        let options = Options { parallelism: 4, on_failure };
+        let options = Options { parallelism: self.parallelism, on_failure };
         let doors = self.doors(blueprint);
         let applied = exec::apply(&plan, &doors, &mut record, stop, &options).await.unwrap();
         if applied.ended == Ended::Done {
