@@ -18,6 +18,9 @@ use crate::ports::{Api, BoxFuture, Method, Request, Response, TransportError};
 /// Everything but RFC 3986's unreserved characters.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Where the API is below the server's root.
+const API_ROOT: &str = "/api2/json";
+
 /// Where an API is, how it proves itself and how we do.
 #[derive(Debug, Clone)]
 pub struct HttpsTarget {
@@ -113,12 +116,7 @@ impl Https {
             .map_err(|e| HttpsError::Client(causes(&e)))?;
         let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
         let peer = format!("{host}:{}", target.port);
-        Ok(Self {
-            client,
-            base: format!("https://{peer}/api2/json"),
-            peer,
-            max_response_bytes: target.max_response_bytes,
-        })
+        Ok(Self { client, base: format!("https://{peer}"), peer, max_response_bytes: target.max_response_bytes })
     }
 
     async fn exchange(&self, request: &Request) -> Result<Response, TransportError> {
@@ -129,7 +127,7 @@ impl Https {
             Method::Delete => (reqwest::Method::DELETE, false),
         };
         let form = encode(&request.params);
-        let mut url = format!("{}{}", self.base, request.path);
+        let mut url = format!("{}{API_ROOT}{}", self.base, request.path);
         if !in_body && !form.is_empty() {
             url.push('?');
             url.push_str(&form);
@@ -138,6 +136,10 @@ impl Https {
         if in_body {
             builder = builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
         }
+        self.answer(builder).await
+    }
+
+    async fn answer(&self, builder: reqwest::RequestBuilder) -> Result<Response, TransportError> {
         let mut response = builder.send().await.map_err(|e| self.failure(e))?;
         let status = response.status();
         let reason = match response.extensions().get::<hyper::ext::ReasonPhrase>() {
@@ -197,6 +199,10 @@ impl Https {
 impl Api for Https {
     fn send<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Response, TransportError>> {
         Box::pin(self.exchange(request))
+    }
+
+    fn document<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Response, TransportError>> {
+        Box::pin(self.answer(self.client.get(format!("{}{path}", self.base))))
     }
 }
 

@@ -44,6 +44,20 @@ impl<T: Api> Api for Traced<T> {
             result
         })
     }
+
+    fn document<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Response, TransportError>> {
+        Box::pin(async move {
+            let start = Instant::now();
+            let result = self.door.document(path).await;
+            let (host, took) = (&self.host, start.elapsed());
+            let came = match &result {
+                Ok(response) => format!("{} {}, {} bytes", response.status, response.reason, response.body.len()),
+                Err(error) => error.to_string(),
+            };
+            tracing::trace!(%host, ?took, "GET {path}: {came}");
+            result
+        })
+    }
 }
 
 impl<T: Shell> Shell for Traced<T> {

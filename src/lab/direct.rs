@@ -54,4 +54,20 @@ impl Api for DirectApi {
             }
         })
     }
+    fn document<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Response, TransportError>> {
+        Box::pin(async move {
+            let lost = || TransportError::Uncertain {
+                peer: "lab".to_owned(),
+                why: "connection closed before the answer".to_owned(),
+            };
+            let handled = self.site.document(path);
+            if !handled.delay.is_zero() {
+                self.site.clock().sleep(handled.delay).await;
+            }
+            match handled.outcome {
+                Outcome::Answer(response) => Ok(response),
+                Outcome::Dropped => Err(lost()),
+            }
+        })
+    }
 }

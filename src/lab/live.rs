@@ -226,6 +226,31 @@ impl LiveSite {
         Ok(Handled { delay, outcome: after.unwrap_or(Outcome::Answer(response)) })
     }
 
+    /// Answers for a file beside the API, which needs no login, with the faults that strike it.
+    pub fn document(&self, path: &str) -> Handled {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let mut delay = Duration::ZERO;
+        for effect in lock(&self.faults).at_request("GET", path) {
+            match effect {
+                RequestEffect::Delay { ms } => delay += Duration::from_millis(ms),
+                RequestEffect::DropBefore | RequestEffect::DropAfter => {
+                    return Handled { delay, outcome: Outcome::Dropped };
+                }
+                RequestEffect::Answer { status, reason } | RequestEffect::AnswerAfter { status, reason } => {
+                    return Handled { delay, outcome: bare(status, reason) };
+                }
+                RequestEffect::Lock { .. } => {}
+            }
+        }
+        let outcome = if path == rules::API_DESCRIPTION {
+            let body = rules::api_description(lock(&self.world).version).into_bytes();
+            Outcome::Answer(Response { status: 200, reason: "OK".to_owned(), body })
+        } else {
+            bare(501, format!("no handler defined for url {path}"))
+        };
+        Handled { delay, outcome }
+    }
+
     fn hold(&self, vmid: u32, name: &str, ms: u64) -> Result<(), LabError> {
         self.change(|world| {
             let until = world.now_ms + i64::try_from(ms).unwrap_or(i64::MAX / 2);

@@ -112,6 +112,17 @@ pub async fn connection(site: Arc<LiveSite>, stream: impl AsyncRead + AsyncWrite
 /// What is answered, if anything, and whether the connection ends with it even if all is well.
 async fn respond(site: &LiveSite, request: hyper::Request<Incoming>) -> Option<(Response, bool)> {
     let (parts, body) = request.into_parts();
+    // Files beside the API need no login; of them the lab has its API description.
+    if parts.method == hyper::Method::GET && parts.uri.path().starts_with("/pve-docs/") {
+        let handled = site.document(parts.uri.path());
+        if !handled.delay.is_zero() {
+            site.clock().sleep(handled.delay).await;
+        }
+        return match handled.outcome {
+            Outcome::Answer(response) => Some((response, false)),
+            Outcome::Dropped => None,
+        };
+    }
     let head = match intake::read(parts.method.as_str(), &parts.uri, &parts.headers) {
         Ok(head) => head,
         Err(refusal) => return Some((envelope::wrap(Err(refusal)), true)),
@@ -188,6 +199,9 @@ fn wire(response: &Response, close: bool) -> hyper::Response<Full<Bytes>> {
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
     if response.body.first() == Some(&b'{') {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
+    }
+    if response.body.starts_with(b"const ") {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/javascript"));
     }
     headers.insert(CONNECTION, HeaderValue::from_static(if close { "close" } else { "Keep-Alive" }));
     out

@@ -67,4 +67,12 @@ pub struct Response {
 pub trait Api: Send + Sync {
     /// Sends exactly once; retries are the caller's decision.
     fn send<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Response, TransportError>>;
+
+    /// Gets a file that the server has beside its API, by its path from the server's root; once.
+    ///
+    /// A door that leads to the API alone answers 501, as PVE does to a path that it does not know.
+    fn document<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Response, TransportError>> {
+        let reason = format!("no handler defined for url {path}");
+        Box::pin(async move { Ok(Response { status: 501, reason, body: Vec::new() }) })
+    }
 }

@@ -8,6 +8,7 @@
 mod access;
 mod cluster;
 mod deeds;
+mod description;
 mod dispatch;
 mod downloads;
 mod endpoint;
@@ -32,6 +33,7 @@ mod tasks;
 pub mod work;
 
 pub use deeds::start::pci_devices;
+pub use description::{API_DESCRIPTION, api_description};
 pub use dispatch::{Request, Upload, answer, answer_as, answer_as_at, answer_at, endpoints};
 pub use endpoint::{Access, Answer, Call, Endpoint, Handler, need, no_config};
 pub use formats::split_list;
