@@ -5,6 +5,7 @@
 //! failed request came. Only `cli` makes adapters; everybody else sees the ports.
 
 mod clock;
+mod descriptions;
 pub mod files;
 mod https;
 mod ssh;
@@ -12,6 +13,7 @@ mod tls;
 mod traced;
 
 pub use clock::SystemClock;
+pub use descriptions::DescriptionCache;
 pub use https::{Https, HttpsError, HttpsTarget};
 pub use ssh::{Ssh, SshSettings, SshTarget};
 pub use tls::Trust;

@@ -268,6 +268,17 @@ pub enum GuestShape {
     Container(Container),
 }
 
+impl GuestShape {
+    /// Datasets that are mounted into it, if it is a container.
+    #[must_use]
+    pub fn datasets(&self) -> Option<&[DatasetMount]> {
+        match self {
+            Self::Vm(_) => None,
+            Self::Container(container) => Some(&container.datasets),
+        }
+    }
+}
+
 /// What only a VM has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vm {
@@ -275,6 +286,8 @@ pub struct Vm {
     pub gpus: Vec<GpuName>,
     /// CPU model; `host` unless given.
     pub cpu: CpuModel,
+    /// Whether the host may merge its memory pages with those of others; PVE's default is left alone unless given.
+    pub ksm: Option<bool>,
     /// Cloud-init's first user.
     pub user: String,
     /// Packages that cloud-init installs beside the guest agent.

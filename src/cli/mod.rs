@@ -10,6 +10,7 @@ mod command_line;
 mod commands;
 mod consent;
 mod context;
+mod descriptions;
 mod error;
 mod execution;
 mod exit;

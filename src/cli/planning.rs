@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::args::{AllowArgs, SelectArgs};
 use super::context::Context;
+use super::descriptions;
 use super::{CommandError, Exit};
 use crate::blueprint::Blueprint;
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
@@ -68,7 +69,7 @@ pub(super) async fn teardown(context: &Context, intent: &Intent) -> Result<Plan,
 async fn make(context: &Context, intent: &Intent, maker: Maker) -> Result<Plan, CommandError> {
     let observed = context.observe(&intent.scope).await;
     reachable(context, &observed, &intent.scope)?;
-    build(context, &observed, intent, maker)
+    descriptions::checked(context, &observed, build(context, &observed, intent, maker)?).await
 }
 
 /// As [`plan`], with what it was made from.

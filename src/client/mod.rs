@@ -4,6 +4,7 @@
 //! advice, and [`Doors`], the two doors of every host. Knows no resource and makes no decision about
 //! what to change: `observe` reads through it, `exec` acts through it.
 
+mod description;
 mod doors;
 mod error;
 mod hint;
@@ -12,6 +13,7 @@ mod task;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use description::{Description, PATH as DESCRIPTION_PATH, describe};
 pub use doors::{Door, Doors};
 pub use error::CallError;
 pub use session::{Session, Wait};

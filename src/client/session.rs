@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::CallError;
-use crate::ports::{Api, Clock, Method, Request};
+use crate::ports::{Api, Clock, Method, Request, Response};
 use crate::proxmox::answer;
 
 /// Requests in flight to one host. pveproxy has three workers of one process each: more than a few
@@ -62,12 +62,33 @@ impl Session {
     /// In debug builds, when the request is not a GET.
     pub async fn read(&self, request: &Request) -> Result<Value, CallError> {
         debug_assert_eq!(request.method, Method::Get, "only a GET may be repeated");
+        self.patiently(&request.path, || self.once(request)).await
+    }
+
+    /// Gets a file that lies beside the API, and gets it again while nobody answers.
+    ///
+    /// # Errors
+    /// With the last failure; an answer of any status is none.
+    pub async fn document(&self, path: &str) -> Result<Response, CallError> {
+        self.patiently(path, || async {
+            let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
+            Ok(self.api.document(path).await?)
+        })
+        .await
+    }
+
+    /// Tries again while nobody answers.
+    async fn patiently<T, F: Future<Output = Result<T, CallError>>>(
+        &self,
+        path: &str,
+        ask: impl Fn() -> F,
+    ) -> Result<T, CallError> {
         let began = self.clock.now();
         let mut attempt = 1;
         loop {
-            match self.once(request).await {
+            match ask().await {
                 Err(error) if error.is_unreachable() && attempt < READS && self.since(began) < READ_PATIENCE => {
-                    tracing::debug!(request = %request.path, %error, attempt, "reads again");
+                    tracing::debug!(request = %path, %error, attempt, "reads again");
                     self.pause(Duration::from_millis(200), attempt).await;
                     attempt += 1;
                 }

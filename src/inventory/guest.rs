@@ -112,6 +112,10 @@ shape! {
     gpus: Vec<Spanned<GpuName>> = own,
     /// VM only: CPU model; `host` unless given.
     cpu: Spanned<CpuName> = own,
+    /// VM only: whether the host may keep one copy of memory pages that this VM shares with others (KSM). A
+    /// guest can find out what others hold in memory by that: `false` for guests that must not be watched,
+    /// from Proxmox VE 9.1 on. The host decides unless given.
+    ksm: Spanned<bool> = own,
     /// VM only: the user that cloud-init makes; `infra` unless given.
     user: Spanned<UserName> = own,
     /// VM only: packages that cloud-init installs; a guest's own are added to its profile's.

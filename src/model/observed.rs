@@ -237,6 +237,15 @@ pub struct GuestFirewall {
 #[serde(transparent)]
 pub struct FirewallRule(pub BTreeMap<String, String>);
 
+/// Which build of Proxmox VE a host runs (`GET /version`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Release {
+    /// Version of its management package, such as `9.2.11`.
+    pub version: String,
+    /// Which build of that version; empty where it does not say.
+    pub repoid: String,
+}
+
 /// What belongs to one host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
@@ -244,6 +253,9 @@ pub struct Host {
     pub site: String,
     /// Whether its node answers.
     pub online: Fact<bool>,
+    /// What it runs.
+    #[serde(default)]
+    pub release: Fact<Release>,
     /// Devices on its PCI bus.
     pub pci: Fact<Vec<PciDevice>>,
     /// Storages that it can use.

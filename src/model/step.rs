@@ -64,6 +64,35 @@ pub struct Step {
     pub exclusive: Vec<String>,
 }
 
+impl Step {
+    /// Every request that it sends to do its work and to look at it; not those that take it back.
+    pub fn requests(&self) -> impl Iterator<Item = &Request> {
+        self.ops.iter().flat_map(Op::requests)
+    }
+
+    /// Every request that taking it back sends.
+    pub fn undo_requests(&self) -> impl Iterator<Item = &Request> {
+        let ops = if let Undo::Ops { ops } = &self.undo { ops.as_slice() } else { &[] };
+        ops.iter().flat_map(Op::requests)
+    }
+}
+
+impl Op {
+    /// The requests that it sends, looks included.
+    pub fn requests(&self) -> impl Iterator<Item = &Request> {
+        let (sent, look) = match self {
+            Self::Call { request, landed } | Self::Task { request, landed } => (Some(request), landed.as_ref()),
+            Self::Await { condition, .. } => (None, Some(condition)),
+            Self::Exec { .. } | Self::PutFile { .. } => (None, None),
+        };
+        let looked = look.and_then(|condition| match condition {
+            Condition::Answer { request, .. } | Condition::Answers { request } => Some(request),
+            Condition::Output { .. } => None,
+        });
+        sent.into_iter().chain(looked)
+    }
+}
+
 /// One primitive operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]

@@ -12,8 +12,11 @@ use super::site::SiteFacts;
 use super::{Interest, facts, guests};
 use crate::blueprint::{self, Blueprint};
 use crate::client::{Doors, Session};
-use crate::model::observed::{Fact, GuestConfig, GuestListing, Host, Observed, Site};
+use crate::model::observed::{Fact, GuestConfig, GuestListing, Host, Observed, Release, Site};
 use crate::model::{HostName, NodeName, Upid, Vmid};
+
+/// What a host answered to the first question, or why it did not.
+type Probe = Result<Release, String>;
 
 /// Reads everything that a plan for `blueprint` is held against.
 ///
@@ -86,6 +89,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
         let read = Host {
             site: host.site.clone(),
             online: Fact::default(),
+            release: super::host::fact(versions[&host.name].clone()),
             pci: node.pci,
             storages: node.storages,
             volumes: BTreeMap::from([(host.storage.files.clone(), node.volumes)]),
@@ -103,7 +107,9 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
         let read = read.join().await;
         let site = observed.sites.entry(name.clone()).or_default();
         site.version = match &lead {
-            Some(lead) => versions[lead].clone().map_or_else(Fact::unavailable, Fact::complete),
+            Some(lead) => {
+                versions[lead].clone().map_or_else(Fact::unavailable, |release| Fact::complete(release.version))
+            }
             None => Fact::unavailable(read.nodes.why().unwrap_or_default()),
         };
         let online = read.nodes.value().map(|(nodes, _)| nodes);
@@ -172,7 +178,7 @@ pub async fn working(blueprint: &Blueprint, doors: &Doors) -> Vec<Upid> {
     working
 }
 
-async fn probe(session: Option<Session>, host: HostName) -> Result<String, String> {
+async fn probe(session: Option<Session>, host: HostName) -> Probe {
     match session {
         Some(session) => read(&session, facts::version::request(), facts::version::read).await,
         None => Err(format!("host `{host}` has no door")),
@@ -180,7 +186,7 @@ async fn probe(session: Option<Session>, host: HostName) -> Result<String, Strin
 }
 
 /// Why nobody of a site answers.
-fn silence<'a>(versions: impl Iterator<Item = &'a Result<String, String>>) -> String {
+fn silence<'a>(versions: impl Iterator<Item = &'a Probe>) -> String {
     versions.filter_map(|version| version.as_ref().err()).cloned().collect::<Vec<_>>().join("; ")
 }
 
@@ -205,7 +211,7 @@ fn shell_reads(host: &blueprint::Host, doors: &Doors, interest: &Interest) -> Op
 }
 
 /// Whether a host's node is online, or why nobody knows.
-fn node_state(node: &NodeName, nodes: &Fact<facts::nodes::Nodes>, version: &Result<String, String>) -> Fact<bool> {
+fn node_state(node: &NodeName, nodes: &Fact<facts::nodes::Nodes>, version: &Probe) -> Fact<bool> {
     match (nodes.value(), version) {
         (Some((nodes, _)), _) => match nodes.get(node) {
             Some(online) => Fact::complete(*online),
@@ -223,7 +229,7 @@ fn session_by_node(
     hosts: &[&blueprint::Host],
     site: &str,
     doors: &Doors,
-    versions: &BTreeMap<HostName, Result<String, String>>,
+    versions: &BTreeMap<HostName, Probe>,
 ) -> BTreeMap<NodeName, Session> {
     hosts
         .iter()

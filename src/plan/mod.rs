@@ -4,6 +4,7 @@
 //! order of its steps, its check against itself ([`lint`]) and what of it moved since it was saved
 //! ([`stale`]). Decides everything that an apply will do; does no I/O.
 
+mod api;
 mod build;
 mod graph;
 mod lint;
@@ -13,6 +14,7 @@ mod stale;
 #[cfg(test)]
 mod tests;
 
+pub use api::{ApiCheck, Described, hold_against_api};
 pub use build::{Request, Scope, build, teardown};
 pub use graph::{Cycle, order};
 pub use lint::lint;

@@ -96,6 +96,7 @@ fn bare() -> Observed {
     let host = Host {
         site: "hq".into(),
         online: Fact::complete(true),
+        release: Fact::default(),
         pci: Fact::complete(vec![device("0000:01:00.0", "10de:2684", 14), device("0000:01:00.1", "10de:22ba", 14)]),
         storages: Fact::complete(BTreeMap::from([
             (local.clone(), storage(&["import", "snippets", "vztmpl"])),

@@ -180,7 +180,7 @@ endpoints! {
     /// A new VM.
     QEMU_CREATE = Post "/nodes/{node}/qemu" [
         "vmid", "name", "description", "tags", "pool", "ostype", "machine", "bios", "cpu", "cores", "memory", "balloon",
-        "scsihw", "scsi[n]", "ide[n]", "efidisk0", "net[n]", "ipconfig[n]", "nameserver", "searchdomain", "cicustom",
+        "allow-ksm", "scsihw", "scsi[n]", "ide[n]", "efidisk0", "net[n]", "ipconfig[n]", "nameserver", "searchdomain", "cicustom",
         "ciuser", "sshkeys", "hostpci[n]", "agent", "boot", "serial[n]", "vga", "onboot", "startup", "protection",
     ];
     /// A VM with its disks goes.
@@ -189,7 +189,7 @@ endpoints! {
     QEMU_CONFIG = Get "/nodes/{node}/qemu/{vmid}/config" ["current"];
     /// Settings of a VM, at once.
     QEMU_CONFIG_SET = Put "/nodes/{node}/qemu/{vmid}/config" [
-        "name", "description", "tags", "ostype", "machine", "bios", "cpu", "cores", "memory", "balloon", "scsihw",
+        "name", "description", "tags", "ostype", "machine", "bios", "cpu", "cores", "memory", "balloon", "allow-ksm", "scsihw",
         "scsi[n]", "ide[n]", "net[n]", "ipconfig[n]", "nameserver", "searchdomain", "cicustom", "ciuser", "sshkeys",
         "hostpci[n]", "agent", "boot", "serial[n]", "vga", "onboot", "startup", "protection", "delete", "digest",
     ];

@@ -144,7 +144,7 @@ fn settings(request: &Request, kind: &str, vmid: &str, pool: &str, create: bool)
 fn setting(kind: &str, key: &str, value: &str, create: bool) -> Option<&'static [&'static str]> {
     Some(match (kind, stem(key)) {
         (_, "cores" | "cpulimit" | "cpuunits") | ("qemu", "cpu" | "sockets" | "numa") => &["VM.Config.CPU"],
-        (_, "memory") | ("qemu", "balloon") | ("lxc", "swap") => &["VM.Config.Memory"],
+        (_, "memory") | ("qemu", "balloon" | "allow-ksm") | ("lxc", "swap") => &["VM.Config.Memory"],
         (_, "net") | ("lxc", "hostname" | "nameserver" | "searchdomain") => &["VM.Config.Network"],
         (_, "description" | "tags" | "onboot" | "startup" | "protection")
         | ("qemu", "name" | "ostype" | "agent" | "bios") => &["VM.Config.Options"],

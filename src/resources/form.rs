@@ -59,7 +59,7 @@ impl Form {
     /// The form of a key's whole value.
     pub fn of(key: &str) -> Self {
         match key.trim_end_matches(|c: char| c.is_ascii_digit()) {
-            "onboot" | "protection" => Self::Flag,
+            "onboot" | "protection" | "allow-ksm" => Self::Flag,
             "balloon" | "cores" | "cpulimit" | "cpuunits" => Self::Number,
             "memory" | "swap" => Self::Mib,
             "description" => Self::Notes,

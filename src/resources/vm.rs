@@ -76,6 +76,11 @@ impl Shape for VirtualMachine<'_> {
             Setting::option("scsi0", "iothread", Some("1".into()), Some("0")).restart(),
             Setting::option("scsi0", "ssd", Some("1".into()), Some("0")).restart(),
         ]);
+        // Unknown before 9.1, so that it is named only where it is asked for; allowed is the default.
+        if let Some(allowed) = self.vm.ksm {
+            let off = (!allowed).then(|| "0".to_owned());
+            settings.push(Setting::cold("allow-ksm", "", Some("1")).maybe(off));
+        }
         for index in 0..MAX_GPUS {
             let want = self.vm.gpus.get(index).map(|gpu| format!("mapping={gpu},pcie=1"));
             settings.push(Setting::cold(&format!("hostpci{index}"), "", None).maybe(want));

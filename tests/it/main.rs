@@ -6,6 +6,7 @@
 )]
 
 mod api_description;
+mod api_in_plan;
 mod bad_inventories;
 mod canaries;
 mod cli;

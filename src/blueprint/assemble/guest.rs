@@ -75,6 +75,7 @@ fn vm(shape: &Shape) -> Vm {
     Vm {
         gpus: shape.gpus.iter().flatten().map(|gpu| gpu.value.clone()).collect(),
         cpu: CpuModel(shape.cpu.as_ref().map_or_else(|| "host".to_owned(), |cpu| cpu.value.0.clone())),
+        ksm: shape.ksm.map(|ksm| ksm.value),
         user: shape.user.as_ref().map_or_else(|| "infra".to_owned(), |user| user.value.0.clone()),
         packages: distinct(shape.packages.iter().flatten().map(|package| package.value.0.clone())),
         agent: Agent {
@@ -207,6 +208,7 @@ fn spans(guest: &DraftGuest<'_>) -> BTreeMap<String, Span> {
         ("notes", one(&shape.notes)),
         ("firewall", one(&shape.firewall)),
         ("cpu", one(&shape.cpu)),
+        ("ksm", one(&shape.ksm)),
         ("user", one(&shape.user)),
         ("agent", one(&shape.agent)),
         ("swap", one(&shape.swap)),

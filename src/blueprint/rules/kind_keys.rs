@@ -28,6 +28,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                     "a container shares the host's driver instead: pass its device nodes with `devices`, or use `kind: vm`",
                 ),
                 "user" | "packages" => problem.hint("it is cloud-init that does this, which only VMs have here"),
+                "ksm" => problem.hint("only the memory of VMs is ever merged: remove `ksm`"),
                 "datasets" => problem.hint("a VM has its disk; a dataset can only be mounted into a container"),
                 _ => problem.hint(format!("remove `{key}`, or change `kind`")),
             });
@@ -39,6 +40,7 @@ fn vm_keys(shape: &Shape) -> Vec<(&'static str, Option<Span>)> {
     vec![
         ("gpus", list(&shape.gpus)),
         ("cpu", one(&shape.cpu)),
+        ("ksm", one(&shape.ksm)),
         ("user", one(&shape.user)),
         ("packages", list(&shape.packages)),
         ("agent", one(&shape.agent)),

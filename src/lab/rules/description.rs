@@ -123,15 +123,21 @@ fn keys(props: &Props) -> Value {
         }
         keys.insert((*name).to_owned(), of);
     }
+    // `virtio=MAC` names the model and gives the address; `volume=X` only says `file=X` in another word.
+    let names_default = props.default.is_some_and(|default| default != props.alias_value);
     if let Some(default) = props.default {
         let of = keys.entry(default).or_insert_with(|| json!({ "type": "string" }));
         of["default_key"] = json!(1);
-        if !props.aliases.is_empty() {
+        if names_default && !props.aliases.is_empty() {
             of["enum"] = json!(props.aliases);
         }
     }
     for alias in props.aliases {
-        keys.insert((*alias).to_owned(), json!({ "alias": props.alias_value, "keyAlias": props.default }));
+        let mut of = json!({ "alias": props.alias_value });
+        if names_default {
+            of["keyAlias"] = json!(props.default);
+        }
+        keys.insert((*alias).to_owned(), of);
     }
     Value::Object(keys)
 }

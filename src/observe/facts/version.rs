@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::diag::Invalid;
+use crate::model::observed::Release;
 use crate::ports::Request;
 use crate::proxmox::endpoints;
 
@@ -12,11 +13,13 @@ pub fn request() -> Request {
     endpoints::VERSION.at(&[]).request()
 }
 
-/// Reads it, such as `9.2.11`.
+/// Reads it.
 ///
 /// # Errors
 /// When the answer has no version.
-pub fn read(data: &Value) -> Result<String, Invalid> {
-    let version = data.get("version").and_then(Value::as_str);
-    version.map(str::to_owned).ok_or_else(|| Invalid::new("the answer has no `version`: is this a Proxmox VE API?"))
+pub fn read(data: &Value) -> Result<Release, Invalid> {
+    let text = |key: &str| data.get(key).and_then(Value::as_str).map(str::to_owned);
+    let version =
+        text("version").ok_or_else(|| Invalid::new("the answer has no `version`: is this a Proxmox VE API?"))?;
+    Ok(Release { version, repoid: text("repoid").unwrap_or_default() })
 }
