@@ -228,9 +228,9 @@ impl LiveSite {
 
     /// Answers for a file beside the API, which needs no login, with the faults that strike it.
     pub fn document(&self, path: &str) -> Handled {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let mut delay = Duration::ZERO;
-        for effect in lock(&self.faults).at_request("GET", path) {
+        for effect in lock(&self.shared.faults).at_request("GET", path) {
             match effect {
                 RequestEffect::Delay { ms } => delay += Duration::from_millis(ms),
                 RequestEffect::DropBefore | RequestEffect::DropAfter => {
@@ -243,7 +243,7 @@ impl LiveSite {
             }
         }
         let outcome = if path == rules::API_DESCRIPTION {
-            let body = rules::api_description(lock(&self.world).version).into_bytes();
+            let body = rules::api_description(lock(&self.shared.world).version).into_bytes();
             Outcome::Answer(Response { status: 200, reason: "OK".to_owned(), body })
         } else {
             bare(501, format!("no handler defined for url {path}"))
