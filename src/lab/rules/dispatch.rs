@@ -179,6 +179,12 @@ pub fn answer_as_at(
     if segments.get(2).is_some_and(|s| s == "lxc") {
         vars.insert("lxc", String::new());
     }
+    // Who changes a configuration waits for its lock before anything else; workers wait for it in their task.
+    let changes = method != Method::Get && (endpoint.path.ends_with("/config") || endpoint.path.ends_with("/unlink"));
+    let vmid = vars.get("vmid").and_then(|id| id.parse().ok());
+    if let Some(text) = vmid.filter(|_| changes).and_then(|vmid| world.flock_timeout(vmid)) {
+        return Err(Refusal::failed(text));
+    }
     let meets = if world.without_quorum { quorum::meets(endpoint, &vars, &values, world) } else { Meets::Never };
     if let Meets::Refused(refusal) = meets {
         return Err(refusal);

@@ -32,12 +32,15 @@ pub fn finish(world: &mut World, upid: &str) {
     let task = world.tasks[at].clone();
     let TaskState::Running { due_ms, work, doom } = task.state else { return };
     let mut log = Vec::new();
+    // Who holds the lock on the guest's configuration is waited for in vain.
+    let busy = task.id.parse().ok().and_then(|vmid| world.flock_timeout(vmid));
     release(world, &work);
     let result = match doom {
         Some(text) => {
             abandon(world, &work);
             Err(text)
         }
+        None if busy.is_some() => Err(busy.unwrap_or_default()),
         None => run(world, &task.node, &work, &mut log, (&task.user, task.token.as_deref())),
     };
     let exit = result.unwrap_or_else(|text| text);

@@ -66,13 +66,15 @@ pub fn on_the_host(world: &mut World, what: &str, with: &str) -> Result<(), Stri
     match what {
         "unlock" => {
             let guest = vmid.and_then(|vmid: u32| world.guests.get_mut(&vmid)).ok_or("no such guest")?;
-            guest.config.remove("lock").map(drop).ok_or_else(|| "it is not locked".to_owned())
+            guest.config.remove("lock").ok_or("it is not locked")?;
         }
+        "flock" => world.flocks.extend(vmid),
+        "unflock" => world.flocks.clear(),
         "stop pvedaemon" | "start pvedaemon" => {
             let node = world.nodes.get_mut("pve1").ok_or("no such node")?;
             node.pvedaemon_down = what.starts_with("stop");
-            Ok(())
         }
-        other => Err(format!("the lab cannot do `{other}`")),
+        other => return Err(format!("the lab cannot do `{other}`")),
     }
+    Ok(())
 }
