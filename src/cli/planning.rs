@@ -58,18 +58,15 @@ type Maker = fn(&Request<'_>) -> Result<Plan, Diagnostics>;
 
 /// Reads what is there and plans what makes it be as the inventory says.
 pub(super) async fn plan(context: &Context, intent: &Intent) -> Result<Plan, CommandError> {
-    make(context, intent, plan::build).await
+    Ok(look_and_plan(context, intent).await?.1)
 }
 
 /// Reads what is there and plans its removal.
 pub(super) async fn teardown(context: &Context, intent: &Intent) -> Result<Plan, CommandError> {
-    make(context, intent, plan::teardown).await
-}
-
-async fn make(context: &Context, intent: &Intent, maker: Maker) -> Result<Plan, CommandError> {
     let observed = context.observe(&intent.scope).await;
     reachable(context, &observed, &intent.scope)?;
-    descriptions::checked(context, &observed, build(context, &observed, intent, maker)?).await
+    let plan = build(context, &observed, intent, plan::teardown)?;
+    descriptions::checked(context, &observed, plan).await
 }
 
 /// As [`plan`], with what it was made from.
@@ -77,6 +74,7 @@ pub(super) async fn look_and_plan(context: &Context, intent: &Intent) -> Result<
     let observed = context.observe(&intent.scope).await;
     reachable(context, &observed, &intent.scope)?;
     let plan = build(context, &observed, intent, plan::build)?;
+    let plan = descriptions::checked(context, &observed, plan).await?;
     Ok((observed, plan))
 }
 
