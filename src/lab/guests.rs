@@ -41,6 +41,12 @@ fn cat(call: &mut Call<'_>) -> i32 {
                 let name = call.node;
                 call.print(name);
             }
+            "/proc/self/uid_map" => {
+                let own = call.world.guests.iter().find(|(vmid, guest)| guest.name(**vmid) == call.node);
+                let shifted = own.is_some_and(|(_, guest)| guest.number("unprivileged", 0) == 1);
+                let (outside, count) = if shifted { (100_000, 65_536) } else { (0, u32::MAX) };
+                call.print(format!("{:>10} {outside:>10} {count:>10}", 0));
+            }
             "/etc/os-release" => {
                 call.print("PRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\nID=debian\nVERSION_ID=\"13\"")
             }

@@ -204,7 +204,9 @@ fn run(
         }
         Work::Start { vmid } => start::start(world, *vmid, log),
         Work::Stop { vmid } => power::stop(world, &guest(world, *vmid)?, *vmid),
-        Work::Shutdown { vmid, force } => power::shutdown(world, &guest(world, *vmid)?, *vmid, *force, log),
+        Work::Shutdown { vmid, force, timeout } => {
+            power::shutdown(world, &guest(world, *vmid)?, *vmid, (!force).then_some(*timeout), log)
+        }
         Work::Reboot { vmid } => power::reboot(world, &guest(world, *vmid)?, *vmid, log),
         Work::Reset { vmid } => power::reset(world, &guest(world, *vmid)?, *vmid),
         Work::Suspend { vmid, to } => suspend::suspend(world, &guest(world, *vmid)?, *vmid, to.as_deref()),

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::call::{Call, Program};
+use super::edit;
 use super::programs;
 use super::syntax::{Part, Reader, Redirect, Simple, When, Word};
+use super::tree;
 use crate::lab::guests;
 use crate::lab::world::World;
 use crate::ports::Output;
@@ -59,6 +61,7 @@ fn run(world: &mut World, node: &str, find: Find, shell: Shell, script: &str, st
         variables: BTreeMap::new(),
         status: 0,
         stdin: stdin.to_vec(),
+        pipe: Vec::new(),
         stdout: Vec::new(),
         stderr: Vec::new(),
     };
@@ -83,6 +86,8 @@ struct Machine<'a> {
     variables: BTreeMap<String, String>,
     status: i32,
     stdin: Vec<u8>,
+    /// What is on its way to the next command of a pipeline.
+    pipe: Vec<u8>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
@@ -100,16 +105,22 @@ impl Machine<'_> {
                     return 2;
                 }
             };
-            for (when, simple) in list {
-                let runs = match when {
+            let mut ran = false;
+            for (index, (when, simple)) in list.iter().enumerate() {
+                ran = match when {
                     When::Always => true,
                     When::Success => self.status == 0,
                     When::Failure => self.status != 0,
+                    When::Pipe => ran,
                 };
-                if !runs {
+                if !ran {
                     continue;
                 }
-                if let Some(code) = self.simple(&simple, line) {
+                if *when == When::Pipe {
+                    self.stdin = std::mem::take(&mut self.pipe);
+                }
+                let piped = list.get(index + 1).is_some_and(|(next, _)| *next == When::Pipe);
+                if let Some(code) = self.simple(simple, line, piped) {
                     return code;
                 }
             }
@@ -136,7 +147,7 @@ impl Machine<'_> {
     }
 
     /// Runs one command; gives an exit code back if the script ends here.
-    fn simple(&mut self, simple: &Simple, line: usize) -> Option<i32> {
+    fn simple(&mut self, simple: &Simple, line: usize, piped: bool) -> Option<i32> {
         let words: Vec<String> = simple.words.iter().map(|word| self.expand(word)).collect();
         let assignments: Vec<(String, String)> =
             simple.assignments.iter().map(|(name, word)| (name.clone(), self.expand(word))).collect();
@@ -160,7 +171,7 @@ impl Machine<'_> {
         }
         let mut nothing = Vec::new();
         let input = if simple.redirects.contains(&Redirect::NoInput) { &mut nothing } else { &mut self.stdin };
-        let (code, mut stdout, mut stderr) = if name == "sh" {
+        let (mut code, mut stdout, mut stderr) = if name == "sh" {
             nested(self.world, self.node, self.find, args, input)
         } else if let Some(program) = (self.find)(name) {
             let (stdout, stderr) = (Vec::new(), Vec::new());
@@ -181,7 +192,22 @@ impl Machine<'_> {
                 Redirect::ErrToOut => stdout.append(&mut stderr),
                 Redirect::NoOut => stdout.clear(),
                 Redirect::NoErr => stderr.clear(),
+                Redirect::Write(path) | Redirect::Append(path) => {
+                    let path = self.expand(path);
+                    let mut content = match redirect {
+                        Redirect::Append(_) => tree::read(self.world, self.node, &path).unwrap_or_default(),
+                        _ => Vec::new(),
+                    };
+                    content.append(&mut stdout);
+                    if let Err(error) = edit::write(self.world, self.node, &path, content, 0o644) {
+                        self.complain(line, &format!("{path}: {error}"));
+                        code = 1;
+                    }
+                }
             }
+        }
+        if piped {
+            self.pipe = std::mem::take(&mut stdout);
         }
         self.stdout.append(&mut stdout);
         self.stderr.append(&mut stderr);

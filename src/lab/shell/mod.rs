@@ -1,7 +1,7 @@
 //! What answers behind the lab's SSH door: a small POSIX shell over the [`World`](super::world::World).
 //!
 //! Owns the syntax that our batches and single commands use (simple commands, quoting, `$?`, `&&`,
-//! `||`, a few redirections), an explicit list of programs, and the view of the world as files. It is
+//! `||`, pipes, a few redirections), an explicit list of programs, and the view of the world as files. It is
 //! deliberately no general shell: what it does not know it refuses as `sh` refuses nonsense, with a
 //! message and exit code 2 or 127, and never guesses. Programs that are Proxmox's go through the rules
 //! of the API as root@pam. The entry is [`run_line`].

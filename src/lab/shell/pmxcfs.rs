@@ -1,9 +1,9 @@
 //! The files of `/etc/pve` that PVE keeps, rendered from the world; nothing is stored for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::lab::world::{Grantee, World, conf};
+use crate::lab::world::{Grantee, Task, TaskState, World, conf};
 
 /// Every such file by absolute path.
 pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
@@ -30,7 +30,9 @@ pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
     put("user.cfg".to_owned(), users(world));
     put(".vmlist".to_owned(), vmlist(world));
     put(".members".to_owned(), members(world, node));
-    put(".version".to_owned(), versions(world));
+    put(".clusterlog".to_owned(), log(world));
+    let versions = versions(world, &files);
+    files.insert("/etc/pve/.version".to_owned(), versions.into_bytes());
     files
 }
 
@@ -71,14 +73,29 @@ fn users(world: &World) -> String {
         let _ = writeln!(out, "role:{id}:{}:", join(privileges));
     }
     out.push('\n');
+    out.push_str(&grants(world));
+    out
+}
+
+/// The access list: per path those with the same roles in one line.
+fn grants(world: &World) -> String {
+    let mut roles: BTreeMap<(&str, bool, String), BTreeSet<&str>> = BTreeMap::new();
     for acl in &world.access.acls {
         let grantee = match &acl.grantee {
             Grantee::User(id) | Grantee::Token(id) => id.clone(),
             Grantee::Group(id) => format!("@{id}"),
         };
-        let _ = writeln!(out, "acl:{}:{}:{grantee}:{}:", u8::from(acl.propagate), acl.path, acl.role);
+        roles.entry((acl.path.as_str(), acl.propagate, grantee)).or_default().insert(&acl.role);
     }
-    out
+    let mut lines: BTreeMap<(&str, bool, String), Vec<String>> = BTreeMap::new();
+    for ((path, propagate, grantee), roles) in roles {
+        let roles = roles.into_iter().collect::<Vec<_>>().join(",");
+        lines.entry((path, propagate, roles)).or_default().push(grantee);
+    }
+    let line = |((path, propagate, roles), grantees): (&(&str, bool, String), &Vec<String>)| {
+        format!("acl:{}:{path}:{}:{roles}:\n", u8::from(*propagate), grantees.join(","))
+    };
+    lines.iter().map(line).collect()
 }
 
 fn join(items: &std::collections::BTreeSet<String>) -> String {
@@ -124,19 +141,111 @@ fn members(world: &World, node: &str) -> String {
     )
 }
 
+/// Files that pmxcfs watches, in its order, with those that the lab has not got.
+const WATCHED: [&str; 43] = [
+    "corosync.conf",
+    "corosync.conf.new",
+    "storage.cfg",
+    "user.cfg",
+    "domains.cfg",
+    "notifications.cfg",
+    "priv/notifications.cfg",
+    "priv/shadow.cfg",
+    "priv/acme/plugins.cfg",
+    "priv/tfa.cfg",
+    "priv/token.cfg",
+    "priv/wg-keys.cfg",
+    "datacenter.cfg",
+    "vzdump.cron",
+    "vzdump.conf",
+    "jobs.cfg",
+    "ha/crm_commands",
+    "ha/manager_status",
+    "ha/resources.cfg",
+    "ha/rules.cfg",
+    "ha/groups.cfg",
+    "ha/fence.cfg",
+    "status.cfg",
+    "replication.cfg",
+    "ceph.conf",
+    "sdn/vnets.cfg",
+    "sdn/zones.cfg",
+    "sdn/controllers.cfg",
+    "sdn/subnets.cfg",
+    "sdn/ipams.cfg",
+    "sdn/mac-cache.json",
+    "sdn/pve-ipam-state.json",
+    "sdn/dns.cfg",
+    "sdn/fabrics.cfg",
+    "sdn/route-maps.cfg",
+    "sdn/prefix-lists.cfg",
+    "sdn/.running-config",
+    "virtual-guest/cpu-models.conf",
+    "virtual-guest/profiles.cfg",
+    "firewall/cluster.fw",
+    "mapping/directory.cfg",
+    "mapping/pci.cfg",
+    "mapping/usb.cfg",
+];
+
 /// PVE counts the changes of each file; the world keeps no such count, so a number that depends on
 /// the content stands in for it: it differs whenever the file differs.
-fn versions(world: &World) -> String {
-    let firewall = conf::firewall(&world.firewall);
-    format!(
-        "{{\n\"starttime\": {},\n\"vmlist\": {},\n\"storage.cfg\": {},\n\"user.cfg\": {},\n\"firewall/cluster.fw\": {},\n\"mapping/pci.cfg\": {}\n}}\n",
+fn versions(world: &World, files: &BTreeMap<String, Vec<u8>>) -> String {
+    let of = |name: &str| {
+        let stored = || world.nodes.values().find_map(|node| node.files.get(&format!("/etc/pve/{name}")));
+        match files.get(&format!("/etc/pve/{name}")) {
+            Some(text) => counter(&String::from_utf8_lossy(text)),
+            None => stored().map_or(1, |file| counter(&String::from_utf8_lossy(&file.content))),
+        }
+    };
+    let mut out = format!(
+        "{{\n\"starttime\": {},\n\"clinfo\": 0,\n\"vmlist\": {},\n",
         world.nodes.values().map(|node| node.booted_ms / 1000).min().unwrap_or_default(),
         counter(&world.guests.values().map(conf::guest).collect::<String>()),
-        counter(&conf::storages(world)),
-        counter(&users(world)),
-        counter(&firewall),
-        counter(&conf::mappings(world)),
-    )
+    );
+    for name in WATCHED {
+        let _ = writeln!(out, "\"{name}\": {},", of(name));
+    }
+    let kept = ["kv/static-info", "kv/cpuflags-tcg", "kv/cpuflags-kvm", "kv/version-info"];
+    let nodes: Vec<String> = world
+        .nodes
+        .keys()
+        .map(|node| {
+            let tasks = world.tasks.iter().filter(|task| task.node == *node).count();
+            let kept: String = kept.iter().map(|name| format!("\"{name}\": 0,\n")).collect();
+            format!("\"{node}\": {{\n\"tasklist\": {tasks},\n{kept}\"kv/network\": 0}}")
+        })
+        .collect();
+    let _ = write!(out, "\"kvstore\": {{\n{}\n}}\n}}\n", nodes.join(",\n"));
+    out
+}
+
+/// The cluster's log, newest first: what began and ended.
+fn log(world: &World) -> String {
+    let mut entries = Vec::new();
+    for task in &world.tasks {
+        let mut say = |seconds: i64, text: String| {
+            entries.push((seconds, task, text));
+        };
+        say(task.started_ms / 1000, format!("starting task {}", task.upid));
+        if let TaskState::Stopped { ended_ms, exit } = &task.state {
+            say(ended_ms / 1000, format!("end task {} {exit}", task.upid));
+        }
+    }
+    let program = |kind: &str| if kind.starts_with("vz") { "pct" } else { "qm" };
+    let line = |(uid, (time, task, text)): (usize, &(i64, &Task, String))| {
+        let text = serde_json::Value::from(text.as_str());
+        format!(
+            "{{\"uid\": {}, \"time\": {time}, \"pri\": 6, \"tag\": \"{}\", \"pid\": {}, \"node\": \"{}\", \"user\": \"{}\", \"msg\": {text}}}",
+            uid + 1,
+            program(&task.kind),
+            task.pid,
+            task.node,
+            task.user,
+        )
+    };
+    let lines: Vec<String> = entries.iter().enumerate().map(line).rev().collect();
+    format!("{{\n\"data\": [\n{}\n]\n}}\n", lines.join(",\n"))
 }
 
 fn counter(text: &str) -> u32 {

@@ -13,7 +13,7 @@ pub(super) enum Part {
 pub(super) type Word = Vec<Part>;
 
 /// Where a stream goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Redirect {
     /// `</dev/null`
     NoInput,
@@ -25,6 +25,10 @@ pub(super) enum Redirect {
     NoOut,
     /// `2>/dev/null`
     NoErr,
+    /// `>FILE`
+    Write(Word),
+    /// `>>FILE`
+    Append(Word),
 }
 
 /// A program with its arguments, or only assignments.
@@ -47,6 +51,8 @@ pub(super) enum When {
     Success,
     /// If the one before it failed.
     Failure,
+    /// At the other end of a pipe from the one before it.
+    Pipe,
 }
 
 /// Why a line cannot be read.
@@ -137,6 +143,8 @@ impl<'a> Reader<'a> {
                 When::Success
             } else if self.eat("||") {
                 When::Failure
+            } else if self.eat("|") {
+                When::Pipe
             } else if self.eat(";") {
                 When::Always
             } else {
@@ -200,13 +208,15 @@ impl<'a> Reader<'a> {
                 return Ok(redirect);
             }
         }
-        let operator = ["2>", "<", ">"].into_iter().find(|operator| self.eat(operator));
+        let operator = ["2>", "<", ">>", ">"].into_iter().find(|operator| self.eat(operator));
         self.blanks();
         let target = self.word()?;
         match (operator, &target[..]) {
             (Some("<"), [Part::Text(path)]) if path == "/dev/null" => Ok(Redirect::NoInput),
             (Some(">"), [Part::Text(path)]) if path == "/dev/null" => Ok(Redirect::NoOut),
             (Some("2>"), [Part::Text(path)]) if path == "/dev/null" => Ok(Redirect::NoErr),
+            (Some(">"), _) => Ok(Redirect::Write(target)),
+            (Some(">>"), _) => Ok(Redirect::Append(target)),
             _ => self.error("Syntax error: this redirection is not known to the lab"),
         }
     }
@@ -338,7 +348,8 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_an_error_and_not_a_guess() {
-        for line in ["a $(b)", "a `b`", "a | b", "a *", "(a)", "a > /tmp/x", "a 'b", "a &&", "a $HOME", "echo ~", "a &"]
+        for line in
+            ["a $(b)", "a `b`", "a |& b", "a *", "(a)", "a 2> /tmp/x", "a 'b", "a &&", "a $HOME", "echo ~", "a &"]
         {
             assert!(Reader::new(line).list().is_err(), "{line}");
         }

@@ -54,6 +54,10 @@ pub enum TaskState {
     },
 }
 
+fn one_minute() -> i64 {
+    60
+}
+
 /// What a worker does, as data, so that it survives being saved and can be looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "work", rename_all = "snake_case")]
@@ -97,6 +101,9 @@ pub enum Work {
         vmid: u32,
         /// End it anyhow when time is up.
         force: bool,
+        /// How long it may take, in seconds.
+        #[serde(default = "one_minute")]
+        timeout: i64,
     },
     /// Shuts down and starts again, putting pending changes into effect.
     Reboot {

@@ -15,7 +15,8 @@ pub fn stop(world: &mut World, guest: &Guest, vmid: u32) -> Result<String, Strin
     Ok("OK".to_owned())
 }
 
-/// Asks the system inside to go down; `force` ends its process when it does not hear.
+/// Asks the system inside to go down. If it does not hear within `limit` seconds that fails; without a limit its process
+/// is ended then.
 ///
 /// # Errors
 /// PVE's text when it is locked or does not go down in time.
@@ -23,12 +24,15 @@ pub fn shutdown(
     world: &mut World,
     guest: &Guest,
     vmid: u32,
-    force: bool,
+    limit: Option<i64>,
     log: &mut Vec<String>,
 ) -> Result<String, String> {
     locked(guest)?;
-    if guest.is_running() && !guest.has_booted(world.now_ms) && !force {
-        return deaf(guest, vmid, log);
+    if let Some(limit) = limit
+        && guest.is_running()
+        && !guest.has_booted(world.now_ms)
+    {
+        return deaf(guest, vmid, limit, log);
     }
     halt(world, vmid);
     Ok("OK".to_owned())
@@ -41,7 +45,7 @@ pub fn shutdown(
 pub fn reboot(world: &mut World, guest: &Guest, vmid: u32, log: &mut Vec<String>) -> Result<String, String> {
     locked(guest)?;
     if !guest.has_booted(world.now_ms) {
-        return deaf(guest, vmid, log);
+        return deaf(guest, vmid, 60, log);
     }
     halt(world, vmid);
     start::start(world, vmid, log)
@@ -60,13 +64,16 @@ pub fn reset(world: &mut World, guest: &Guest, vmid: u32) -> Result<String, Stri
     Ok("OK".to_owned())
 }
 
-fn deaf(guest: &Guest, vmid: u32, log: &mut Vec<String>) -> Result<String, String> {
+fn deaf(guest: &Guest, vmid: u32, limit: i64, log: &mut Vec<String>) -> Result<String, String> {
     if status::agent_enabled(guest) {
         log.push(format!("QEMU Guest Agent is not running - VM {vmid} qga command 'guest-ping' failed - got timeout"));
     }
     Err(match guest.kind {
         GuestKind::Qemu => "VM quit/powerdown failed - got timeout".to_owned(),
-        GuestKind::Lxc => "command 'lxc-stop' failed: exit code 1".to_owned(),
+        GuestKind::Lxc => {
+            log.push(format!("command 'lxc-stop -n {vmid} --nokill --timeout {limit}' failed: exit code 1"));
+            "container did not stop".to_owned()
+        }
     })
 }
 

@@ -68,7 +68,6 @@ pub fn make_snapshot(
 /// # Errors
 /// PVE's text, as the task ends with it.
 pub fn check_rollback(world: &World, guest: &Guest, name: &str) -> Result<(), String> {
-    locked(guest)?;
     let found = guest.snapshots.get(name).ok_or_else(|| format!("snapshot '{name}' does not exist"))?;
     if found.state.is_some() {
         return Err(format!(
@@ -76,6 +75,8 @@ pub fn check_rollback(world: &World, guest: &Guest, name: &str) -> Result<(), St
             found.state.as_deref().unwrap_or_default()
         ));
     }
+    // A torso is told before the lock that it left (9.2.11).
+    locked(guest)?;
     let then = Guest { config: found.config.clone(), ..guest.clone() };
     for (_, volid) in volumes::volumes(&then) {
         if let Some(dataset) = world.dataset_of(&volid) {

@@ -75,6 +75,7 @@ fn shutdown(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     check_skiplock(call)?;
     need_running(call)?;
     let (vmid, force) = (call.vmid(), call.values.flag("forceStop"));
+    let timeout = call.values.int("timeout").unwrap_or(60);
     let guest = call.guest(call.kind())?;
     // What is paused does not hear, and would go down when it is let on.
     if guest.is_paused() && !force {
@@ -85,7 +86,7 @@ fn shutdown(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     }
     let real_ms = if guest.is_running() { down_ms(call, guest) } else { 500 };
     let task = if call.kind() == GuestKind::Qemu { "qmshutdown" } else { "vzshutdown" };
-    Ok(call.spawn(task, &vmid.to_string(), real_ms, Work::Shutdown { vmid, force }))
+    Ok(call.spawn(task, &vmid.to_string(), real_ms, Work::Shutdown { vmid, force, timeout }))
 }
 
 fn reboot(call: &mut Call<'_>) -> Result<Answer, Refusal> {
@@ -95,7 +96,8 @@ fn reboot(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         return Err("VM is paused - cannot shutdown".into());
     }
     if !guest.is_running() {
-        return Err(format!("{} {vmid} not running", guest.kind.noun()).into());
+        // Of containers, too (9.2.11).
+        return Err(format!("VM {vmid} not running").into());
     }
     let real_ms = down_ms(call, guest) + 3000;
     let task = if call.kind() == GuestKind::Qemu { "qmreboot" } else { "vzreboot" };

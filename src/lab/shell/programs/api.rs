@@ -51,17 +51,24 @@ pub(super) fn refuse(call: &mut Call<'_>, refusal: &Refusal, usage: &str) -> i32
         let unknown: Vec<&String> =
             errors.iter().filter(|(_, text)| text.trim() == undefined).map(|(k, _)| k).collect();
         if unknown.is_empty() {
-            call.warn(refusal.text());
+            call.warn("400 Parameter verification failed.");
+            // A text of a format ends in a newline of its own.
+            errors.iter().for_each(|(key, text)| call.warn(format!("{key}: {text}")));
         } else {
             unknown.iter().for_each(|key| call.warn(format!("Unknown option: {key}")));
             call.warn("400 unable to parse option");
         }
         call.warn(usage);
-        return 255;
+        // The lookup of an IP set leaves its own number behind (9.2.11).
+        return if errors.values().any(|text| text.starts_with("no such ipset")) { 2 } else { 255 };
     }
     let text = refusal.text();
     call.warn(&text);
-    if text.starts_with("Configuration file '") || text.starts_with("Device ") && text.ends_with("does not exist") {
+    if text.starts_with("Configuration file '")
+        || text.starts_with("Device ") && text.ends_with("does not exist")
+        || text.starts_with("VM ") && text.ends_with("is not running")
+        || text.starts_with("PCI device mapping invalid")
+    {
         2
     } else if text.ends_with("is running - destroy failed") {
         25

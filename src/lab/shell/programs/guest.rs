@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::api::{Done, ask, options, refuse, report, scalar};
-use crate::lab::rules::no_config;
+use super::listsnapshot;
+use crate::lab::guests;
+use crate::lab::rules::{Refusal, no_config, pci_devices};
 use crate::lab::shell::call::Call;
+use crate::lab::shell::interpreter::run_in_guest;
 use crate::lab::world::{GuestKind, conf};
+use crate::ports::quote;
 
 pub(super) fn run(call: &mut Call<'_>, kind: GuestKind) -> i32 {
     let args = call.args;
@@ -17,7 +21,13 @@ pub(super) fn run(call: &mut Call<'_>, kind: GuestKind) -> i32 {
         return 255;
     };
     let base = format!("/nodes/{}/{}", call.node, kind.as_str());
-    let (operands, params) = options(args);
+    // What comes after `--` is a command for the guest.
+    let (args, inner) = match args.iter().position(|arg| arg == "--") {
+        Some(at) => (&args[..at], &args[at + 1..]),
+        None => (args, &[][..]),
+    };
+    let (mut operands, params) = options(args);
+    operands.extend(inner.iter().cloned());
     if verb == "list" {
         return list(call, kind, &base);
     }
@@ -37,6 +47,15 @@ pub(super) fn run(call: &mut Call<'_>, kind: GuestKind) -> i32 {
         ("pending", []) => return pending(call, &guest),
         ("status", []) => return status(call, &guest, !params.is_empty()),
         ("unlock", []) => return unlock(call, kind, id),
+        ("listsnapshot", []) => return listsnapshot::run(call, &guest),
+        ("showcmd", []) if kind == GuestKind::Qemu => return showcmd(call, id),
+        ("exec", command) if kind == GuestKind::Lxc => return exec(call, id, command),
+        ("push" | "pull", [_, _]) if kind == GuestKind::Lxc => return transfer(call, id, verb),
+        ("fsck", []) if kind == GuestKind::Lxc => return fsck(call, id),
+        ("agent", ["ping"]) if kind == GuestKind::Qemu => {
+            ("POST", format!("{guest}/agent/ping"), Vec::new(), "<vmid> <command>")
+        }
+        ("guest", _) => return call.unknown("guest"),
         ("set", []) => return set(call, kind, &guest, id, params),
         ("create", [template]) if kind == GuestKind::Lxc => {
             ("POST", base, with(&[("vmid", id), ("ostemplate", template)]), "<vmid> <ostemplate> [OPTIONS]")
@@ -71,6 +90,13 @@ pub(super) fn run(call: &mut Call<'_>, kind: GuestKind) -> i32 {
         Ok(Done::Task { log, exit, .. }) if verb == "resize" && kind == GuestKind::Qemu => {
             report(call, &log, &exit);
             0
+        }
+        Ok(Done::Task { log, exit, .. }) if exit.starts_with("PCI device mapping invalid") => {
+            // The start prints it before it fails with it (9.2.11).
+            log.iter().for_each(|line| call.print(line));
+            call.print(format!("{exit}\n"));
+            call.warn(format!("{exit} "));
+            255
         }
         Ok(Done::Task { log, exit, .. }) => report(call, &log, &exit),
         Err(refusal) if verb == "resize" && kind == GuestKind::Qemu => {
@@ -140,14 +166,23 @@ fn status(call: &mut Call<'_>, guest: &str, verbose: bool) -> i32 {
                 |key: &str| if verbose { !["agent", "cpu", "digest", "ha"].contains(&key) } else { key == "status" };
             let map: BTreeMap<&String, &Value> = map.iter().filter(|(key, _)| wanted(key)).collect();
             for (key, value) in map {
-                if let Some(value) = scalar(value) {
-                    call.print(format!("{key}: {value}"));
-                }
+                nested(call, key, value, 0);
             }
             0
         }
         Ok(_) => 255,
         Err(refusal) => refuse(call, &refusal, &usage),
+    }
+}
+
+/// A value below its key, one tab further in for each level.
+fn nested(call: &mut Call<'_>, key: &str, value: &Value, depth: usize) {
+    let tabs = "\t".repeat(depth);
+    if let Some(map) = value.as_object() {
+        call.print(format!("{tabs}{key}:"));
+        map.iter().for_each(|(key, value)| nested(call, key, value, depth + 1));
+    } else if let Some(value) = scalar(value) {
+        call.print(format!("{tabs}{key}: {value}"));
     }
 }
 
@@ -164,6 +199,77 @@ fn unlock(call: &mut Call<'_>, kind: GuestKind, id: &str) -> i32 {
         return 255;
     }
     0
+}
+
+/// What a start would find wrong; the command line of a VM that could start is not modelled.
+fn showcmd(call: &mut Call<'_>, id: &str) -> i32 {
+    let vmid: u32 = id.parse().unwrap_or_default();
+    let Some(guest) = call.world.guest(GuestKind::Qemu, call.node, vmid).cloned() else {
+        let refusal = no_config(GuestKind::Qemu, call.node, vmid);
+        return refuse(call, &refusal, "");
+    };
+    match pci_devices(call.world, &guest) {
+        Ok(_) => call.unknown("the command line of KVM"),
+        Err(text) => refuse(call, &Refusal::failed(format!("{text}\n")), ""),
+    }
+}
+
+/// Runs a program inside a container, as its root, and passes its exit code on.
+fn exec(call: &mut Call<'_>, id: &str, command: &[&str]) -> i32 {
+    let vmid: u32 = id.parse().unwrap_or_default();
+    let Some(guest) = call.world.guest(GuestKind::Lxc, call.node, vmid) else {
+        let refusal = no_config(GuestKind::Lxc, call.node, vmid);
+        return refuse(call, &refusal, "");
+    };
+    if !guest.is_running() {
+        call.warn(format!("container '{vmid}' not running!"));
+        return 255;
+    }
+    let Some(program) = command.first() else { return call.unknown("exec without a command") };
+    if *program != "sh" && guests::find(program).is_none() {
+        call.warn(format!(
+            "lxc-attach: {vmid}: ../src/lxc/attach.c: lxc_attach_run_command: 1841 No such file or directory - Failed to exec \"{program}\""
+        ));
+        return 127;
+    }
+    let line: Vec<String> = command.iter().map(|word| quote(word)).collect();
+    let stdin = call.read_stdin();
+    let output = run_in_guest(call.world, vmid, &line.join(" "), &stdin);
+    call.stdout.extend(output.stdout);
+    call.stderr.extend(output.stderr);
+    output.code
+}
+
+/// Only the refusal: guests of the lab have no file system.
+fn transfer(call: &mut Call<'_>, id: &str, verb: &str) -> i32 {
+    let vmid: u32 = id.parse().unwrap_or_default();
+    let Some(guest) = call.world.guest(GuestKind::Lxc, call.node, vmid) else {
+        let refusal = no_config(GuestKind::Lxc, call.node, vmid);
+        return refuse(call, &refusal, "");
+    };
+    if guest.is_running() {
+        return call.unknown(verb);
+    }
+    call.warn(match verb {
+        "push" => "can only push files to a running CT",
+        _ => "can only pull files from a running VM at /usr/share/perl5/PVE/CLI/pct.pm line 664.",
+    });
+    255
+}
+
+/// Only the refusal of what is no block device.
+fn fsck(call: &mut Call<'_>, id: &str) -> i32 {
+    let vmid: u32 = id.parse().unwrap_or_default();
+    let Some(guest) = call.world.guest(GuestKind::Lxc, call.node, vmid) else {
+        let refusal = no_config(GuestKind::Lxc, call.node, vmid);
+        return refuse(call, &refusal, "");
+    };
+    let volume = guest.config.get("rootfs").and_then(|rootfs| rootfs.split(',').next()).unwrap_or_default().to_owned();
+    if !volume.contains(":subvol-") {
+        return call.unknown("fsck of a file system");
+    }
+    call.warn(format!("unable to run fsck for '{volume}' (format == subvol)"));
+    255
 }
 
 fn set(call: &mut Call<'_>, kind: GuestKind, guest: &str, id: &str, params: Vec<(String, String)>) -> i32 {

@@ -11,20 +11,25 @@ mod date;
 mod dd;
 mod echo;
 mod guest;
+mod head;
 mod hostname;
 mod id;
 mod install;
+mod listsnapshot;
 mod ls;
 mod mkdir;
 mod mv;
 mod pct;
 mod printf;
+mod pvecm;
 mod pvesh;
 mod pvesm;
+mod pveum;
 mod qm;
 mod rm;
 mod rmdir;
 mod sha256sum;
+mod sleep;
 mod stat;
 mod tee;
 mod test;
@@ -47,6 +52,7 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("dd", dd::run),
     ("echo", echo::run),
     ("false", |_| 1),
+    ("head", head::run),
     ("hostname", hostname::run),
     ("id", id::run),
     ("install", install::run),
@@ -55,12 +61,15 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("mv", mv::run),
     ("pct", pct::run),
     ("printf", printf::run),
+    ("pvecm", pvecm::run),
     ("pvesh", pvesh::run),
     ("pvesm", pvesm::run),
+    ("pveum", pveum::run),
     ("qm", qm::run),
     ("rm", rm::run),
     ("rmdir", rmdir::run),
     ("sha256sum", sha256sum::run),
+    ("sleep", sleep::run),
     ("stat", stat::run),
     ("tee", tee::run),
     ("test", test::run),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::api::{Done, ask, options, refuse};
-use crate::lab::rules::Refusal;
+use crate::lab::rules::{Refusal, endpoints};
 use crate::lab::shell::call::Call;
 
 pub(super) fn run(call: &mut Call<'_>) -> i32 {
@@ -41,6 +41,23 @@ pub(super) fn run(call: &mut Call<'_>) -> i32 {
             call.warn(format!("No '{verb}' handler defined for '{path}'"));
             1
         }
-        Err(refusal) => refuse(call, &refusal, &format!("pvesh {verb} <api_path> [OPTIONS] [FORMAT_OPTIONS]")),
+        Err(refusal) => {
+            let usage = format!("pvesh {verb} <api_path>{} [OPTIONS] [FORMAT_OPTIONS]", required(method, path));
+            refuse(call, &refusal, &usage)
+        }
     }
+}
+
+/// The parameters that a call cannot do without, as a usage line names them.
+fn required(method: &str, path: &str) -> String {
+    let segments: Vec<String> = path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let row = endpoints().iter().find(|row| row.method.as_str() == method && row.matches(&segments).is_some());
+    let mut named: Vec<String> = row
+        .into_iter()
+        .flat_map(|row| row.params())
+        .filter(|param| param.required)
+        .map(|param| format!(" --{} <{}>", param.name, param.kind.type_name()))
+        .collect();
+    named.sort();
+    named.concat()
 }

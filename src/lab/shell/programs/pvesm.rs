@@ -1,6 +1,8 @@
-//! `pvesm path VOLUME` and `pvesm status`.
+//! `pvesm path VOLUME`, `pvesm list STORAGE` and `pvesm status`.
 
-use super::api::options;
+use serde_json::Value;
+
+use super::api::{Done, ask, options, refuse, scalar};
 use crate::lab::shell::call::Call;
 use crate::lab::world::split_volid;
 
@@ -8,6 +10,7 @@ pub(super) fn run(call: &mut Call<'_>) -> i32 {
     let (operands, params) = options(call.args);
     match operands.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["path", volid] => path(call, volid),
+        ["list", storage] => list(call, storage, params),
         ["status"] => status(call, params.iter().find(|(key, _)| key == "storage").map(|(_, name)| name.as_str())),
         _ => call.unknown(&call.args.join(" ")),
     }
@@ -33,6 +36,27 @@ fn path(call: &mut Call<'_>, volid: &str) -> i32 {
         }
         None => 255,
     }
+}
+
+fn list(call: &mut Call<'_>, storage: &str, params: Vec<(String, String)>) -> i32 {
+    let path = format!("/nodes/{}/storage/{storage}/content", call.node);
+    let rows = match ask(call, "GET", &path, params) {
+        Ok(Done::Data(Value::Array(rows))) => rows,
+        Ok(_) => return 255,
+        Err(refusal) => return refuse(call, &refusal, "pvesm list <storage> [OPTIONS]"),
+    };
+    let text = |row: &Value, key: &str| scalar(&row[key]).unwrap_or_default();
+    let mut rows: Vec<[String; 5]> =
+        rows.iter().map(|row| ["volid", "format", "content", "size", "vmid"].map(|key| text(row, key))).collect();
+    rows.sort();
+    let width = |column: usize, least: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0).max(least);
+    let (volid, size) = (width(0, 5), width(3, 4));
+    let line = |[id, format, content, bytes, vmid]: &[String; 5]| {
+        format!("{id:<volid$} {format:<7} {content:<9} {bytes:>size$} {vmid}").trim_end().to_owned()
+    };
+    call.print(line(&["Volid", "Format", "Type", "Size", "VMID"].map(str::to_owned)));
+    rows.iter().for_each(|row| call.print(line(row)));
+    0
 }
 
 fn status(call: &mut Call<'_>, only: Option<&str>) -> i32 {
