@@ -31,6 +31,7 @@ mod lab_shell;
 mod lab_sshd;
 mod mutated_answers;
 mod observe_recorded;
+mod one_world;
 mod privileges;
 mod random_inventory;
 mod rehearsal;
