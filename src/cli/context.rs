@@ -157,7 +157,8 @@ fn doors(
         });
         doors.insert(host.name.clone(), Door { api: Arc::new(Traced::new(api, &host.name)), shell });
     }
-    Ok(Doors::new(doors, Arc::clone(clock), fastrand::u64(..)))
+    let site = |host: &HostName| blueprint.hosts.get(host).map(|host| host.site.as_str());
+    Ok(Doors::new(doors, Arc::clone(clock), fastrand::u64(..)).in_sites(site))
 }
 
 fn api(host: &Host, token: SecretString) -> Result<Https, CommandError> {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Session;
+use super::neighbours::Neighbours;
 use crate::model::HostName;
 use crate::ports::{Api, Clock, Shell};
 
@@ -23,16 +24,26 @@ impl fmt::Debug for Door {
     }
 }
 
+/// What a host's doors are talked to through.
+#[derive(Clone)]
+struct Open {
+    door: Door,
+    /// Its own door and no other.
+    own: Session,
+    /// Its own door, or that of another node of its cluster.
+    any: Session,
+}
+
 /// The doors of every host that may be talked to, and the clock.
 #[derive(Clone)]
 pub struct Doors {
-    hosts: BTreeMap<HostName, (Door, Session)>,
+    hosts: BTreeMap<HostName, Open>,
     clock: Arc<dyn Clock>,
 }
 
 impl fmt::Debug for Doors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.hosts.iter().map(|(name, (door, _))| (name, door))).finish()
+        f.debug_map().entries(self.hosts.iter().map(|(name, open)| (name, &open.door))).finish()
     }
 }
 
@@ -44,23 +55,46 @@ impl Doors {
             .into_iter()
             .zip(0u64..)
             .map(|((name, door), index)| {
-                let session = Session::new(Arc::clone(&door.api), Arc::clone(&clock), seed.wrapping_add(index));
-                (name, (door, session))
+                let own = Session::new(Arc::clone(&door.api), Arc::clone(&clock), seed.wrapping_add(index));
+                (name, Open { door, any: own.clone(), own })
             })
             .collect();
         Self { hosts, clock }
     }
 
-    /// The API of a host.
+    /// Lets hosts of one site answer for one another; `site` names that of a host.
+    #[must_use]
+    pub fn in_sites<'a>(mut self, site: impl Fn(&HostName) -> Option<&'a str>) -> Self {
+        let apis: Vec<(HostName, Arc<dyn Api>)> =
+            self.hosts.iter().map(|(name, open)| (name.clone(), Arc::clone(&open.door.api))).collect();
+        for (name, open) in &mut self.hosts {
+            let neighbour = |other: &HostName| other != name && site(other).is_some() && site(other) == site(name);
+            let others: Vec<Arc<dyn Api>> =
+                apis.iter().filter(|(other, _)| neighbour(other)).map(|(_, api)| Arc::clone(api)).collect();
+            if !others.is_empty() {
+                let all = Neighbours::new(Arc::clone(&open.door.api), others);
+                open.any = open.own.through(Arc::new(all));
+            }
+        }
+        self
+    }
+
+    /// The API of a host, through whichever node of its cluster answers.
     #[must_use]
     pub fn session(&self, host: &HostName) -> Option<&Session> {
-        self.hosts.get(host).map(|(_, session)| session)
+        self.hosts.get(host).map(|open| &open.any)
+    }
+
+    /// The API of a host through its own door: whether that one opens.
+    #[must_use]
+    pub fn own(&self, host: &HostName) -> Option<&Session> {
+        self.hosts.get(host).map(|open| &open.own)
     }
 
     /// The shell of a host.
     #[must_use]
     pub fn shell(&self, host: &HostName) -> Option<&Arc<dyn Shell>> {
-        self.hosts.get(host).and_then(|(door, _)| door.shell.as_ref())
+        self.hosts.get(host).and_then(|open| open.door.shell.as_ref())
     }
 
     /// The clock.

@@ -8,6 +8,7 @@ mod description;
 mod doors;
 mod error;
 mod hint;
+mod neighbours;
 mod session;
 mod task;
 #[cfg(test)]

@@ -53,6 +53,12 @@ impl Session {
         }
     }
 
+    /// The same session through another door; what is in flight counts for both.
+    #[must_use]
+    pub(super) fn through(&self, api: Arc<dyn Api>) -> Self {
+        Self { api, ..self.clone() }
+    }
+
     /// Reads, and reads again while nobody answers (595, 596, 599, a dropped connection).
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! All reads, as concurrently as the hosts bear.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::task::{JoinHandle, JoinSet};
@@ -13,7 +13,7 @@ use super::{Interest, facts, guests};
 use crate::blueprint::{self, Blueprint};
 use crate::client::{Doors, Session};
 use crate::model::observed::{Fact, GuestConfig, GuestListing, Host, Observed, Release, Site};
-use crate::model::{HostName, NodeName, Upid, Vmid};
+use crate::model::{HostName, NodeName, StorageName, Upid, Vmid};
 
 /// What a host answered to the first question, or why it did not.
 type Probe = Result<Release, String>;
@@ -22,7 +22,8 @@ type Probe = Result<Release, String>;
 ///
 /// Per host: 7 requests, one more where a container template is missing, and one batch over SSH (a
 /// second one where a dataset or a storage is not where it usually is). Per site: 6 requests through
-/// the first host that answers. Per managed guest: one request, if it exists or could be hidden.
+/// the first host that answers. A host whose own door is shut is read through another node of its cluster, with
+/// one request more. Per managed guest: one request, if it exists or could be hidden.
 pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) -> Observed {
     let hosts: Vec<&blueprint::Host> = blueprint.hosts.values().collect();
     let managed = managed(blueprint);
@@ -39,7 +40,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
 
     let mut probes = BTreeMap::new();
     for host in &hosts {
-        let session = doors.session(&host.name).cloned();
+        let session = doors.own(&host.name).cloned();
         probes.insert(host.name.clone(), Task::spawn(probe(session, host.name.clone())));
     }
     let mut versions = BTreeMap::new();
@@ -53,6 +54,11 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
             (Some(session), Ok(_)) => {
                 let (node, files) = (host.node.clone(), host.storage.files.clone());
                 Task::spawn(NodeFacts::read(session.clone(), node, files, sight::templates(blueprint, host)))
+            }
+            (Some(session), Err(why)) if answers(&hosts, &versions, &host.site) => {
+                let files = host.storage.files.clone();
+                let templates = sight::templates(blueprint, host);
+                Task::spawn(through_another(session.clone(), host.node.clone(), files, templates, why.clone()))
             }
             (_, version) => {
                 let why = version.as_ref().err().cloned().unwrap_or_default();
@@ -182,6 +188,27 @@ async fn probe(session: Option<Session>, host: HostName) -> Probe {
     match session {
         Some(session) => read(&session, facts::version::request(), facts::version::read).await,
         None => Err(format!("host `{host}` has no door")),
+    }
+}
+
+/// Whether any host of a site answers at its own door.
+fn answers(hosts: &[&blueprint::Host], versions: &BTreeMap<HostName, Probe>, site: &str) -> bool {
+    hosts.iter().any(|host| host.site == site && versions[&host.name].is_ok())
+}
+
+/// Reads a node whose own door is shut through another node of its cluster, if it is up: asked for one that
+/// is off, every call would take seconds and come back as 595. One request more.
+async fn through_another(
+    session: Session,
+    node: NodeName,
+    files: StorageName,
+    templates: BTreeSet<String>,
+    shut: String,
+) -> NodeFacts {
+    match read(&session, facts::nodes::request(), facts::nodes::read).await {
+        Ok((nodes, _)) if nodes.get(&node) == Some(&true) => NodeFacts::read(session, node, files, templates).await,
+        Ok((nodes, _)) if nodes.contains_key(&node) => NodeFacts::unavailable(&format!("node `{node}` is offline")),
+        Ok(_) | Err(_) => NodeFacts::unavailable(&shut),
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Gap, Memory, Orphan, Plan, lint, order, privileges};
+use super::{Gap, Memory, Orphan, Plan, cluster, lint, order, privileges};
 use crate::blueprint::Blueprint;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::change::Change;
@@ -181,6 +181,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Diagnostics> {
             .collect();
     }
     plan.notes.extend(firewall_notes(request));
+    plan.notes.extend(cluster::misplaced(request));
     finish(request, plan)
 }
 
@@ -271,6 +272,7 @@ fn finish(request: &Request<'_>, mut plan: Plan) -> Result<Plan, Diagnostics> {
         Diagnostic::error("plan.cycle", cycle.to_string()).hint("this is a fault of infra: please report it")
     })?;
     let mut problems = lint(&plan);
+    problems.extend(cluster::without_quorum(request, &plan));
     problems.extend(privileges::missing(&plan, request.blueprint, request.observed));
     if problems.has_errors() { Err(problems) } else { Ok(plan) }
 }

@@ -6,6 +6,7 @@
 
 mod api;
 mod build;
+mod cluster;
 mod graph;
 mod lint;
 mod privileges;

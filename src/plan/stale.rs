@@ -1,6 +1,7 @@
 //! What moved since a plan was made.
 
 use super::Plan;
+use super::cluster::node_of;
 use crate::model::Addr;
 
 /// A resource that is not any more what it was when the plan was made.
@@ -10,6 +11,12 @@ pub struct Moved {
     pub addr: Addr,
     /// What is different, as a sentence without a final period.
     pub what: String,
+}
+
+/// Where a guest was when the plan was made, and where it is now, if that differs.
+fn moved_away(saved: &Plan, now: &Plan, addr: &Addr) -> Option<String> {
+    let (before, after) = (node_of(saved, addr)?, node_of(now, addr)?);
+    (before != after).then(|| format!("it was on node {before} when the plan was made, and is on {after} now"))
 }
 
 /// Holds a saved plan against one that was made just now from the same inventory.
@@ -23,6 +30,10 @@ pub fn stale(saved: &Plan, now: &Plan) -> Vec<Moved> {
         let what = match now.preconditions.get(addr) {
             Some(present) if present == digest => continue,
             Some(_) => {
+                if let Some(what) = moved_away(saved, now, addr) {
+                    moved.push(Moved { addr: addr.clone(), what });
+                    continue;
+                }
                 let change = now.changes.iter().find(|change| change.addr == *addr);
                 let fields: Vec<String> = change
                     .map(|change| change.fields.iter().map(|f| format!("{} is {}", f.path, f.from)).collect())

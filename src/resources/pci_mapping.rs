@@ -105,12 +105,18 @@ impl Mapping<'_> {
         Ok(entry.to_string())
     }
 
-    fn wanted(&self, context: &Context<'_>) -> Result<Fields, Finding> {
+    /// `current` is what is there: the entry of a host that cannot be looked into stays as it is.
+    fn wanted(&self, context: &Context<'_>, current: &Fields) -> Result<Fields, Finding> {
         let mut fields = Fields::from([("description".to_owned(), self.description())]);
         let mut problems = Diagnostics::new();
         for (host, gpu) in &self.on {
             let pci = &context.observed.hosts[&host.name].pci;
             let Some(devices) = pci.value() else {
+                let path = format!("map.{}", host.node);
+                if let Some(entry) = current.get(&path) {
+                    fields.insert(path, entry.clone());
+                    continue;
+                }
                 return Err(Finding::Gap {
                     why: format!("devices of `{}`: {}", host.name, pci.why().unwrap_or("not known")),
                 });
@@ -167,12 +173,12 @@ impl Resource for Mapping<'_> {
         let Some(all) = mappings.value().filter(|_| mappings.is_complete()) else {
             return Finding::Gap { why: mappings.why().unwrap_or("mappings are not known").to_owned() };
         };
-        let desired = match self.wanted(context) {
+        let present = all.get(&self.id());
+        let current = present.map(read).unwrap_or_default();
+        let desired = match self.wanted(context, &current) {
             Ok(desired) => desired,
             Err(finding) => return finding,
         };
-        let present = all.get(&self.id());
-        let current = present.map(read).unwrap_or_default();
         // Entries of nodes that are not in the inventory are somebody else's.
         let ours = |path: &str| desired.contains_key(path);
         let differences: Vec<Difference> =

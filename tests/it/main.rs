@@ -10,6 +10,7 @@ mod api_in_plan;
 mod bad_inventories;
 mod canaries;
 mod cli;
+mod cluster;
 mod cluster_lab;
 mod contract;
 mod converge;

@@ -18,10 +18,10 @@ use infra::lab::world::Version;
 use infra::lab::{DirectApi, LiveSite, Scenario};
 use infra::model::observed::Observed;
 use infra::model::step::StepId;
-use infra::model::{Addr, Size};
+use infra::model::{Addr, HostName, Size};
 use infra::observe::{Interest, observe};
 use infra::plan::{Plan, Request, Scope, build};
-use infra::ports::{BoxFuture, Clock};
+use infra::ports::{self, Api, BoxFuture, Clock, Response, TransportError};
 use infra::resources::{datasets_of_interest, snippets_of_interest};
 
 /// Time that passes only when somebody waits for it.
@@ -68,12 +68,23 @@ pub struct Rig {
     pub parallelism: usize,
     state: tempfile::TempDir,
     runs: Mutex<u64>,
+    shut: Mutex<BTreeSet<String>>,
 }
 
 /// How an apply ended.
 pub struct Run {
     pub ended: Ended,
     pub failures: Vec<String>,
+}
+
+/// A door that does not open from here.
+struct Shut;
+
+impl Api for Shut {
+    fn send<'a>(&'a self, _: &'a ports::Request) -> BoxFuture<'a, Result<Response, TransportError>> {
+        let why = "connect: Connection refused".to_owned();
+        Box::pin(async move { Err(TransportError::NotSent { peer: "shut".to_owned(), why }) })
+    }
 }
 
 pub const SECRET: &str = "00000000-0000-4000-8000-00000000beef";
@@ -85,18 +96,28 @@ impl Rig {
 
     /// A host that runs this release.
     pub fn of(version: Version, pace: u32) -> Self {
-        let mut scenario = Scenario::example().knows(
+        Self::with(Scenario { version, ..Scenario::example() }, pace)
+    }
+
+    /// The first site of a scenario.
+    pub fn with(scenario: Scenario, pace: u32) -> Self {
+        let mut scenario = scenario.knows(
             "https://example.com/u-1.img",
             Size::mib(650),
             "a037d6d0299171ba62019f3c3f895eb902c271f8e9676cfe0f22e38070344579",
             Some(Size::mib(2252)),
         );
         scenario.pace = pace;
-        scenario.version = version;
         let clock = VirtualClock::new();
         let world = scenario.world(&scenario.sites[0], SECRET, clock.now()).unwrap();
         let site = LiveSite::new(world, Arc::<VirtualClock>::clone(&clock), Vec::new(), None).unwrap();
-        Self { site, clock, parallelism: 4, state: tempfile::tempdir().unwrap(), runs: Mutex::new(0) }
+        let state = tempfile::tempdir().unwrap();
+        Self { site, clock, parallelism: 4, state, runs: Mutex::new(0), shut: Mutex::default() }
+    }
+
+    /// From now on the APIs of these hosts do not open, and those of all others do.
+    pub fn shut(&self, hosts: &[&str]) {
+        *self.shut.lock().unwrap() = hosts.iter().map(|host| (*host).to_owned()).collect();
     }
 
     pub fn faults(&self, faults: Vec<Fault>) {
@@ -110,13 +131,19 @@ impl Rig {
     pub fn doors(&self, blueprint: &Blueprint) -> Doors {
         let token = format!("infra@pve!lab={SECRET}");
         let doors = blueprint.hosts.values().map(|host| {
+            let api: Arc<dyn Api> = if self.shut.lock().unwrap().contains(host.name.as_str()) {
+                Arc::new(Shut)
+            } else {
+                Arc::new(DirectApi::new(self.site.at(host.node.as_str()), token.clone().into()))
+            };
             let door = Door {
-                api: Arc::new(DirectApi::new(Arc::clone(&self.site), token.clone().into())),
+                api,
                 shell: Some(Arc::new(DirectShell::new(Arc::<LiveSite>::clone(&self.site), host.node.as_str()))),
             };
             (host.name.clone(), door)
         });
-        Doors::new(doors.collect(), Arc::<VirtualClock>::clone(&self.clock), 7)
+        let site = |host: &HostName| blueprint.hosts.get(host).map(|host| host.site.as_str());
+        Doors::new(doors.collect(), Arc::<VirtualClock>::clone(&self.clock), 7).in_sites(site)
     }
 
     pub async fn observe(&self, blueprint: &Blueprint) -> Observed {
@@ -140,11 +167,28 @@ impl Rig {
 
     pub async fn plan_allowing(&self, blueprint: &Blueprint, allow: &BTreeSet<Addr>) -> Result<Plan, Diagnostics> {
         let observed = self.observe(blueprint).await;
+        self.plan_for(blueprint, &observed, allow)
+    }
+
+    /// Plans without waiting for what works on guests right now.
+    pub async fn plan_at_once(&self, blueprint: &Blueprint) -> Result<Plan, Diagnostics> {
+        let interest =
+            Interest { snippets: snippets_of_interest(blueprint), datasets: datasets_of_interest(blueprint) };
+        let observed = observe(blueprint, &self.doors(blueprint), &interest).await;
+        self.plan_for(blueprint, &observed, &BTreeSet::new())
+    }
+
+    fn plan_for(
+        &self,
+        blueprint: &Blueprint,
+        observed: &Observed,
+        allow: &BTreeSet<Addr>,
+    ) -> Result<Plan, Diagnostics> {
         let memory = journal::recall(self.state_dir(), &blueprint.name).unwrap();
         let unfinished = self.unfinished(blueprint);
         build(&Request {
             blueprint,
-            observed: &observed,
+            observed,
             memory: &memory,
             scope: &Scope::default(),
             allow_destroy: allow,

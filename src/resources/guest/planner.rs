@@ -179,15 +179,7 @@ impl Planner<'_, '_> {
         let mut change = change(addr, action, &update.differences, self.context.memory);
         change.via = overall(&steps);
         change.risk = steps.iter().map(|step| step.risk).max().unwrap_or(Risk::None);
-        let mut notes = Vec::new();
-        let planned = &self.context.blueprint.host_of(self.guest).node;
-        if *planned != located.node {
-            notes.push(format!(
-                "{} runs on node {}, and the inventory places it on {planned}: it is changed where it is",
-                self.guest.name, located.node
-            ));
-        }
-        Finding::Changed(Changed { change, steps, desired: update.desired, seen: seen(located), notes })
+        Finding::Changed(Changed { change, steps, desired: update.desired, seen: seen(located), notes: Vec::new() })
     }
 
     fn replace(&self, located: &Located, differences: &[Difference], desired: Fields) -> Finding {

@@ -9,9 +9,6 @@ use crate::resources::{Context, Finding};
 pub fn ready(context: &Context<'_>, guest: &Guest) -> Result<(), Finding> {
     let host = context.blueprint.host_of(guest);
     let there = &context.observed.hosts[&host.name];
-    if context.observed.sites[&host.site].quorate.value() == Some(&false) {
-        return Err(Finding::Gap { why: format!("`{}` has no quorum: nothing can be created there", host.site) });
-    }
     let content = match guest.shape {
         GuestShape::Vm(_) => "images",
         GuestShape::Container(_) => "rootdir",

@@ -50,11 +50,12 @@ fn put(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     }
     check_devices(world, &node, &params)?;
     let guest = found.ok_or_else(|| no_config(GuestKind::Lxc, &node, vmid))?;
-    if params.get("digest").is_some_and(|digest| *digest != config::digest(guest)) {
-        return Err("detected modified configuration - file changed by other user? Try again.".into());
-    }
+    // The lock comes first here, the digest with VMs (pve-container `API2/LXC/Config.pm`).
     if let Some(lock) = guest.lock() {
         return Err(format!("CT is locked ({lock})").into());
+    }
+    if params.get("digest").is_some_and(|digest| *digest != config::digest(guest)) {
+        return Err("detected modified configuration - file changed by other user? Try again.".into());
     }
     for key in &deleted {
         match key.as_str() {
