@@ -397,7 +397,8 @@ fn missing_storage_bridge_and_quorum_are_known_before() {
     assert!(try_plan(&blueprint, &observed, |_| {}).unwrap_err().contains("plan.no-such-bridge"));
     let mut observed = bare();
     site(&mut observed).quorate = Fact::complete(false);
-    assert!(plan(&blueprint, &observed).gaps.iter().any(|gap| gap.why.contains("quorum")));
+    let problems = try_plan(&blueprint, &observed, |_| {}).unwrap_err();
+    assert!(problems.contains("plan.no-quorum") && problems.contains("cluster not ready - no quorum?"), "{problems}");
 }
 
 #[test]
@@ -614,7 +615,11 @@ fn guest_that_moved_is_changed_where_it_is() {
     let plan = plan(&blueprint(|text| text.replace("memory: 4GiB", "memory: 6GiB")), &observed);
     let Op::Call { request, .. } = &plan.steps[0].ops[0] else { panic!("a call") };
     assert_eq!(request.path, "/nodes/pve2/lxc/104/config");
-    assert!(plan.notes.iter().any(|note| note.contains("runs on node pve2")), "{:?}", plan.notes);
+    assert!(
+        plan.notes.iter().any(|note| note.contains("is on node pve2") && note.contains("pct migrate 104")),
+        "{:?}",
+        plan.notes
+    );
 }
 
 #[test]
