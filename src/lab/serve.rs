@@ -178,7 +178,16 @@ fn shuffled(value: Value, dice: &mut fastrand::Rng) -> Value {
         Value::Object(object) => {
             let mut entries: Vec<(String, Value)> = object.into_iter().collect();
             dice.shuffle(&mut entries);
-            Value::Object(entries.into_iter().map(|(key, value)| (key, shuffled(value, dice))).collect::<Map<_, _>>())
+            let mut value = |key: &str, value: Value| match value {
+                // What a storage may hold is a hash, too, and printed as one.
+                Value::String(words) if key == "content" && words.contains(',') => {
+                    let mut words: Vec<&str> = words.split(',').collect();
+                    dice.shuffle(&mut words);
+                    Value::String(words.join(","))
+                }
+                value => shuffled(value, dice),
+            };
+            Value::Object(entries.into_iter().map(|(key, v)| (key.clone(), value(&key, v))).collect::<Map<_, _>>())
         }
         Value::Array(values) => Value::Array(values.into_iter().map(|value| shuffled(value, dice)).collect()),
         plain => plain,

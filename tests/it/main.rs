@@ -34,6 +34,7 @@ mod mutated_answers;
 mod observe_recorded;
 mod one_world;
 mod privileges;
+mod quirks;
 mod random_inventory;
 mod rehearsal;
 mod rig;

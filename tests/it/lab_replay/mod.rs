@@ -13,7 +13,7 @@ mod replay;
 mod unrecorded;
 mod varying;
 mod verdict;
-mod wire;
+pub mod wire;
 mod world;
 
 use std::collections::BTreeSet;
