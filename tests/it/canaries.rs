@@ -186,7 +186,9 @@ fn secrets_are_where_they_were_put_and_nowhere_else() {
     let plan = site.expect(0, &["plan", "--out", "plan.json"], env);
     assert!(plan.err.contains("DEBUG") && plan.err.contains("TRACE"), "-vv says much: {}", plan.err);
     site.expect(0, &["plan", "--output", "json", "--full"], env);
-    let applied = site.expect(0, &["apply", "plan.json", "--yes", "--full"], env);
+    site.expect(0, &["plan", "--rehearse"], env);
+    site.expect(0, &["plan", "--rehearse", "--output", "json"], env);
+    let applied = site.expect(0, &["apply", "plan.json", "--yes", "--full", "--rehearse"], env);
     assert!(applied.looks > 10, "it was looked at while it ran");
 
     // From here on from a file.

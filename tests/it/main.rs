@@ -37,6 +37,7 @@ mod privileges;
 mod quirks;
 mod random_inventory;
 mod rehearsal;
+mod rehearsal_cli;
 mod rig;
 mod round_trip;
 mod sh_real;
