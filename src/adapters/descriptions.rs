@@ -4,7 +4,9 @@
 //! content is not what was written is as good as none.
 
 use std::fmt::Write as _;
-use std::io::ErrorKind;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest, Sha256};
@@ -39,11 +41,16 @@ impl DescriptionCache {
     /// Keeps the text of a build. That it cannot be kept only costs time the next time.
     pub fn put(&self, release: &Release, text: &str) {
         let Some(path) = self.path(release) else { return };
-        let written = std::fs::create_dir_all(&self.directory).and_then(|()| {
+        // The state directory is for its owner's eyes only, whatever lies in it.
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.directory);
+        let written = made.and_then(|()| {
             // Two runs may write at once: each its own file, renamed when it is whole.
             let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
             let content = format!("{MAGIC} sha256:{}\n{text}", sha256(text));
-            std::fs::write(&temporary, content).and_then(|()| std::fs::rename(&temporary, &path))
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary);
+            file.and_then(|mut file| file.write_all(content.as_bytes()))
+                .and_then(|()| std::fs::rename(&temporary, &path))
         });
         if let Err(error) = written
             && error.kind() != ErrorKind::PermissionDenied

@@ -76,9 +76,13 @@ fn what_would_fail_is_said_and_nothing_is_touched() {
 
     assert_eq!(host, world(&desk), "a write reached the host");
     assert_eq!(mine, files(&desk.path(".infra")), "a rehearsal was remembered");
-    let left = std::fs::read_dir(std::env::temp_dir()).expect("a directory");
-    let prefix = format!("infra-rehearsal-{}", std::process::id());
-    assert!(!left.filter_map(Result::ok).any(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)));
+    let temporary = desk.path("tmp");
+    std::fs::create_dir(&temporary).expect("a directory");
+    let mut command = desk.command(&[&["plan", "--rehearse"][..], &reach].concat());
+    let output = command.env("TMPDIR", &temporary).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(files(&temporary), [], "its journal goes with it");
+    assert_eq!(std::fs::read_dir(&temporary).expect("a directory").count(), 0);
 }
 
 #[test]
