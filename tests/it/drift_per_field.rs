@@ -164,7 +164,7 @@ impl Applied {
             // The host itself refuses to change it, or there is but one value.
             return Ok(());
         }
-        let busy = state == "running" && kind == "dataset" && ["mounted", "name"].contains(&field);
+        let busy = is_busy(state, kind, field);
         if busy {
             // What a container has mounted cannot be taken away under it.
             return if done.is_err_and(|why| why.contains("busy")) { Ok(()) } else { Err("is not busy".into()) };
@@ -219,11 +219,16 @@ const TABLES: [(&str, &[Row]); 12] = [
     ("ct rule", RULE),
 ];
 
+/// What a container has mounted cannot be taken away under it.
+fn is_busy(state: &str, kind: &str, field: &str) -> bool {
+    state == "running" && kind == "dataset" && ["mounted", "name"].contains(&field)
+}
+
 async fn sweep(state: &str) {
     let applied = applied(state).await;
     let mut failed = Vec::new();
     for (kind, rows) in TABLES {
-        let (mut found, mut silent) = (0, 0);
+        let (mut found, mut refused, mut silent, mut not_taken) = (0, 0, 0, 0);
         for row in rows {
             if kind == "image" && row.0 != "volume" && !serves("PUT", CONTENT) {
                 println!("{kind} {}: not changed, as the lab does not serve PUT {CONTENT}", row.0);
@@ -235,11 +240,15 @@ async fn sweep(state: &str) {
             };
             match applied.hold(state, kind, row).await {
                 Err(why) => failed.push(format!("{kind} {}={} ({}): {why}", row.0, row.1, row.2)),
+                Ok(()) if row.1 == "=" || is_busy(state, kind, row.0) => not_taken += 1,
+                Ok(()) if row.2.starts_with('!') => refused += 1,
                 Ok(()) if row.2.is_empty() => silent += 1,
                 Ok(()) => found += 1,
             }
         }
-        println!("{state:8} {kind:12} {found:4} found and mended {silent:4} silent");
+        println!(
+            "{state:8} {kind:12} {found:3} found and mended {refused:3} found and refused {silent:4} silent {not_taken:2} not taken by the host"
+        );
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
