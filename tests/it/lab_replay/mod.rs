@@ -4,9 +4,10 @@
 //! headers, bodies of errors, and the data with types and values (`varying.rs` names what cannot be the same twice).
 //! A row is agreed, listed (`listed.tsv`: a limit of the recordings explains it) or failed; nothing is skipped.
 //! `open.txt` holds the rows that the lab does not serve yet. `INFRA_REPLAY=open` prints what differs in those,
-//! `INFRA_REPLAY=prune` takes out of the file what agrees meanwhile, `INFRA_REPLAY=SEQ` shows both answers of a row.
+//! `INFRA_REPLAY=prune` takes out of the file what agrees meanwhile and writes the counts into `docs/fidelity.md`, `INFRA_REPLAY=SEQ` shows both answers of a row.
 
 mod compare;
+mod document;
 mod mutations;
 mod recording;
 mod replay;
@@ -52,19 +53,22 @@ fn prune(replayed: &Replayed, verdict: &Verdict) {
 #[test]
 fn recorded_exchanges_come_out_the_same() {
     let Some(replayed) = run() else { return };
-    let verdict = Verdict::of(&replayed.outcomes, &verdict::listed(), &open());
+    let mut verdict = Verdict::of(&replayed.outcomes, &verdict::listed(), &open());
     println!("{}", verdict.table());
     let asked = std::env::var("INFRA_REPLAY").unwrap_or_default();
     if asked == "open" {
         println!("{}", verdict.open.join("\n"));
     }
     if asked == "prune" {
-        return prune(&replayed, &verdict);
+        prune(&replayed, &verdict);
+        let left = open().into_iter().filter(|seq| verdict.differ.contains(seq)).collect();
+        return document::write(&Verdict::of(&replayed.outcomes, &verdict::listed(), &left));
     }
     for outcome in replayed.outcomes.iter().filter(|o| o.row.seq.to_string() == asked) {
         println!("{:#?}\n{}", outcome.row, outcome.row.response.json);
         println!("{:#?}\n{}", outcome.differences, String::from_utf8_lossy(&outcome.actual.body));
     }
+    verdict.wrong.extend(document::stale(&verdict));
     let refused = &replayed.refused;
     assert!(refused.len() <= REFUSED_YET, "{} unrecorded steps were refused:\n{}", refused.len(), refused.join("\n"));
     for line in refused {
