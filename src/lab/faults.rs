@@ -88,6 +88,14 @@ pub enum RequestEffect {
         /// Reason phrase.
         reason: String,
     },
+    /// Somebody else takes the lock file of a guest just before: nothing of it shows, but all who want to change
+    /// the guest have to wait.
+    LockFile {
+        /// The guest.
+        vmid: u32,
+        /// For how long, in milliseconds.
+        ms: u64,
+    },
     /// Somebody else locks a guest just before.
     Lock {
         /// The guest.

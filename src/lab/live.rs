@@ -205,6 +205,10 @@ impl LiveSite {
                 RequestEffect::DropAfter => after = Some(Outcome::Dropped),
                 RequestEffect::Answer { status, reason } => before = Some(bare(status, reason)),
                 RequestEffect::AnswerAfter { status, reason } => after = Some(bare(status, reason)),
+                RequestEffect::LockFile { vmid, ms } => self.change(|world| {
+                    let until = world.now_ms + i64::try_from(ms).unwrap_or(i64::MAX / 2);
+                    world.lock_files.insert(vmid, until);
+                })?,
                 RequestEffect::Lock { vmid, lock, ms } => self.hold(vmid, &lock, ms)?,
             }
         }

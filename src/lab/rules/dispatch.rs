@@ -7,7 +7,7 @@ use percent_encoding::percent_decode_str;
 use super::super::world::Caller;
 use super::super::world::World;
 use super::quorum::{self, Meets};
-use super::{Answer, Call, Endpoint, Refusal, Values, check, locality};
+use super::{Answer, Call, Endpoint, Refusal, Values, check, locality, lock_file};
 use super::{access, cluster, firewall, firewall_rules, guests, mapping, migrate, nodes, pools, storage, tasks};
 use crate::ports::Method;
 
@@ -179,19 +179,15 @@ pub fn answer_as_at(
     if segments.get(2).is_some_and(|s| s == "lxc") {
         vars.insert("lxc", String::new());
     }
-    // Who changes a configuration waits for its lock before anything else; workers wait for it in their task.
-    let changes = method != Method::Get && (endpoint.path.ends_with("/config") || endpoint.path.ends_with("/unlink"));
-    let vmid = vars.get("vmid").and_then(|id| id.parse().ok());
-    if let Some(text) = vmid.filter(|_| changes).and_then(|vmid| world.flock_timeout(vmid)) {
-        return Err(Refusal::failed(text));
-    }
     let meets = if world.without_quorum { quorum::meets(endpoint, &vars, &values, world) } else { Meets::Never };
     if let Meets::Refused(refusal) = meets {
         return Err(refusal);
     }
+    lock_file::check(world, endpoint, &vars)?;
     let before = (world.tasks.len(), world.without_quorum.then(|| world.guests.clone()));
     let mut call = Call { world, caller, local, vars, values };
     let answer = (endpoint.handler)(&mut call);
+    lock_file::hold_up(world, before.0);
     if let (Meets::InWorker(text), (tasks, Some(guests))) = (meets, before) {
         world.guests = guests;
         quorum::doom_workers(world, tasks, &text);

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::super::world::World;
+use super::lock_file;
 use super::work;
 use super::{Answer, Endpoint, Refusal};
 use crate::ports::Method;
@@ -15,8 +16,6 @@ use crate::ports::Method;
 const UNREACHABLE_MS: i64 = 3_000;
 /// How long a lock of the cluster is tried for, in milliseconds (`PVE::Cluster::cfs_lock`).
 const CLUSTER_LOCK_MS: i64 = 10_000;
-/// How long the lock on a guest's configuration is waited for, in milliseconds (9.2.11).
-const CONFIG_LOCK_MS: i64 = 10_000;
 
 /// Whether the node that is asked leaves the call to the node that the path names.
 ///
@@ -108,7 +107,7 @@ pub fn patience(answer: &Result<Answer, Refusal>, pace: i64) -> std::time::Durat
     let real_ms = match answer {
         Err(Refusal::Bare { status: 595, .. }) => UNREACHABLE_MS,
         Err(Refusal::Failed { text, .. }) if text.ends_with("error: no quorum!") => CLUSTER_LOCK_MS,
-        Err(Refusal::Failed { text, .. }) if text.ends_with("- got timeout") => CONFIG_LOCK_MS,
+        Err(Refusal::Failed { text, .. }) if lock_file::was_in_vain(text) => lock_file::PATIENCE_MS,
         _ => 0,
     };
     std::time::Duration::from_millis(u64::try_from(real_ms * pace / 100).unwrap_or_default())

@@ -18,6 +18,7 @@ mod formats;
 mod guest;
 mod guests;
 mod locality;
+mod lock_file;
 mod mapping;
 mod migrate;
 mod nodes;

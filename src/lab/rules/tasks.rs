@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::world::{Task, TaskState};
 use super::endpoint::Access::All;
 use super::param::{Kind, Param, optional as o};
-use super::{Answer, Call, Endpoint, Refusal};
+use super::{Answer, Call, Endpoint, Refusal, split_list};
 use crate::model::Upid;
 use crate::ports::Method::{Delete, Get};
 
@@ -77,7 +77,8 @@ fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         .filter(|task| vmid.is_none_or(|vmid| task.id == vmid))
         .filter(|task| !values.flag("errors") || task.exit().is_some_and(|exit| exit != "OK"))
         .filter(|task| values.get("typefilter").is_none_or(|kind| task.kind == kind))
-        .filter(|task| values.get("userfilter").is_none_or(|user| task.user.contains(user)))
+        .filter(|task| values.get("statusfilter").is_none_or(|list| split_list(list).any(|s| s == state(task))))
+        .filter(|task| values.get("userfilter").is_none_or(|user| contains(task, user)))
         .filter(|task| values.int("since").is_none_or(|since| task.started_ms / 1000 >= since))
         .filter(|task| values.int("until").is_none_or(|until| task.started_ms / 1000 <= until))
         .collect();
@@ -85,6 +86,23 @@ fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let limit = usize::try_from(values.int("limit").unwrap_or(50)).unwrap_or(50);
     let rows = matching.iter().skip(start).take(limit).map(|task| Value::Object(listed(task))).collect();
     Ok(Answer { total: Some(matching.len()), ..Value::Array(rows).into() })
+}
+
+/// The word that `statusfilter` takes.
+fn state(task: &Task) -> &'static str {
+    match task.exit() {
+        None => "unknown",
+        Some("OK") => "ok",
+        Some(exit) if exit.starts_with("WARNINGS: ") => "warning",
+        Some("unexpected status") => "unknown",
+        Some(_) => "error",
+    }
+}
+
+/// Whether the user or the token of a task has this text in it, whatever its case.
+fn contains(task: &Task, text: &str) -> bool {
+    let id = task.token.as_ref().map_or_else(|| task.user.clone(), |token| format!("{}!{token}", task.user));
+    id.to_lowercase().contains(&text.to_lowercase())
 }
 
 fn find<'a>(call: &'a Call<'_>) -> Result<&'a Task, Refusal> {

@@ -3,8 +3,10 @@
 use super::super::world::{Caller, GuestKind, GuestSnapshot, TaskState, Work, World};
 use super::deeds::destroy::{destroy, forget};
 use super::deeds::snapshot::{check_rollback, drop_snapshot, make_snapshot, roll_back, snapshot_of};
-use super::deeds::{clone, lxc_create, move_volume, power, qemu_change, qemu_create, resize, start, suspend, template};
-use super::guest::status::locked;
+use super::deeds::{
+    backup, clone, lxc_create, move_volume, power, qemu_change, qemu_create, resize, start, suspend, template,
+};
+use super::guest::status::{self, locked};
 use super::guest::volumes;
 use super::{downloads, migrate};
 
@@ -32,15 +34,12 @@ pub fn finish(world: &mut World, upid: &str) {
     let task = world.tasks[at].clone();
     let TaskState::Running { due_ms, work, doom } = task.state else { return };
     let mut log = Vec::new();
-    // Who holds the lock on the guest's configuration is waited for in vain.
-    let busy = task.id.parse().ok().and_then(|vmid| world.flock_timeout(vmid));
     release(world, &work);
     let result = match doom {
         Some(text) => {
             abandon(world, &work);
             Err(text)
         }
-        None if busy.is_some() => Err(busy.unwrap_or_default()),
         None => run(world, &task.node, &work, &mut log, (&task.user, task.token.as_deref())),
     };
     let exit = result.unwrap_or_else(|text| text);
@@ -55,9 +54,17 @@ pub fn finish(world: &mut World, upid: &str) {
 /// a guest that was being made holds `lock: create` and nothing else; a snapshot stays in `prepare`.
 pub fn kill(world: &mut World, upid: &str) {
     let now = world.now_ms;
-    if let Some(task) = world.tasks.iter_mut().find(|t| t.upid == upid && t.is_running()) {
-        task.state = TaskState::Stopped { ended_ms: now, exit: "unexpected status".to_owned() };
+    let Some(at) = world.tasks.iter().position(|t| t.upid == upid && t.is_running()) else { return };
+    if let TaskState::Running { work: Work::Shutdown { vmid, .. }, .. } = &world.tasks[at].state
+        && let Some(guest) = world.guests.get(vmid)
+        && status::agent_enabled(guest)
+        && guest.is_running()
+        && !guest.has_booted(now)
+    {
+        // It was asking the agent, which takes the signal for the agent's silence (9.2.11).
+        world.tasks[at].log.push("QEMU Guest Agent is not running - received interrupt".to_owned());
     }
+    world.tasks[at].state = TaskState::Stopped { ended_ms: now, exit: "unexpected status".to_owned() };
 }
 
 /// What the end of the process does: every worker dies, and what it left unfinished stays so.
@@ -241,6 +248,11 @@ fn run(
             log.push(format!("Removed volume '{volid}'"));
             ok()
         }
+        Work::Backup { vmids, all, params } => {
+            let caller = Caller { user: starter.0.to_owned(), token: starter.1.map(str::to_owned) };
+            backup::backup(world, node, (vmids, *all), params, &caller, log)
+        }
+        Work::Fail { text } => Err(text.clone()),
         Work::Nothing => ok(),
     }
 }

@@ -23,7 +23,7 @@ impl World {
     pub fn kept_name<'a>(&self, storage: &str, name: &'a str) -> &'a str {
         let own = if self.is_block(storage) { 1 } else { 2 };
         let nested = name.split('/').count() == 2 * own;
-        let cut = name.rmatch_indices('/').nth(own - 1).filter(|_| nested);
+        let cut = name.rmatch_indices('/').nth(own - 1).filter(|(at, _)| nested && is_base(&name[..*at]));
         cut.map_or(name, |(at, _)| &name[at + 1..])
     }
 

@@ -231,6 +231,20 @@ pub enum Work {
         /// Name within it.
         volume: String,
     },
+    /// Backs guests up.
+    Backup {
+        /// The guests.
+        vmids: Vec<u32>,
+        /// All that are there: those that the caller may not back up are passed over.
+        all: bool,
+        /// Checked parameters of the request.
+        params: BTreeMap<String, String>,
+    },
+    /// Fails without having done anything.
+    Fail {
+        /// Its exit status.
+        text: String,
+    },
     /// Only takes its time.
     Nothing,
 }

@@ -54,8 +54,8 @@ pub struct World {
     pub installed: BTreeSet<String>,
     /// Last process id that was given out.
     pub pid: u32,
-    /// Guests whose configuration another process of the host holds the lock of.
-    pub flocks: BTreeSet<u32>,
+    /// Until when somebody else holds the lock file of a guest, in milliseconds.
+    pub lock_files: BTreeMap<u32, i64>,
     /// Faults that wait for a task: type, how many of it still pass, text.
     pub dooms: Vec<(String, u32, String)>,
 }
@@ -238,17 +238,6 @@ impl World {
             || host.directories.contains_key(path)
             || host.zfs.mounted_at(path).is_some()
             || host.files.keys().chain(host.directories.keys()).any(|file| file.starts_with(&prefix))
-    }
-
-    /// What becomes of who waits for the lock on a guest's configuration, if another process holds it.
-    #[must_use]
-    pub fn flock_timeout(&self, vmid: u32) -> Option<String> {
-        let guest = self.flocks.contains(&vmid).then(|| self.guests.get(&vmid))??;
-        let file = match guest.kind {
-            GuestKind::Qemu => format!("/var/lock/qemu-server/lock-{vmid}.conf"),
-            GuestKind::Lxc => format!("/run/lock/lxc/pve-config-{vmid}.lock"),
-        };
-        Some(format!("can't lock file '{file}' - got timeout"))
     }
 
     /// The pool that a guest is in.

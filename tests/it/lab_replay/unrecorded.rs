@@ -56,8 +56,9 @@ pub fn in_order_of_arrival(rows: &[Row]) -> Vec<&Row> {
 
 /// Exchanges after which the recorder did not wait for the task to end: it looked at it running.
 pub fn did_not_wait(seq: u32) -> bool {
-    // The backup was looked at while it ran, the shutdown was stopped.
-    matches!(seq, 529 | 533 | 534)
+    // The backup was looked at while it ran, the shutdown was stopped, the making of a
+    // container template gives no task to wait for.
+    matches!(seq, 529 | 533 | 534 | 845)
 }
 
 /// What is done on the host itself.
@@ -66,15 +67,20 @@ pub fn on_the_host(world: &mut World, what: &str, with: &str) -> Result<(), Stri
     match what {
         "unlock" => {
             let guest = vmid.and_then(|vmid: u32| world.guests.get_mut(&vmid)).ok_or("no such guest")?;
-            guest.config.remove("lock").ok_or("it is not locked")?;
+            guest.config.remove("lock").map(drop).ok_or_else(|| "it is not locked".to_owned())
         }
-        "flock" => world.flocks.extend(vmid),
-        "unflock" => world.flocks.clear(),
+        "flock" => {
+            world.lock_files.insert(vmid.ok_or("no such guest")?, world.now_ms + 60_000);
+            Ok(())
+        }
+        "unflock" => {
+            world.lock_files.remove(&vmid.ok_or("no such guest")?).map(drop).ok_or_else(|| "nobody holds it".to_owned())
+        }
         "stop pvedaemon" | "start pvedaemon" => {
             let node = world.nodes.get_mut("pve1").ok_or("no such node")?;
             node.pvedaemon_down = what.starts_with("stop");
+            Ok(())
         }
-        other => return Err(format!("the lab cannot do `{other}`")),
+        other => Err(format!("the lab cannot do `{other}`")),
     }
-    Ok(())
 }

@@ -82,7 +82,9 @@ pub fn plain(text: &str, chosen: &BTreeSet<String>) -> String {
     for mac in macs(text).into_iter().filter(|mac| mac.starts_with("BC:24:11") && !chosen.contains(mac)) {
         out = out.replace(&mac, "<mac>").replace(&mac.to_ascii_lowercase(), "<mac>");
     }
-    for (prefix, digit) in [("uuid=", uuid as fn(char) -> bool), ("ctime=", |c| c.is_ascii_digit())] {
+    for (prefix, digit) in
+        [("uuid=", uuid as fn(char) -> bool), ("ctime=", |c| c.is_ascii_digit()), ("password: $5$", |c| c != '\n')]
+    {
         if let Some(at) = out.find(prefix) {
             let start = at + prefix.len();
             let end = out[start..].find(|c| !digit(c)).map_or(out.len(), |n| start + n);

@@ -72,6 +72,10 @@ pub fn world(now: jiff::Timestamp) -> World {
         let missing = infra::lab::world::Download { status: Some(404), ..missing };
         world.downloads.insert("http://127.0.0.1:9099/nope.iso".into(), missing);
     }
+    // `qemu.cloudinit.dump.network` names the resolver of the machine.
+    let resolver =
+        infra::lab::world::File { content: b"nameserver 10.255.255.53\n".to_vec(), mode: 0o644, ..Default::default() };
+    world.nodes.get_mut("pve1").unwrap().files.insert("/etc/resolv.conf".into(), resolver);
     let volumes = world.nodes.get_mut("pve1").unwrap().volumes.entry("data".into()).or_default();
     for (name, format, size) in [
         ("vztmpl/alpine-3.22-default_20250617_amd64.tar.gz", "tgz", 1_072_431),

@@ -147,3 +147,146 @@ fn with_mac(kind: GuestKind, value: &str, mac: &str) -> String {
     }
     fields.join(",")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::lab::rules::{Refusal, Request, answer_as, work};
+    use crate::lab::world::{Caller, Node, Storage, StorageKind, Zfs, Zpool};
+
+    /// A node with a directory `dir` and a ZFS storage `zp`.
+    fn world() -> World {
+        let mut zfs = Zfs::default();
+        zfs.pools.insert("tank".into(), Zpool { size: 1 << 40, health: "ONLINE".into() });
+        zfs.datasets.insert("tank".into(), crate::lab::world::Dataset::default());
+        let mut world = World::default();
+        let node = Node { online: true, cpus: 4, memory: 8 << 30, root_size: 1 << 40, zfs, ..Node::default() };
+        world.nodes.insert("pve1".into(), node);
+        let dir = StorageKind::Dir { path: "/srv".into(), size: None };
+        let zp = StorageKind::ZfsPool { pool: "tank".into(), sparse: true };
+        world.storages.insert("dir".into(), Storage::new(dir, &["images", "rootdir"]));
+        world.storages.insert("zp".into(), Storage::new(zp, &["images", "rootdir"]));
+        world
+    }
+
+    fn add(world: &mut World, kind: GuestKind, vmid: u32, pairs: &[(&str, String)]) {
+        let config = pairs.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+        world.guests.insert(vmid, Guest::new(kind, "pve1", config));
+    }
+
+    fn send(world: &mut World, method: &str, path: &str, params: &[(&str, &str)]) -> Result<Value, Refusal> {
+        let params = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let path = format!("/nodes/pve1/{path}");
+        let request = Request { method: method.into(), path, params, ..Request::default() };
+        answer_as(world, &Caller::root_pam(), &request).map(|answer| answer.data)
+    }
+
+    /// Sends, lets the worker end and gives its exit status back.
+    fn done(world: &mut World, method: &str, path: &str, params: &[(&str, &str)]) -> String {
+        send(world, method, path, params).unwrap();
+        work::advance(world);
+        world.tasks.last().unwrap().exit().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_container_template_is_cloned_by_link_and_cannot_go_before_its_clones() {
+        let mut world = world();
+        let root = world.allocate("pve1", "zp", 200, "subvol", "subvol", 1 << 30).unwrap();
+        add(&mut world, GuestKind::Lxc, 200, &[("rootfs", format!("{root},size=1G")), ("hostname", "a".into())]);
+        assert_eq!(done(&mut world, "POST", "lxc/200/template", &[]), "OK");
+        assert_eq!(world.guests[&200].config["rootfs"], "zp:basevol-200-disk-0,size=1G");
+        assert_eq!(world.guests[&200].config["template"], "1");
+        assert_eq!(done(&mut world, "POST", "lxc/200/clone", &[("newid", "201"), ("hostname", "b")]), "OK");
+        let linked = &world.guests[&201].config;
+        assert_eq!(linked["rootfs"], "zp:basevol-200-disk-0/subvol-201-disk-0,size=1G");
+        assert_eq!((linked["hostname"].as_str(), linked.get("template")), ("b", None));
+        assert_eq!(world.guests[&200].lock(), None);
+        let end = done(&mut world, "DELETE", "lxc/200", &[]);
+        assert_eq!(end, "base volume 'basevol-200-disk-0' is still in use by linked clones");
+        assert_eq!(done(&mut world, "DELETE", "lxc/201", &[]), "OK");
+        assert_eq!(done(&mut world, "DELETE", "lxc/200", &[]), "OK");
+        assert!(world.volumes("pve1", "zp").is_empty());
+    }
+
+    #[test]
+    fn a_vm_is_copied_with_addresses_and_ids_of_its_own() {
+        let mut world = world();
+        let disk = world.allocate("pve1", "dir", 100, "vm", "qcow2", 1 << 30).unwrap();
+        let net = "virtio=BC:24:11:00:00:01,bridge=vmbr0".to_owned();
+        let pairs = [("scsi0", format!("{disk},size=1G")), ("net0", net.clone()), ("smbios1", "uuid=x".into())];
+        add(&mut world, GuestKind::Qemu, 100, &pairs);
+        assert_eq!(done(&mut world, "POST", "qemu/100/clone", &[("newid", "101"), ("storage", "zp")]), "OK");
+        let copy = &world.guests[&101].config;
+        assert_eq!(copy["scsi0"], "zp:vm-101-disk-0,size=1G");
+        assert_eq!(copy["name"], "Copy-of-VM-100");
+        assert!(copy["net0"] != net && copy["net0"].ends_with(",bridge=vmbr0"));
+        assert_ne!(copy["smbios1"], "uuid=x");
+        let again = send(&mut world, "POST", "qemu/100/clone", &[("newid", "101")]).unwrap_err();
+        assert_eq!(again.text(), "unable to create VM 101: config file already exists");
+        let linked = send(&mut world, "POST", "qemu/100/clone", &[("newid", "102"), ("full", "0")]).unwrap_err();
+        assert_eq!(linked.text(), format!("Linked clone feature is not supported for '{disk}' (scsi0)"));
+    }
+
+    #[test]
+    fn linked_clones_on_files_have_their_base_in_their_name() {
+        let mut world = world();
+        let disk = world.allocate("pve1", "dir", 100, "vm", "raw", 1 << 30).unwrap();
+        add(&mut world, GuestKind::Qemu, 100, &[("scsi0", format!("{disk},size=1G"))]);
+        assert_eq!(done(&mut world, "POST", "qemu/100/template", &[]), "OK");
+        assert_eq!(done(&mut world, "POST", "qemu/100/clone", &[("newid", "101")]), "OK");
+        let volid = "dir:100/base-100-disk-0.raw/101/vm-101-disk-0.qcow2";
+        assert_eq!(world.guests[&101].config["scsi0"], format!("{volid},size=1G"));
+        assert_eq!(world.volume("pve1", volid).unwrap().base.as_deref(), Some("100/base-100-disk-0.raw"));
+        let end = done(&mut world, "DELETE", "qemu/100", &[]);
+        assert_eq!(end, "base volume 'dir:100/base-100-disk-0.raw' is still in use by linked cloned");
+    }
+
+    #[test]
+    fn a_volume_moves_to_a_storage_and_to_a_guest() {
+        let mut world = world();
+        let disk = world.allocate("pve1", "dir", 100, "vm", "raw", 1 << 30).unwrap();
+        add(&mut world, GuestKind::Qemu, 100, &[("scsi0", format!("{disk},size=1G,ssd=1"))]);
+        add(&mut world, GuestKind::Qemu, 101, &[]);
+        assert_eq!(done(&mut world, "POST", "qemu/100/move_disk", &[("disk", "scsi0"), ("storage", "zp")]), "OK");
+        assert_eq!(world.guests[&100].config["scsi0"], "zp:vm-100-disk-0,size=1G,ssd=1");
+        assert_eq!(world.guests[&100].config["unused0"], disk);
+        let pairs = [("disk", "scsi0"), ("target-vmid", "101"), ("target-disk", "virtio1")];
+        assert_eq!(done(&mut world, "POST", "qemu/100/move_disk", &pairs), "OK");
+        assert_eq!(world.guests[&101].config["virtio1"], "zp:vm-101-disk-0,size=1G,ssd=1");
+        assert!(!world.guests[&100].config.contains_key("scsi0"));
+        let neither = send(&mut world, "POST", "qemu/100/move_disk", &[("disk", "unused0")]).unwrap_err();
+        assert_eq!(neither.status(), 400);
+    }
+
+    #[test]
+    fn a_paused_vm_neither_hears_nor_loses_its_state() {
+        let mut world = world();
+        add(&mut world, GuestKind::Qemu, 100, &[("memory", "512".into())]);
+        assert_eq!(done(&mut world, "POST", "qemu/100/status/start", &[]), "OK");
+        assert_eq!(done(&mut world, "POST", "qemu/100/status/suspend", &[]), "OK");
+        let refused = send(&mut world, "POST", "qemu/100/status/shutdown", &[]).unwrap_err();
+        assert_eq!(refused.text(), "VM is paused - cannot shutdown");
+        assert_eq!(done(&mut world, "POST", "qemu/100/status/resume", &[]), "OK");
+        let kept = [("todisk", "1"), ("statestorage", "zp")];
+        assert_eq!(done(&mut world, "POST", "qemu/100/status/suspend", &kept), "OK");
+        assert_eq!((world.guests[&100].lock(), world.guests[&100].is_running()), (Some("suspended"), false));
+        assert_eq!(world.volumes("pve1", "zp").len(), 1);
+        assert_eq!(done(&mut world, "POST", "qemu/100/status/start", &[]), "OK");
+        assert_eq!(world.guests[&100].lock(), None);
+        assert!(world.guests[&100].is_running() && world.volumes("pve1", "zp").is_empty());
+    }
+
+    #[test]
+    fn what_is_unlinked_by_force_gives_its_volume_back() {
+        let mut world = world();
+        let disks: Vec<String> =
+            (0..2).map(|_| world.allocate("pve1", "zp", 100, "vm", "raw", 1 << 30).unwrap()).collect();
+        add(&mut world, GuestKind::Qemu, 100, &[("scsi0", disks[0].clone()), ("scsi1", disks[1].clone())]);
+        send(&mut world, "PUT", "qemu/100/unlink", &[("idlist", "scsi1"), ("force", "1")]).unwrap();
+        send(&mut world, "PUT", "qemu/100/unlink", &[("idlist", "scsi0")]).unwrap();
+        assert_eq!(world.guests[&100].config.get("unused0"), Some(&disks[0]));
+        assert_eq!(world.volumes("pve1", "zp").len(), 1);
+    }
+}

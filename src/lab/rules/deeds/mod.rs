@@ -4,6 +4,7 @@
 //! for, and says how it went in PVE's words. Which deed belongs to which [`Work`](crate::lab::world::Work) is for
 //! [`work`](super::work) to know.
 
+pub mod backup;
 pub mod clone;
 pub mod copy;
 pub mod destroy;

@@ -20,6 +20,7 @@ mod snapshots;
 mod suspend;
 mod template;
 mod unlink;
+mod vzdump;
 
 use super::Endpoint;
 
@@ -40,6 +41,7 @@ pub const ROWS: &[&[Endpoint]] = &[
     clone::ROWS,
     move_volume::ROWS,
     agent::ROWS,
+    vzdump::ROWS,
     cloudinit::ROWS,
     snapshots::QEMU,
     snapshots::LXC,
