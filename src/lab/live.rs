@@ -243,7 +243,7 @@ impl LiveSite {
                 RequestEffect::Answer { status, reason } | RequestEffect::AnswerAfter { status, reason } => {
                     return Handled { delay, outcome: bare(status, reason) };
                 }
-                RequestEffect::Lock { .. } => {}
+                RequestEffect::Lock { .. } | RequestEffect::LockFile { .. } => {}
             }
         }
         let outcome = if path == rules::API_DESCRIPTION {

@@ -48,7 +48,7 @@ impl World {
         if is_base(volid) {
             return Ok(volid.to_owned());
         }
-        let stem = leaf(volid);
+        let stem = leaf(volid.split_once(':').map_or(volid, |(_, name)| name));
         let new = match (stem.strip_prefix("subvol-"), stem.strip_prefix("vm-")) {
             (Some(rest), _) => format!("basevol-{rest}"),
             (None, Some(rest)) => format!("base-{rest}"),
