@@ -219,7 +219,12 @@ async fn a_lock_is_refused_at_once_by_some_calls_and_in_the_task_by_others() {
 async fn a_lock_file_that_another_process_holds_is_waited_for_10_seconds() {
     let host = Host::new();
     assert_eq!(host.vm("100", &[]).await, "OK");
-    host.site.change(|world| world.flocks.insert(100)).unwrap();
+    host.site
+        .change(|world| {
+            let until = world.now_ms + 60_000;
+            world.lock_files.insert(100, until)
+        })
+        .unwrap();
     let text = "can't lock file '/var/lock/qemu-server/lock-100.conf' - got timeout";
     let before = host.clock.now();
     let refused = host.http("PUT", "/api2/json/nodes/pve1/qemu/100/config", Some("cores=2")).await;
