@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Gap, Memory, Orphan, Plan, cluster, lint, order, privileges};
+use super::{Gap, Memory, Orphan, Plan, cluster, lint, order, privileges, reality};
 use crate::blueprint::Blueprint;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::change::Change;
@@ -274,6 +274,9 @@ fn finish(request: &Request<'_>, mut plan: Plan) -> Result<Plan, Diagnostics> {
     let mut problems = lint(&plan);
     problems.extend(cluster::without_quorum(request, &plan));
     problems.extend(privileges::missing(&plan, request.blueprint, request.observed));
+    let reality::Findings { problems: impossible, notes } = reality::check(&plan, request.blueprint, request.observed);
+    problems.extend(impossible);
+    plan.notes.extend(notes);
     if problems.has_errors() { Err(problems) } else { Ok(plan) }
 }
 

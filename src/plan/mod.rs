@@ -10,6 +10,7 @@ mod cluster;
 mod graph;
 mod lint;
 mod privileges;
+mod reality;
 mod saved;
 mod stale;
 #[cfg(test)]

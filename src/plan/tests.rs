@@ -1,5 +1,7 @@
 //! Plans of a small inventory against hosts in every state that matters.
 
+mod reality;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;

@@ -30,7 +30,7 @@ pub use dataset::datasets_of_interest;
 pub use difference::Fields;
 pub use orphans::{Orphan, orphans};
 pub use ownership::{owner_tag, owns};
-pub use place::place_of;
+pub use place::{guest_of, place_of};
 pub use snippet::snippets_of_interest;
 
 use crate::blueprint::Blueprint;

@@ -6,6 +6,13 @@ use crate::blueprint::{Blueprint, Guest};
 use crate::diag::Span;
 use crate::model::{Addr, Kind};
 
+/// The guest that an address stands for, if it is one of this blueprint.
+#[must_use]
+pub fn guest_of<'a>(blueprint: &'a Blueprint, addr: &Addr) -> Option<&'a Guest> {
+    let is_guest = matches!(addr.kind, Kind::Vm | Kind::Container);
+    blueprint.guests.values().find(|guest| is_guest && guest.name.as_str() == addr.name)
+}
+
 /// The line that a parameter of a step of `addr` comes from, and the inventory's key for it; else where the
 /// resource itself was declared.
 #[must_use]

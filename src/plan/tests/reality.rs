@@ -1,0 +1,115 @@
+//! Plans that ask for more than a host has, or get in the way of what is there.
+
+use super::*;
+use crate::model::observed::StorageEntry;
+
+const GIB: u64 = 1 << 30;
+
+/// A host whose storage for guests is of a kind, with so much free of so much.
+fn host_with(kind: &str, options: &[(&str, &str)], free_gib: u64, total_gib: u64) -> Observed {
+    let mut observed = bare();
+    let name: crate::model::StorageName = "local-zfs".parse().unwrap();
+    let storage = value(&mut host(&mut observed).storages).get_mut(&name).unwrap();
+    (storage.kind, storage.available, storage.total) = (kind.to_owned(), free_gib * GIB, total_gib * GIB);
+    let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let entry = StorageEntry { kind: kind.to_owned(), options };
+    host(&mut observed).storage_entries = Fact::complete(BTreeMap::from([(name, entry)]));
+    observed
+}
+
+fn notes(observed: &Observed) -> String {
+    plan(&blueprint(|yaml| yaml), observed).notes.join("\n")
+}
+
+fn refusal(observed: &Observed) -> String {
+    try_plan(&blueprint(|yaml| yaml), observed, |_| {}).unwrap_err()
+}
+
+#[test]
+fn storage_space_of_thick_disks_is_refused_with_numbers_and_place() {
+    let refused = refusal(&host_with("zfspool", &[("pool", "rpool/data")], 150, 900));
+    assert!(refused.contains("plan.storage-space: storage `local-zfs` of `hq` has 150GiB free"), "{refused}");
+    assert!(refused.contains("disks that take 200GiB at once"), "only the VM's; {refused}");
+    assert!(refused.contains("pvesm set local-zfs --sparse 1"), "{refused}");
+    // On LVM the container's disk is thick, too.
+    let refused = refusal(&host_with("lvm", &[("vgname", "pve")], 150, 900));
+    assert!(refused.contains("disks that take 220GiB at once"), "{refused}");
+    let blueprint = blueprint(|yaml| yaml);
+    let problems = build(&Request {
+        blueprint: &blueprint,
+        observed: &host_with("lvm", &[], 150, 900),
+        memory: &Memory::new(),
+        scope: &Scope::default(),
+        allow_destroy: &BTreeSet::new(),
+        unfinished: &BTreeSet::new(),
+    })
+    .unwrap_err();
+    let problem = problems.iter().find(|problem| problem.code == "plan.storage-space").unwrap();
+    let vm = &blueprint.guests[&"plan-hq".parse().unwrap()];
+    assert_eq!(problem.primary.as_ref().unwrap().span, vm.span_of("disk"));
+    assert_eq!(problem.related.len(), 1, "the container's disk");
+}
+
+#[test]
+fn storage_space_that_is_thin_is_a_note_and_enough_is_no_word() {
+    for (kind, options) in [("zfspool", vec![("sparse", "1")]), ("lvmthin", vec![]), ("dir", vec![])] {
+        let said = notes(&host_with(kind, &options, 150, 900));
+        assert!(said.contains("has 150GiB free, and the disks of this plan may grow to 220GiB"), "{kind}: {said}");
+        assert!(!notes(&host_with(kind, &options, 221, 900)).contains("free"), "{kind}");
+    }
+    assert!(!notes(&host_with("zfspool", &[("pool", "x")], 221, 900)).contains("free"));
+    // Whether it is sparse is not known without SSH: then nothing is refused.
+    let mut unknown = host_with("zfspool", &[], 150, 900);
+    host(&mut unknown).storage_entries = Fact::unavailable("no SSH");
+    assert!(notes(&unknown).contains("may grow to 220GiB"));
+}
+
+#[test]
+fn storage_space_smaller_than_one_disk_is_refused_however_thin() {
+    let refused = refusal(&host_with("lvmthin", &[], 90, 100));
+    assert!(refused.contains("the disk of `plan-hq` is larger than all of storage `local-zfs` of `hq`"), "{refused}");
+}
+
+#[test]
+fn storage_space_of_what_is_there_already_is_not_asked_for_again() {
+    let blueprint = blueprint(|yaml| yaml);
+    let mut observed = applied(&blueprint);
+    let name: crate::model::StorageName = "local-zfs".parse().unwrap();
+    value(&mut host(&mut observed).storages).get_mut(&name).unwrap().available = GIB;
+    assert!(!plan(&blueprint, &observed).notes.join("\n").contains("free"));
+    let larger = super::blueprint(|yaml| yaml.replace("disk: 20GiB", "disk: 30GiB"));
+    let said = plan(&larger, &observed).notes.join("\n");
+    assert!(said.contains("has 1GiB free, and the disks of this plan may grow to 10GiB"), "{said}");
+}
+
+#[test]
+fn guest_names_that_another_guest_has_are_noted() {
+    let mut observed = bare();
+    let listing = GuestListing {
+        kind: GuestKind::Qemu,
+        node: "hq".parse().unwrap(),
+        name: Some("proj-x".into()),
+        status: Power::Running,
+        tags: Vec::new(),
+        pool: None,
+        lock: None,
+        template: false,
+    };
+    value(&mut site(&mut observed).guests).insert("200".parse().unwrap(), listing);
+    assert!(notes(&observed).contains("200 on node hq is called `proj-x`, too"));
+    assert!(!notes(&bare()).contains("called"));
+}
+
+#[test]
+fn snapshots_in_the_way_of_a_larger_disk_are_noted() {
+    let before = blueprint(|yaml| yaml);
+    let mut observed = applied(&before);
+    let larger = blueprint(|yaml| yaml.replace("disk: 20GiB", "disk: 30GiB"));
+    assert!(!plan(&larger, &observed).notes.join("\n").contains("snapshots"));
+    let config = site(&mut observed).configs.get_mut(&"104".parse().unwrap()).unwrap();
+    value(config).current.insert("parent".into(), "before-upgrade".into());
+    let said = plan(&larger, &observed).notes.join("\n");
+    assert!(said.contains("ct.proj-x has snapshots, the last of them `before-upgrade`"), "{said}");
+    assert!(said.contains("gives its disk the old size again"), "{said}");
+    assert!(plan(&before, &observed).notes.is_empty());
+}
