@@ -228,3 +228,13 @@ async fn http_1_0_gets_one_answer_per_connection() {
     assert!(answer.status_line().ends_with(" 200 OK"), "{}", answer.head);
     assert!(client.is_closed().await);
 }
+
+#[tokio::test]
+async fn what_stands_in_the_path_may_be_said_again_but_not_otherwise() {
+    let mut client = Client::new();
+    let again = "PUT /api2/json/nodes/pve1/qemu/999/config?node=pve1&vmid=999&cores=1 HTTP/1.1\r\nTOKEN\r\n";
+    assert!(client.ask(again).await.status_line().ends_with("'nodes/pve1/qemu-server/999.conf' does not exist"));
+    let answer = ask("GET /api2/json/nodes/pve1/status?node=pve2 HTTP/1.1\r\nTOKEN\r\n").await;
+    let text = "duplicate parameter (already defined in URI) with conflicting values!";
+    assert_eq!(answer.json()["errors"], json!({"node": text}));
+}

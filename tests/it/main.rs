@@ -38,6 +38,7 @@ mod one_world_writes;
 mod privileges;
 mod quirks;
 mod random_inventory;
+mod real_clients;
 mod rehearsal;
 mod rehearsal_cli;
 mod rig;

@@ -4,6 +4,7 @@ mod bench;
 mod generate;
 mod layers;
 mod process;
+mod real_clients;
 mod scan;
 mod test;
 
@@ -16,7 +17,8 @@ Usage: cargo xtask <CHORE>
 Chores:
   layers              Hold the direction between the rooms of src/
   generate [--check]  Write docs/ that the program itself knows, or see whether they are fresh
-  test [--install]    Everything that must hold; installs missing Debian programs as root with --install or $CI
+  test [--install]    Everything that must hold; installs missing Debian programs as root, and Python ones below
+                      target/, with --install or $CI
   bench               What starting and planning cost
 ";
 

@@ -25,6 +25,7 @@ const RECORDINGS: (&str, &str) =
 pub fn run(install: bool) -> Result<bool> {
     let install = install || std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
     let mut not_run = prepare(install)?;
+    not_run.extend(crate::real_clients::prepare(install)?);
     if recordings().is_none() {
         not_run.push(format!("{}: set {} to the directory that holds pve/", RECORDINGS.1, RECORDINGS.0));
     }

@@ -167,6 +167,7 @@ pub fn answer_as_at(
     };
     let mut values = Values::new(&request.params);
     values.join_lists(endpoint.params());
+    said_once(&mut values, &vars)?;
     endpoint.access.check(world, caller, &vars, &values)?;
     let local = locality::local_node(world, door);
     locality::resolve(world, &local, endpoint, &mut vars)?;
@@ -193,6 +194,18 @@ pub fn answer_as_at(
         quorum::doom_workers(world, tasks, &text);
     }
     answer
+}
+
+/// What stands in the path may be said again if it is the same (pve-manager, PVE/HTTPServer.pm).
+fn said_once(values: &mut Values, vars: &std::collections::BTreeMap<&'static str, String>) -> Result<(), Refusal> {
+    for (name, value) in vars {
+        if values.get(name).is_some_and(|again| again != value) {
+            let text = "duplicate parameter (already defined in URI) with conflicting values!";
+            return Err(Refusal::param(name, text));
+        }
+        values.0.remove(*name);
+    }
+    Ok(())
 }
 
 fn check_path(vars: &std::collections::BTreeMap<&'static str, String>) -> Result<(), Refusal> {

@@ -62,8 +62,8 @@ impl Endpoint {
     #[must_use]
     pub fn matches(&self, segments: &[String]) -> Option<BTreeMap<&'static str, String>> {
         let template: Vec<&'static str> = self.path.split('/').filter(|s| !s.is_empty()).collect();
-        // PVE takes volume ids (`local:iso/x.iso`) and nested pools unescaped at the end of a path.
-        let open_ended = matches!(template.last(), Some(&"{volume}" | &"{poolid}"));
+        // PVE takes volume ids (`local:iso/x.iso`), networks and nested pools unescaped at the end of a path.
+        let open_ended = matches!(template.last(), Some(&"{volume}" | &"{poolid}" | &"{cidr}"));
         if template.len() != segments.len() && !(open_ended && segments.len() > template.len()) {
             return None;
         }
