@@ -9,7 +9,7 @@ use infra::diag::Diagnostics;
 use infra::exec::{Ended, OnFailure, Stop};
 use infra::lab::faults::{Fault, RequestEffect};
 use infra::lab::rules::{lose_node, regain_node};
-use infra::lab::world::World;
+use infra::lab::world::{Version, World};
 use infra::lab::{DirectApi, Scenario};
 use infra::model::change::Action;
 use infra::plan::{Plan, stale};
@@ -113,6 +113,15 @@ fn node_of(rig: &Rig, vmid: u32) -> String {
 
 fn words(problems: &Diagnostics) -> String {
     problems.iter().map(|p| format!("{} {} {} {}", p.code, p.summary, p.causes.join(" "), p.hints.join(" "))).collect()
+}
+
+#[tokio::test]
+async fn a_cluster_of_any_release_converges() {
+    for version in Version::ALL {
+        let rig = Rig::with(Scenario { version, ..Scenario::cluster() }, 0);
+        applied(&rig, &of(&inventory(2))).await;
+        applied(&rig, &of(&inventory(4))).await;
+    }
 }
 
 #[tokio::test]

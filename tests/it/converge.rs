@@ -6,6 +6,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use crate::random_inventory::{changed, guests, inventory};
 use crate::rig::{Rig, blueprint};
 use infra::exec::Ended;
+use infra::lab::world::Version;
 
 /// The same cases on every machine and in every run.
 fn runner(cases: u32) -> TestRunner {
@@ -39,6 +40,23 @@ fn random_inventories_converge_in_one_apply() {
             runtime().block_on(converges(&rig, &inventory(&guests))).map_err(TestCaseError::fail)
         })
         .unwrap();
+}
+
+/// The same inventories against the older releases, in fewer cases: what differs is what hosts take and say.
+#[test]
+fn random_inventories_converge_on_every_release() {
+    for version in [Version::V8_4, Version::V9_1] {
+        let two = guests().prop_flat_map(|before| (Just(before.clone()), changed(&before)));
+        runner(12)
+            .run(&two, |(before, after)| {
+                let rig = Rig::of(version, 0);
+                runtime().block_on(async {
+                    converges(&rig, &inventory(&before)).await.map_err(TestCaseError::fail)?;
+                    converges(&rig, &inventory(&after)).await.map_err(TestCaseError::fail)
+                })
+            })
+            .unwrap();
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::cli::lab::{LabWorld, Reach, overlay, read_scenario, scenario};
 use crate::cli::signals::Signals;
 use crate::cli::{CommandError, Exit, error, load, settings};
 use crate::lab::Scenario;
+use crate::lab::world::Version;
 use crate::model::HostName;
 use crate::ui::{Writer, json};
 
@@ -49,9 +50,13 @@ pub struct ServeArgs {
     inventory: InventoryArgs,
     #[command(flatten)]
     state: StateArgs,
-    /// Hardware from this file (JSON) instead of the inventory's; without `-i` no inventory is read
+    /// Hardware from this file (JSON) instead of the inventory's, or `cluster`: three nodes; without `-i` no
+    /// inventory is read
     #[arg(long, value_name = "FILE")]
     scenario: Option<Utf8PathBuf>,
+    /// The release of Proxmox VE that answers: 8.4, 9.1 or 9.2. Default: that of the scenario, or 9.2
+    #[arg(long, value_name = "RELEASE")]
+    pve: Option<Version>,
     /// Where the API of the first host listens; other doors are on free ports of the same address.
     /// Default: a free port of 127.0.0.1
     #[arg(long, value_name = "ADDR:PORT")]
@@ -67,7 +72,12 @@ pub async fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError>
 async fn serve(args: &ServeArgs, writer: &mut Writer) -> Result<Exit, CommandError> {
     // Before anything is there to be left behind.
     let mut signals = Signals::listen()?;
-    let (blueprint, directory, hardware) = hardware(args)?;
+    let (blueprint, mut directory, mut hardware) = hardware(args)?;
+    if let Some(release) = args.pve.filter(|release| *release != hardware.version) {
+        // A world that one release made is no world of another.
+        directory = Utf8PathBuf::from(format!("{directory}-{}", release.release()));
+        hardware.version = release;
+    }
     let world = LabWorld::start(&directory, hardware.clone(), args.listen).await.map_err(|e| error::lab(&e))?;
     let inventory = overlay::write(&world, blueprint.as_ref(), &hardware)?;
     let mut lines: Vec<Value> = world.hosts.iter().map(|(name, reach)| reached(name, reach, &world)).collect();

@@ -245,8 +245,11 @@ pub(super) fn write_private(path: &Utf8Path, text: &str) -> std::io::Result<()> 
     std::fs::rename(&temporary, path)
 }
 
-/// Reads a scenario file.
+/// Reads a scenario file; where there is none of that name, one of this program's own may have it.
 pub(in crate::cli) fn read_scenario(path: &Utf8Path) -> Result<Scenario, CommandError> {
+    if let Some(own) = Scenario::named(path.as_str()).filter(|_| !path.exists()) {
+        return Ok(own);
+    }
     let text = std::fs::read_to_string(path).map_err(|error| file("read", path, &error))?;
     Scenario::from_json(&text).map_err(|error| lab(&error))
 }
