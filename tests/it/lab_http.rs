@@ -163,8 +163,7 @@ async fn a_request_of_the_wrong_form_is_refused_with_a_bare_text() {
             "500 '\"' expected, at character offset 1 (before \"bad\") at /usr/share/perl5/PVE/APIServer/AnyEvent.pm line 934.",
         ),
     ] {
-        let request = request.replace("TOKEN\r\n", "TOKEN\r\n").replace("TOKEN\r\nC", "TOKEN\r\nC");
-        let answer = ask(&request).await;
+        let answer = ask(request).await;
         assert_eq!(answer.status_line(), format!("HTTP/1.1 {line}"));
         assert_eq!(String::from_utf8_lossy(&answer.body).trim_end(), &line[4..]);
         assert_eq!(answer.header("content-type"), None);
