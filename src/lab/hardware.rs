@@ -23,6 +23,7 @@ fn device(
         subsystem_device: subsystem.1.to_owned(),
         iommu_group: group,
         driver: (!driver.is_empty()).then(|| driver.to_owned()),
+        ..PciDevice::default()
     }
 }
 
@@ -91,4 +92,33 @@ pub fn board() -> BTreeMap<String, PciDevice> {
             ),
         ),
     ])
+}
+
+/// Who makes what, as the id database has it.
+const VENDORS: &[(&str, &str)] = &[
+    ("1000", "Broadcom / LSI"),
+    ("1002", "Advanced Micro Devices, Inc. [AMD/ATI]"),
+    ("1022", "Advanced Micro Devices, Inc. [AMD]"),
+    ("1028", "Dell"),
+    ("1043", "ASUSTeK Computer Inc."),
+    ("10de", "NVIDIA Corporation"),
+    ("10ec", "Realtek Semiconductor Co., Ltd."),
+    ("144d", "Samsung Electronics Co Ltd"),
+    ("1458", "Gigabyte Technology Co., Ltd"),
+    ("1462", "Micro-Star International Co., Ltd. [MSI]"),
+    ("15ad", "VMware"),
+    ("15b3", "Mellanox Technologies"),
+    ("15b7", "Sandisk Corp"),
+    ("15d9", "Super Micro Computer Inc"),
+    ("1849", "ASRock Incorporation"),
+    ("1af4", "Red Hat, Inc."),
+    ("1b21", "ASMedia Technology Inc."),
+    ("1b4b", "Marvell Technology Group Ltd."),
+    ("8086", "Intel Corporation"),
+];
+
+/// Name of a vendor by its four hex digits.
+#[must_use]
+pub fn vendor_name(id: &str) -> Option<&'static str> {
+    VENDORS.iter().find(|(known, _)| *known == id).map(|(_, name)| *name)
 }

@@ -113,10 +113,9 @@ impl HostSpec {
         let network = |kind: &str, cidr: Option<&str>, ports: &str| Network {
             kind: kind.to_owned(),
             cidr: cidr.map(str::to_owned),
-            gateway: None,
             ports: ports.to_owned(),
-            vlan_aware: false,
             autostart: kind == "bridge",
+            ..Network::default()
         };
         let networks = BTreeMap::from([
             ("enp5s0".to_owned(), network("eth", None, "")),
@@ -333,7 +332,7 @@ impl Scenario {
                 size: size.as_bytes(),
                 checksums: BTreeMap::from([("sha256".to_owned(), sha256.to_owned())]),
                 virtual_size: virtual_size.map(Size::as_bytes),
-                status: None,
+                ..Download::default()
             },
         );
         self

@@ -380,8 +380,8 @@ pub const MAPPING: &[Row] = &[
     ("id", "-", "@create"),
 ];
 
-/// A volume that guests are made from.
-pub const IMAGE: &[Row] = &[("volume", "-", "@create"), ("notes", "mine", ""), ("protected", "1", "")];
+/// A volume that guests are made from; notes and protection are for backups only.
+pub const IMAGE: &[Row] = &[("volume", "-", "@create"), ("notes", "=", ""), ("protected", "=", "")];
 
 /// A file of cloud-init data, changed over SSH.
 pub const SNIPPET: &[Row] = &[

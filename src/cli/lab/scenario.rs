@@ -63,11 +63,9 @@ fn machine(host: &Host, blueprint: &Blueprint) -> HostSpec {
             bridge.to_owned(),
             Network {
                 kind: "bridge".to_owned(),
-                cidr: None,
-                gateway: None,
-                ports: String::new(),
                 vlan_aware: host.network.vlan.is_some(),
                 autostart: true,
+                ..Network::default()
             },
         );
     }

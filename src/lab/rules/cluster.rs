@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::world::Version;
+use super::super::world::{Task, TaskState, Version};
 use super::endpoint::Access::{All, Every};
 use super::guest::status;
 use super::param::{Kind, Param, optional as o};
@@ -120,21 +120,31 @@ fn next_id(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         return Ok(vmid.to_string().into());
     }
     // It reserves nothing: two askers get the same answer.
-    let free = (100u32..).find(|id| !call.world.guests.contains_key(id)).unwrap_or(100);
-    Ok(free.to_string().into())
+    let (lower, upper) = super::options::next_id_range(call.world);
+    match (lower..upper).find(|id| !call.world.guests.contains_key(id)) {
+        Some(free) => Ok(free.to_string().into()),
+        None => Err(format!("unable to get any free VMID in range [{lower}, {upper}]").into()),
+    }
 }
 
 fn tasks(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let auditor = call.world.may(call.caller, "/", &["Sys.Audit"]);
     let user = &call.caller.user;
     let shown = call.world.tasks.iter().rev().filter(|task| auditor || task.user == *user);
+    // What was written down last is a number yet; everything older was read back as text (9.2.11).
+    let ended = |task: &&Task| match &task.state {
+        TaskState::Stopped { ended_ms, .. } => Some(*ended_ms),
+        TaskState::Running { .. } => None,
+    };
+    let fresh = call.world.tasks.iter().max_by_key(ended).filter(|t| !t.is_running()).map(|task| &task.upid);
     let rows: Vec<Value> = shown
         .take(25)
         .map(|task| {
+            let saved = if task.is_running() { "0" } else { "1" };
             let mut row = listed(task);
             row.shift_remove("pid");
             row.shift_remove("pstart");
-            row.insert("saved".into(), json!(if task.is_running() { "0" } else { "1" }));
+            row.insert("saved".into(), if Some(&task.upid) == fresh { json!(1) } else { json!(saved) });
             Value::Object(row)
         })
         .collect();

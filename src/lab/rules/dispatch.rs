@@ -1,5 +1,6 @@
 //! The way of a request: who asks, which row, may they, do the parameters fit, do it.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use percent_encoding::percent_decode_str;
@@ -7,8 +8,13 @@ use percent_encoding::percent_decode_str;
 use super::super::world::Caller;
 use super::super::world::World;
 use super::quorum::{self, Meets};
+use super::storage::{forget as forget_upload, receive as receive_upload};
 use super::{Answer, Call, Endpoint, Refusal, Values, check, locality, lock_file};
-use super::{access, cluster, firewall, firewall_rules, guests, mapping, migrate, nodes, pools, storage, tasks};
+use super::{
+    access, backup_jobs, capabilities, cluster, cluster_lists, firewall, firewall_macros, firewall_rules, guests, ha,
+    hardware, host_lists, host_settings, mapping, mapping_local, migrate, network, nodes, options, pools, schedule,
+    sdn, storage, tasks,
+};
 use crate::ports::Method;
 
 /// A request as it came in, below `/api2/json`.
@@ -55,11 +61,26 @@ pub fn endpoints() -> &'static [Endpoint] {
             access::ACL,
             pools::ENDPOINTS,
             mapping::ENDPOINTS,
+            mapping_local::ENDPOINTS,
+            options::ENDPOINTS,
+            backup_jobs::ENDPOINTS,
+            schedule::ENDPOINTS,
+            ha::ENDPOINTS,
+            sdn::ENDPOINTS,
+            cluster_lists::ENDPOINTS,
+            firewall_macros::ENDPOINTS,
             firewall::ENDPOINTS,
+            firewall::NODE,
+            firewall_rules::NODE,
             firewall_rules::CLUSTER,
             firewall_rules::GROUPS,
             nodes::ENDPOINTS,
-            storage::ENDPOINTS,
+            network::ENDPOINTS,
+            hardware::ENDPOINTS,
+            capabilities::ENDPOINTS,
+            host_settings::ENDPOINTS,
+            host_lists::ENDPOINTS,
+            &storage::ROWS.concat(),
             tasks::ENDPOINTS,
             &guests::ROWS.concat(),
             migrate::ENDPOINTS,
@@ -160,7 +181,7 @@ pub fn answer_as_at(
         .iter()
         .filter(|e| e.method == method && e.since <= world.version)
         .find_map(|e| Some((e, e.matches(&segments)?)));
-    let Some((endpoint, mut vars)) = row else {
+    let Some((endpoint, vars)) = row else {
         let path = segments.join("/");
         let text = format!("Method '{method} /{path}' not implemented");
         return Err(Refusal::Failed { status: 501, text });
@@ -168,6 +189,27 @@ pub fn answer_as_at(
     let mut values = Values::new(&request.params);
     values.join_lists(endpoint.params());
     said_once(&mut values, &vars)?;
+    // As pveproxy does it: what was sent becomes a file, and the request has its name.
+    let sent = request.upload.as_ref().map(|upload| receive_upload(world, upload.bytes.clone()));
+    if let Some(path) = &sent {
+        values.0.insert("tmpfilename".to_owned(), vec![path.clone()]);
+    }
+    let answer = carry_out(world, door, caller, endpoint, (vars, values), &segments);
+    if let Some(path) = sent {
+        forget_upload(world, &path);
+    }
+    answer
+}
+
+fn carry_out(
+    world: &mut World,
+    door: Option<&str>,
+    caller: &Caller,
+    endpoint: &Endpoint,
+    (mut vars, values): (BTreeMap<&'static str, String>, Values),
+    segments: &[String],
+) -> Result<Answer, Refusal> {
+    let bare = |status, reason: &str| Refusal::Bare { status, reason: reason.to_owned() };
     endpoint.access.check(world, caller, &vars, &values)?;
     let local = locality::local_node(world, door);
     locality::resolve(world, &local, endpoint, &mut vars)?;
@@ -197,7 +239,7 @@ pub fn answer_as_at(
 }
 
 /// What stands in the path may be said again if it is the same (pve-manager, PVE/HTTPServer.pm).
-fn said_once(values: &mut Values, vars: &std::collections::BTreeMap<&'static str, String>) -> Result<(), Refusal> {
+fn said_once(values: &mut Values, vars: &BTreeMap<&'static str, String>) -> Result<(), Refusal> {
     for (name, value) in vars {
         if values.get(name).is_some_and(|again| again != value) {
             let text = "duplicate parameter (already defined in URI) with conflicting values!";
@@ -208,7 +250,7 @@ fn said_once(values: &mut Values, vars: &std::collections::BTreeMap<&'static str
     Ok(())
 }
 
-fn check_path(vars: &std::collections::BTreeMap<&'static str, String>) -> Result<(), Refusal> {
+fn check_path(vars: &BTreeMap<&'static str, String>) -> Result<(), Refusal> {
     if let Some(vmid) = vars.get("vmid") {
         super::check_value(&super::Kind::Vmid, "vmid", vmid).map_err(|text| Refusal::param("vmid", text))?;
     }

@@ -20,6 +20,38 @@ fn find(world: &World, url: &str, volume: &str, checksum: Option<&(String, Strin
     known.or_else(|| world.any_download.then(|| asked_for(volume, checksum)))
 }
 
+/// What a URL has, whoever asks for whatever of it.
+pub fn look(world: &World, url: &str) -> Option<Download> {
+    find(world, url, "", None)
+}
+
+/// The reason phrase of a status, as servers usually send it.
+pub fn reason(status: u16) -> &'static str {
+    match status {
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        410 => "Gone",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    }
+}
+
+/// Format of a file by its name, as lists show it.
+pub fn format_of(volume: &str) -> &'static str {
+    match volume.rsplit('/').next().unwrap_or_default() {
+        n if n.ends_with(".tar.gz") => "tgz",
+        n if n.ends_with(".tar.xz") => "txz",
+        n if n.ends_with(".tar.zst") => "tzst",
+        n if n.ends_with(".tar.bz2") => "tbz2",
+        n if n.ends_with(".qcow2") => "qcow2",
+        n if n.ends_with(".vmdk") => "vmdk",
+        n if n.ends_with(".ova") => "ova",
+        _ if volume.starts_with("iso/") => "iso",
+        _ => "raw",
+    }
+}
+
 /// How much there is to be fetched from a URL, in bytes.
 pub fn size(world: &World, url: &str, volume: &str) -> u64 {
     find(world, url, volume, None).map_or(0, |download| download.size)
@@ -65,6 +97,9 @@ pub fn fetch(
         // Nobody told the lab of this address: its resolver does not know it.
         return Err(format!("download failed: wget: unable to resolve host address '{host}'"));
     };
+    if found.refused {
+        return Err(format!("download failed: Connecting to {host}... failed: Connection refused."));
+    }
     log.push(format!("Connecting to {host}... connected."));
     if let Some(status) = found.status.filter(|s| *s != 200) {
         log.push(format!("HTTP request sent, awaiting response... {status}"));
@@ -85,19 +120,8 @@ pub fn fetch(
         }
         log.push("OK, checksum verified".to_owned());
     }
-    let name = volume.rsplit('/').next().unwrap_or_default();
-    let format = match name {
-        n if n.ends_with(".tar.gz") => "tgz",
-        n if n.ends_with(".tar.xz") => "txz",
-        n if n.ends_with(".tar.zst") => "tzst",
-        n if n.ends_with(".qcow2") => "qcow2",
-        n if n.ends_with(".vmdk") => "vmdk",
-        n if n.ends_with(".ova") => "ova",
-        _ if volume.starts_with("iso/") => "iso",
-        _ => "raw",
-    };
     let entry = Volume {
-        format: format.to_owned(),
+        format: format_of(volume).to_owned(),
         size: found.size,
         used: found.size,
         virtual_size: found.virtual_size,

@@ -40,6 +40,30 @@ const GUEST_OPTIONS: &[Param] = &[
     o("policy_out", POLICY),
     o("radv", Kind::Bool),
 ];
+const NODE_OPTIONS: &[Param] = &[
+    o("delete", DELETE),
+    o("digest", DIGEST_64),
+    o("enable", Kind::Bool),
+    o("log_level_forward", LEVELS),
+    o("log_level_in", LEVELS),
+    o("log_level_out", LEVELS),
+    o("log_nf_conntrack", Kind::Bool),
+    o("ndp", Kind::Bool),
+    o("nf_conntrack_allow_invalid", Kind::Bool),
+    o("nf_conntrack_helpers", Kind::Text),
+    o("nf_conntrack_max", Kind::Int { min: Some(32768), max: None }),
+    o("nf_conntrack_tcp_timeout_established", Kind::Int { min: Some(7875), max: None }),
+    o("nf_conntrack_tcp_timeout_syn_recv", Kind::Int { min: Some(30), max: Some(60) }),
+    o("nftables", Kind::Bool),
+    o("nosmurfs", Kind::Bool),
+    o("protection_synflood", Kind::Bool),
+    o("protection_synflood_burst", Kind::Int { min: None, max: None }),
+    o("protection_synflood_rate", Kind::Int { min: None, max: None }),
+    o("smurf_log_level", LEVELS),
+    o("tcp_flags_log_level", LEVELS),
+    o("tcpflags", Kind::Bool),
+];
+const REFS: &[Param] = &[o("type", Kind::Enum(&["alias", "ipset"]))];
 const GROUP_CREATE: &[Param] =
     &[required("group", GROUP), o("comment", Kind::Text), o("digest", DIGEST_64), o("rename", GROUP)];
 const ALIAS_CREATE: &[Param] =
@@ -67,6 +91,7 @@ const WRITE_GUEST: Access = Every("/vms/{vmid}", &["VM.Config.Network"]);
 macro_rules! guest_rows {
     ($base:literal) => {
         &[
+            Endpoint::new(Get, concat!($base, "/refs"), &[REFS], READ_GUEST, refs),
             Endpoint::new(Get, concat!($base, "/options"), &[], READ_GUEST, options),
             Endpoint::new(Put, concat!($base, "/options"), &[GUEST_OPTIONS], WRITE_GUEST, set_options),
             Endpoint::new(Get, concat!($base, "/aliases"), &[], READ_GUEST, aliases),
@@ -91,8 +116,21 @@ pub const QEMU: &[Endpoint] = guest_rows!("/nodes/{node}/qemu/{vmid}/firewall");
 /// The rows of containers.
 pub const LXC: &[Endpoint] = guest_rows!("/nodes/{node}/lxc/{vmid}/firewall");
 
+/// The rows of nodes.
+pub const NODE: &[Endpoint] = &[
+    Endpoint::new(Get, "/nodes/{node}/firewall/options", &[], Every("/nodes/{node}", &["Sys.Audit"]), options),
+    Endpoint::new(
+        Put,
+        "/nodes/{node}/firewall/options",
+        &[NODE_OPTIONS],
+        Every("/nodes/{node}", &["Sys.Modify"]),
+        set_options,
+    ),
+];
+
 /// The rows of the datacenter.
 pub const ENDPOINTS: &[Endpoint] = &[
+    Endpoint::new(Get, "/cluster/firewall/refs", &[REFS], READ, refs),
     Endpoint::new(Get, "/cluster/firewall/options", &[], READ, options),
     Endpoint::new(Put, "/cluster/firewall/options", &[CLUSTER_OPTIONS], WRITE, set_options),
     Endpoint::new(Get, "/cluster/firewall/groups", &[], All, groups),
@@ -113,23 +151,48 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new(Delete, "/cluster/firewall/ipset/{name}/{cidr}", &[WITH_DIGEST], WRITE, delete_entry),
 ];
 
-/// The firewall that a path is about: of a guest (there or not), or of the datacenter.
-pub fn scope(world: &mut World, call: (bool, u32)) -> &mut Firewall {
-    match call {
-        (true, vmid) => world.guest_firewalls.entry(vmid).or_default(),
-        (false, _) => &mut world.firewall,
+/// Whose firewall a path is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The datacenter's.
+    Cluster,
+    /// A host's own.
+    Node(String),
+    /// A guest's, there or not.
+    Guest(u32),
+}
+
+/// The firewall of a target.
+pub fn scope<'a>(world: &'a mut World, target: &Target) -> &'a mut Firewall {
+    match target {
+        Target::Guest(vmid) => world.guest_firewalls.entry(*vmid).or_default(),
+        Target::Node(node) => &mut world.nodes.entry(node.clone()).or_default().firewall,
+        Target::Cluster => &mut world.firewall,
     }
 }
 
-/// Whether the path is about a guest, and which.
-pub fn target(call: &Call<'_>) -> (bool, u32) {
-    (call.vars.contains_key("vmid"), call.vmid())
+/// Whose firewall the path is about.
+pub fn target(call: &Call<'_>) -> Target {
+    match (call.vars.contains_key("vmid"), call.vars.get("node")) {
+        (true, _) => Target::Guest(call.vmid()),
+        (false, Some(node)) => Target::Node(node.clone()),
+        (false, None) => Target::Cluster,
+    }
 }
 
 pub(super) fn of(call: &Call<'_>) -> Firewall {
     match target(call) {
-        (true, vmid) => call.world.guest_firewalls.get(&vmid).cloned().unwrap_or_default(),
-        (false, _) => call.world.firewall.clone(),
+        Target::Guest(vmid) => call.world.guest_firewalls.get(&vmid).cloned().unwrap_or_default(),
+        Target::Node(node) => call.world.nodes.get(&node).map(|n| n.firewall.clone()).unwrap_or_default(),
+        Target::Cluster => call.world.firewall.clone(),
+    }
+}
+
+fn option_params(target: &Target) -> &'static [Param] {
+    match target {
+        Target::Guest(_) => GUEST_OPTIONS,
+        Target::Node(_) => NODE_OPTIONS,
+        Target::Cluster => CLUSTER_OPTIONS,
     }
 }
 
@@ -153,7 +216,7 @@ fn options_digest(options: &std::collections::BTreeMap<String, String>) -> Strin
 
 fn options(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let firewall = of(call);
-    let params = if target(call).0 { GUEST_OPTIONS } else { CLUSTER_OPTIONS };
+    let params = option_params(&target(call));
     let mut row = Map::new();
     for (key, value) in &firewall.options {
         let kind = params.iter().find(|p| p.name == key).map(|p| p.kind);
@@ -167,7 +230,7 @@ fn options(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 fn set_options(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let firewall = of(call);
     check_digest(call, &options_digest(&firewall.options))?;
-    let params = if target(call).0 { GUEST_OPTIONS } else { CLUSTER_OPTIONS };
+    let params = option_params(&target(call));
     let mut options = firewall.options;
     for key in f::split_list(call.values.text("delete")) {
         if !params.iter().any(|p| p.name == key && key != "delete" && key != "digest") {
@@ -176,7 +239,7 @@ fn set_options(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         options.remove(key);
     }
     for (key, value) in call.values.plain() {
-        if key == "enable" && !target(call).0 && value.parse::<i64>().is_ok_and(|n| n > 1) {
+        if key == "enable" && target(call) == Target::Cluster && value.parse::<i64>().is_ok_and(|n| n > 1) {
             // The datacenter's switch takes a time for which it stays on.
             options.insert(key, call.world.now().to_string());
         } else if key != "delete" && key != "digest" {
@@ -184,7 +247,7 @@ fn set_options(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         }
     }
     let target = target(call);
-    scope(call.world, target).options = options;
+    scope(call.world, &target).options = options;
     Ok(().into())
 }
 
@@ -273,7 +336,7 @@ fn create_alias(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         comment: call.values.get("comment").map(str::to_owned),
     };
     let target = target(call);
-    let aliases = &mut scope(call.world, target).aliases;
+    let aliases = &mut scope(call.world, &target).aliases;
     if aliases.contains_key(&name.to_ascii_lowercase()) {
         return Err(Refusal::param("name", format!("alias '{name}' already exists")));
     }
@@ -294,7 +357,7 @@ fn update_alias(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         comment: call.values.get("comment").map(str::to_owned),
     };
     let target = target(call);
-    let aliases = &mut scope(call.world, target).aliases;
+    let aliases = &mut scope(call.world, &target).aliases;
     aliases.remove(&key);
     aliases.insert(name.to_ascii_lowercase(), alias);
     Ok(().into())
@@ -304,7 +367,7 @@ fn delete_alias(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let firewall = of(call);
     check_digest(call, &part(&firewall.aliases))?;
     let (key, target) = (call.var("name").to_ascii_lowercase(), target(call));
-    scope(call.world, target).aliases.remove(&key);
+    scope(call.world, &target).aliases.remove(&key);
     Ok(().into())
 }
 
@@ -328,7 +391,7 @@ fn create_ipset(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let comment = call.values.get("comment").map(str::to_owned);
     let rename = call.values.get("rename").map(str::to_ascii_lowercase);
     let target = target(call);
-    let sets = &mut scope(call.world, target).ipsets;
+    let sets = &mut scope(call.world, &target).ipsets;
     if let Some(old) = rename {
         let mut set =
             sets.remove(&old).ok_or_else(|| Refusal::param("rename", format!("IPSet '{old}' does not exist")))?;
@@ -373,7 +436,7 @@ fn delete_ipset(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         return Err(format!("IPSet '{name}' is not empty").into());
     }
     let target = target(call);
-    scope(call.world, target).ipsets.remove(&name);
+    scope(call.world, &target).ipsets.remove(&name);
     Ok(().into())
 }
 
@@ -394,7 +457,7 @@ fn create_entry(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         IpSetEntry { comment: call.values.get("comment").map(str::to_owned), nomatch: call.values.flag("nomatch") };
     set.entries.insert(cidr, entry);
     let target = target(call);
-    scope(call.world, target).ipsets.insert(name, set);
+    scope(call.world, &target).ipsets.insert(name, set);
     Ok(().into())
 }
 
@@ -415,7 +478,7 @@ fn update_entry(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     found.comment = call.values.get("comment").map(str::to_owned);
     found.nomatch = call.values.flag("nomatch");
     let target = target(call);
-    scope(call.world, target).ipsets.insert(name, set);
+    scope(call.world, &target).ipsets.insert(name, set);
     Ok(().into())
 }
 
@@ -424,6 +487,34 @@ fn delete_entry(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     check_digest(call, &part(&set))?;
     set.entries.remove(&plain_cidr(call.var("cidr")));
     let target = target(call);
-    scope(call.world, target).ipsets.insert(name, set);
+    scope(call.world, &target).ipsets.insert(name, set);
     Ok(().into())
+}
+
+/// What rules may name: sets and aliases of the datacenter, then the guest's own.
+fn refs(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let wanted = call.values.get("type");
+    let mut rows = Vec::new();
+    let mut add = |scope: &str, firewall: &Firewall| {
+        let mut row = |kind: &str, name: &str, reference: String, comment: Option<&String>| {
+            if wanted.is_none_or(|w| w == kind) {
+                let mut row = json!({"type": kind, "name": name, "ref": reference, "scope": scope});
+                if let Some(comment) = comment {
+                    row["comment"] = json!(comment);
+                }
+                rows.push(row);
+            }
+        };
+        for (name, set) in &firewall.ipsets {
+            row("ipset", name, format!("+{name}"), set.comment.as_ref());
+        }
+        for (name, alias) in &firewall.aliases {
+            row("alias", name, name.clone(), alias.comment.as_ref());
+        }
+    };
+    add("dc", &call.world.firewall);
+    if matches!(target(call), Target::Guest(_)) {
+        add("guest", &of(call));
+    }
+    Ok(Value::Array(rows).into())
 }

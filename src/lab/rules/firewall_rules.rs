@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::super::world::{Firewall, Rule, conf};
 use super::endpoint::Access::{self, Every};
 use super::firewall::{check_digest, of, scope, target};
+use super::firewall_macros::is_macro;
 use super::formats as f;
 use super::param::{Kind, Param, optional as o, required};
 use super::tables::DIGEST_64;
@@ -43,6 +44,8 @@ const WITH_DIGEST: &[Param] = &[o("digest", DIGEST_64)];
 
 const READ: Access = Every("/", &["Sys.Audit"]);
 const WRITE: Access = Every("/", &["Sys.Modify"]);
+const READ_NODE: Access = Every("/nodes/{node}", &["Sys.Audit"]);
+const WRITE_NODE: Access = Every("/nodes/{node}", &["Sys.Modify"]);
 const READ_GUEST: Access = Every("/vms/{vmid}", &["VM.Audit"]);
 const WRITE_GUEST: Access = Every("/vms/{vmid}", &["VM.Config.Network"]);
 
@@ -62,6 +65,8 @@ macro_rules! rows {
 pub const CLUSTER: &[Endpoint] = rows!("/cluster/firewall/rules", READ, WRITE);
 /// The rows of security groups.
 pub const GROUPS: &[Endpoint] = rows!("/cluster/firewall/groups/{group}", READ, WRITE);
+/// The rows of nodes.
+pub const NODE: &[Endpoint] = rows!("/nodes/{node}/firewall/rules", READ_NODE, WRITE_NODE);
 /// The rows of VMs.
 pub const QEMU: &[Endpoint] = rows!("/nodes/{node}/qemu/{vmid}/firewall/rules", READ_GUEST, WRITE_GUEST);
 /// The rows of containers.
@@ -81,7 +86,7 @@ fn rules(call: &Call<'_>) -> Result<Vec<Rule>, Refusal> {
 fn store(call: &mut Call<'_>, rules: Vec<Rule>) {
     let target = target(call);
     let group = call.vars.get("group").cloned();
-    let firewall = scope(call.world, target);
+    let firewall = scope(call.world, &target);
     match group.and_then(|name| firewall.groups.get_mut(&name)) {
         Some(group) => group.rules = rules,
         None => firewall.rules = rules,
@@ -231,7 +236,7 @@ fn verify(call: &Call<'_>, rule: &Rule) -> Result<(), Refusal> {
     } else if !matches!(action, "ACCEPT" | "DROP" | "REJECT") {
         wrong("action", format!("unknown action '{action}'"));
     }
-    if let Some(name) = field("macro").filter(|name| !MACROS.contains(name)) {
+    if let Some(name) = field("macro").filter(|name| !is_macro(name)) {
         wrong("macro", format!("unknown macro '{name}'"));
     }
     if let Some(iface) = field("iface") {
@@ -286,97 +291,3 @@ fn ports(text: &str) -> bool {
             })
     })
 }
-
-/// Macros that PVE ships (9.2.11).
-const MACROS: &[&str] = &[
-    "Amanda",
-    "Auth",
-    "BGP",
-    "BitTorrent",
-    "BitTorrent32",
-    "Ceph",
-    "CVS",
-    "Citrix",
-    "DAAP",
-    "DCC",
-    "DHCPfwd",
-    "DHCPv6",
-    "DNS",
-    "Distcc",
-    "FTP",
-    "Finger",
-    "GNUnet",
-    "GRE",
-    "Git",
-    "HKP",
-    "HTTP",
-    "HTTPS",
-    "ICPV2",
-    "ICQ",
-    "IMAP",
-    "IMAPS",
-    "IPIP",
-    "IPsec",
-    "IPsecah",
-    "IPsecnat",
-    "IRC",
-    "Jetdirect",
-    "L2TP",
-    "LDAP",
-    "LDAPS",
-    "MDNS",
-    "MSNP",
-    "MSSQL",
-    "Mail",
-    "Munin",
-    "MySQL",
-    "NFS",
-    "NNTP",
-    "NNTPS",
-    "NTP",
-    "NeighborDiscovery",
-    "OSPF",
-    "OpenVPN",
-    "PBS",
-    "PCA",
-    "PMG",
-    "POP3",
-    "POP3S",
-    "PPtP",
-    "Ping",
-    "PostgreSQL",
-    "Printer",
-    "RDP",
-    "RIP",
-    "RNDC",
-    "Razor",
-    "Rdate",
-    "Rsync",
-    "SANE",
-    "SMB",
-    "SMBswat",
-    "SMTP",
-    "SMTPS",
-    "SNMP",
-    "SPAMD",
-    "SPICEproxy",
-    "SSH",
-    "SVN",
-    "SixXS",
-    "Squid",
-    "Submission",
-    "Syslog",
-    "TFTP",
-    "Telnet",
-    "Telnets",
-    "Time",
-    "Trcrt",
-    "VNC",
-    "VNCL",
-    "Web",
-    "Webcache",
-    "Webmin",
-    "Whois",
-    "ZabbixAgent",
-    "ZabbixServer",
-];

@@ -46,11 +46,18 @@ pub fn node(text: &str) -> Result<(), String> {
 
 /// `pve-storage-id`.
 pub fn storage_id(text: &str) -> Result<(), String> {
-    let fits = text.len() > 1
-        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+    if text.chars().count() < 2 {
+        return Err(format!("storage ID '{text}' cannot be shorter than 2 characters"));
+    }
+    let fits = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.ends_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if fits { Ok(()) } else { Err(format!("storage ID '{text}' contains illegal characters")) }
+}
+
+/// A list of `pve-node`.
+pub fn nodes(text: &str) -> Result<(), String> {
+    split_list(text).try_for_each(node)
 }
 
 /// A list of storages.

@@ -100,6 +100,11 @@ pub const fn since_9_2(name: &'static str, kind: Kind) -> Param {
     Param { name, kind, required: false, since: Version::V9_2, until: Version::V9_2 }
 }
 
+/// A parameter that is so up to PVE 9.1.
+pub const fn until_9_1(name: &'static str, kind: Kind) -> Param {
+    Param { name, kind, required: false, since: Version::V8_4, until: Version::V9_1 }
+}
+
 /// A parameter that is so in PVE 8 only.
 pub const fn until_8(name: &'static str, kind: Kind) -> Param {
     Param { name, kind, required: false, since: Version::V8_4, until: Version::V8_4 }

@@ -3,11 +3,13 @@
 use super::formats::{config_id, is_resize, node, ok};
 use super::param::{Kind, Props};
 
-fn ipv4(text: &str) -> Result<(), String> {
+/// `ipv4`.
+pub fn ipv4(text: &str) -> Result<(), String> {
     ok(text.parse::<std::net::Ipv4Addr>().is_ok(), "value does not look like a valid ipv4 address")
 }
 
-fn ipv6(text: &str) -> Result<(), String> {
+/// `ipv6`.
+pub fn ipv6(text: &str) -> Result<(), String> {
     ok(text.parse::<std::net::Ipv6Addr>().is_ok(), "value does not look like a valid ipv6 address")
 }
 

@@ -238,8 +238,25 @@ fn run(
         Work::Download { storage, volume, url, checksum } => {
             downloads::fetch(world, node, storage, volume, url, checksum.as_ref(), log)
         }
+        Work::FreeVolumes { storage, volumes } => {
+            for volume in volumes {
+                world.free(node, &format!("{storage}:{volume}"))?;
+                log.push(format!("removing backup '{storage}:{volume}'"));
+            }
+            ok()
+        }
+        Work::Upload { storage, volume, from, entry, checksum } => {
+            super::storage::import(world, node, &format!("{storage}:{volume}"), from, entry, checksum.as_ref(), log)
+        }
+        Work::ReloadNetwork => {
+            super::network::reload(world, node);
+            ok()
+        }
         Work::FreeVolume { storage, volume } => {
             let volid = format!("{storage}:{volume}");
+            if world.volume(node, &volid).is_some_and(|v| v.protected) {
+                return Err(format!("cannot remove protected volume '{volume}' on '{storage}'"));
+            }
             if !world.free(node, &volid)? {
                 let path = world.volume_path(&volid).unwrap_or_default();
                 log.push(format!("disk image '{path}' does not exist"));

@@ -52,6 +52,7 @@ fn pci(device: &observed::PciDevice) -> PciDevice {
         vendor: hex(device.id.vendor),
         device: hex(device.id.device),
         vendor_name: None,
+        subsystem_device_name: None,
         device_name: device.name.clone(),
         subsystem_vendor: device.subsystem.as_ref().map(|id| hex(id.vendor)).unwrap_or_default(),
         subsystem_device: device.subsystem.as_ref().map(|id| hex(id.device)).unwrap_or_default(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Volume, Zfs};
+use super::{Firewall, System, Volume, Zfs};
 
 /// One node of the site.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -30,8 +30,16 @@ pub struct Node {
     pub fingerprint: String,
     /// PCI devices by full address, such as `0000:01:00.0`.
     pub pci: BTreeMap<String, PciDevice>,
-    /// Network interfaces by name.
+    /// Network interfaces by name, as they are in effect.
     pub networks: BTreeMap<String, Network>,
+    /// Network interfaces as they will be once they are applied, and since when in milliseconds.
+    pub staged_networks: Option<(i64, BTreeMap<String, Network>)>,
+    /// Whether PVE wrote `/etc/network/interfaces`; the installer and people leave its header out.
+    pub networks_by_pve: bool,
+    /// The host's own firewall.
+    pub firewall: Firewall,
+    /// Processor, kernel, services and settings of the host itself.
+    pub system: System,
     /// Files that were put there, by absolute path. What PVE makes of its configuration is not in here.
     pub files: BTreeMap<String, File>,
     /// Directories that were made, by absolute path, with their mode; parents of files exist without it.
@@ -81,6 +89,8 @@ pub struct PciDevice {
     pub vendor_name: Option<String>,
     /// Name of the device, if the id database knows it.
     pub device_name: Option<String>,
+    /// Name of the subsystem, if the id database knows it.
+    pub subsystem_device_name: Option<String>,
     /// Subsystem vendor, four hex digits.
     pub subsystem_vendor: String,
     /// Subsystem device, four hex digits.
@@ -121,6 +131,10 @@ pub struct Network {
     pub vlan_aware: bool,
     /// Whether it comes up by itself.
     pub autostart: bool,
+    /// There as hardware, but `/etc/network/interfaces` does not mention it.
+    pub unlisted: bool,
+    /// What else was set, by PVE's names: `comments`, `mtu`, `slaves`, `bond_mode`, `vlan-raw-device`, `cidr6` …
+    pub options: BTreeMap<String, String>,
 }
 
 /// A file or directory.

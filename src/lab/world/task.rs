@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Volume;
+
 /// One worker, running or ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
@@ -245,6 +247,28 @@ pub enum Work {
         /// Its exit status.
         text: String,
     },
+    /// Frees several volumes.
+    FreeVolumes {
+        /// Storage.
+        storage: String,
+        /// Names within it.
+        volumes: Vec<String>,
+    },
+    /// Puts a file that was sent into a storage.
+    Upload {
+        /// Storage.
+        storage: String,
+        /// Name within it, such as `iso/x.iso`.
+        volume: String,
+        /// Where the server put what was sent.
+        from: String,
+        /// What it becomes.
+        entry: Volume,
+        /// What it must hash to: algorithm, expected and real hex digest.
+        checksum: Option<(String, String, String)>,
+    },
+    /// Puts a node's staged network configuration into effect.
+    ReloadNetwork,
     /// Only takes its time.
     Nothing,
 }

@@ -30,6 +30,18 @@ pub struct World {
     pub pools: BTreeMap<String, Pool>,
     /// PCI mappings by id.
     pub mappings: BTreeMap<String, Mapping>,
+    /// USB mappings by id.
+    pub usb_mappings: BTreeMap<String, Mapping>,
+    /// Directory mappings by id.
+    pub dir_mappings: BTreeMap<String, Mapping>,
+    /// Datacenter options (`datacenter.cfg`) that were set, as text.
+    pub options: BTreeMap<String, String>,
+    /// Backup jobs by id, with the options that were given.
+    pub backup_jobs: BTreeMap<String, BTreeMap<String, String>>,
+    /// Resources, groups and rules of high availability.
+    pub ha: Ha,
+    /// Zones and networks of software-defined networking.
+    pub sdn: Sdn,
     /// Guests by vmid.
     pub guests: BTreeMap<u32, Guest>,
     /// Datacenter firewall.
@@ -86,6 +98,28 @@ pub struct Mapping {
     pub live_migration: bool,
 }
 
+/// What high availability is told to look after.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ha {
+    /// Options by resource, such as `vm:100`.
+    pub resources: BTreeMap<String, BTreeMap<String, String>>,
+    /// Options by group; PVE 9 has rules in their place.
+    pub groups: BTreeMap<String, BTreeMap<String, String>>,
+    /// Options by rule; the order is that of their making.
+    pub rules: Vec<(String, BTreeMap<String, String>)>,
+}
+
+/// Software-defined networking as it is configured; nothing of it runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sdn {
+    /// Options by zone.
+    pub zones: BTreeMap<String, BTreeMap<String, String>>,
+    /// Options by network.
+    pub vnets: BTreeMap<String, BTreeMap<String, String>>,
+}
+
 /// A container template that the appliance index offers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -120,6 +154,8 @@ pub struct Download {
     pub virtual_size: Option<u64>,
     /// HTTP status that the server answers with, if not 200.
     pub status: Option<u16>,
+    /// Whether nothing listens there.
+    pub refused: bool,
 }
 
 impl World {

@@ -1,6 +1,6 @@
 //! What was done to the recording machine between two exchanges without being recorded: see `unrecorded.tsv`.
 
-use infra::lab::world::{Caller, World};
+use infra::lab::world::{Caller, Network, Node, Volume, World, ZfsSupport};
 use percent_encoding::percent_decode_str;
 
 use super::recording::Row;
@@ -86,6 +86,41 @@ pub fn on_the_host(world: &mut World, what: &str, with: &str) -> Result<(), Stri
             node.pvedaemon_down = what.starts_with("stop");
             Ok(())
         }
+        "bridge" => {
+            let [name, cidr] = words(with)?;
+            let bridge = Network { kind: "bridge".into(), cidr: Some(cidr), autostart: true, ..Network::default() };
+            host(world)?.networks.insert(name, bridge);
+            Ok(())
+        }
+        "zfs" => {
+            host(world)?.zfs.support = match with {
+                "tools" => ZfsSupport::NoModule,
+                "module" => ZfsSupport::Ready,
+                other => return Err(format!("no `{other}` of ZFS")),
+            };
+            Ok(())
+        }
+        "listen" => {
+            let found = world.downloads.iter_mut().filter(|(url, _)| url.starts_with(with));
+            found.for_each(|(_, download)| download.refused = false);
+            Ok(())
+        }
+        "fetch" => {
+            let [volid, format, size] = words(with)?;
+            let size = size.parse().map_err(|_| "no size")?;
+            let volume = Volume { format, size, used: size, ..Volume::default() };
+            world.put_volume("pve1", &volid, volume);
+            Ok(())
+        }
         other => Err(format!("the lab cannot do `{other}`")),
     }
+}
+
+fn host(world: &mut World) -> Result<&mut Node, String> {
+    world.nodes.get_mut("pve1").ok_or_else(|| "no such node".to_owned())
+}
+
+fn words<const N: usize>(text: &str) -> Result<[String; N], String> {
+    let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    words.try_into().map_err(|_| format!("`{text}` has not {N} words"))
 }

@@ -3,11 +3,13 @@
 //! Everything that is seeded here stands for something that was there without being recorded, or that the lab
 //! cannot do by a call yet; the reason is at each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use infra::lab::Scenario;
 use infra::lab::hardware::graphics_card;
-use infra::lab::world::{Access, Network, PciDevice, Storage, StorageKind, User, Volume, World};
+use infra::lab::world::{
+    Access, DatasetKind, Network, PciDevice, Service, System, User, World, ZfsSupport, usual_services,
+};
 use infra::model::Size;
 
 /// Password of root@pam; the recordings have another in its place.
@@ -23,12 +25,22 @@ pub fn world(now: jiff::Timestamp) -> World {
     host.datasets = BTreeMap::new();
     host.address = "192.0.2.1".into();
     host.pci = graphics_card("0000:01:00", ("10de", "2684"), "AD102 [GeForce RTX 4090]", 14);
-    for (at, class, vendor, device, subsystem, group) in [
-        ("0000:00:00.0", "060000", "8086", "0d57", ("8086", "0000"), 0),
-        ("0000:00:1f.0", "060100", "8086", "7a84", ("8086", "0000"), 8),
-        ("0000:02:00.0", "010802", "144d", "a80a", ("144d", "a801"), 15),
-        ("0000:03:00.0", "020000", "8086", "15f3", ("8086", "0000"), 16),
+    host.pci.get_mut("0000:01:00.1").unwrap().device_name = Some("AD102 High Definition Audio Controller".into());
+    for (at, class, vendor, device, subsystem, group, name) in [
+        ("0000:00:00.0", "060000", "8086", "0d57", ("8086", "0000"), 0, ("", "")),
+        ("0000:00:1f.0", "060100", "8086", "7a84", ("8086", "0000"), 8, ("Z690 Chipset LPC/eSPI Controller", "")),
+        (
+            "0000:02:00.0",
+            "010802",
+            "144d",
+            "a80a",
+            ("144d", "a801"),
+            15,
+            ("NVMe SSD Controller PM9A1/PM9A3/980PRO", "SSD 980 PRO"),
+        ),
+        ("0000:03:00.0", "020000", "8086", "15f3", ("8086", "0000"), 16, ("Ethernet Controller I225-V", "")),
     ] {
+        let known = |name: &str| (!name.is_empty()).then(|| name.to_owned());
         let device = PciDevice {
             class: class.into(),
             vendor: vendor.into(),
@@ -36,29 +48,17 @@ pub fn world(now: jiff::Timestamp) -> World {
             subsystem_vendor: subsystem.0.into(),
             subsystem_device: subsystem.1.into(),
             iommu_group: group,
+            device_name: known(name.0),
+            subsystem_device_name: known(name.1),
             ..PciDevice::default()
         };
         host.pci.insert(at.into(), device);
     }
-    let cidr = Some("192.0.2.1/24".to_owned());
-    let bridge = Network { kind: "bridge".into(), autostart: true, cidr, ..Network::default() };
-    let port = Network { kind: "eth".into(), ..Network::default() };
-    host.networks = BTreeMap::from([("eth0".to_owned(), port), ("vmbr0".to_owned(), bridge)]);
-    let all: BTreeSet<String> = ["images", "rootdir", "iso", "vztmpl", "snippets", "import", "backup"]
-        .iter()
-        .map(|c| (*c).to_owned())
-        .collect();
-    let dir = |path: &str, content: &BTreeSet<String>| Storage {
-        content: content.clone(),
-        ..Storage::new(StorageKind::Dir { path: path.into(), size: None }, &[])
-    };
-    let mut zp = Storage::new(StorageKind::ZfsPool { pool: "tank/vm".into(), sparse: true }, &["images", "rootdir"]);
-    zp.options.insert("mountpoint".into(), "/tank/vm".into());
-    scenario.sites[0].storages = BTreeMap::from([
-        ("local".to_owned(), dir("/var/lib/vz", &all)),
-        ("data".to_owned(), dir("/var/lib/data", &all)),
-        ("zp".to_owned(), zp),
-    ]);
+    let eth = Network { kind: "eth".into(), unlisted: true, ..Network::default() };
+    host.networks = BTreeMap::from([("eth0".to_owned(), eth)]);
+    host.cpu_model = "Intel(R) Xeon(R) Processor".into();
+    // The calls make every storage but the `local` that PVE assumes.
+    scenario.sites[0].storages = BTreeMap::new();
     for (url, size) in [("http://127.0.0.1:9099/x.iso", 5_242_880), ("http://127.0.0.1:9099/disk.qcow2", 196_624)] {
         scenario = scenario.knows(
             url,
@@ -76,14 +76,33 @@ pub fn world(now: jiff::Timestamp) -> World {
     let resolver =
         infra::lab::world::File { content: b"nameserver 10.255.255.53\n".to_vec(), mode: 0o644, ..Default::default() };
     world.nodes.get_mut("pve1").unwrap().files.insert("/etc/resolv.conf".into(), resolver);
-    let volumes = world.nodes.get_mut("pve1").unwrap().volumes.entry("data".into()).or_default();
-    for (name, format, size) in [
-        ("vztmpl/alpine-3.22-default_20250617_amd64.tar.gz", "tgz", 1_072_431),
-        ("vztmpl/debian-13-standard_13.1-2_amd64.tar.zst", "tzst", 52_027_600),
-    ] {
-        let volume = Volume { format: format.into(), size, used: size, ..Volume::default() };
-        volumes.insert(name.into(), volume);
+    for download in world.downloads.values_mut() {
+        download.refused = true;
     }
+    let node = world.nodes.get_mut("pve1").unwrap();
+    node.fingerprint = "00:".repeat(31) + "00";
+    node.zfs.support = ZfsSupport::NoTools;
+    // The pool is a stand-in that takes nothing for itself.
+    node.zfs.create("tank/vm", DatasetKind::Filesystem, BTreeMap::new(), false, 0).unwrap();
+    for (name, used) in [("tank", 0), ("tank/vm", 4096)] {
+        node.zfs.datasets.get_mut(name).unwrap().used = used;
+    }
+    node.system = System {
+        cores: 2,
+        mhz: "2599.998".into(),
+        cpu_flags: CPU_FLAGS.into(),
+        cpu_vendor: "GenuineIntel".into(),
+        cpu_family: "6".into(),
+        virtualisation: false,
+        kernel_release: "6.18.44-fc-v669".into(),
+        kernel_version: "#1 SMP PREEMPT_DYNAMIC @0".into(),
+        legacy_bios: true,
+        search: None,
+        dns: vec!["10.255.255.53".into()],
+        hosts: Some("127.0.0.1 localhost\n192.0.2.1 pve1.rig.test pve1\n".into()),
+        services: services(),
+        ..System::default()
+    };
     world.appliances.clear();
     if let Some(node) = world.nodes.get_mut("pve1") {
         // Whoever serves the lab over TLS enters its certificate; nobody does here.
@@ -93,4 +112,34 @@ pub fn world(now: jiff::Timestamp) -> World {
     root.set_password(PASSWORD);
     world.access = Access { users: BTreeMap::from([("root@pam".to_owned(), root)]), ..Access::default() };
     world
+}
+
+/// What the processor of the recording machine can do.
+const CPU_FLAGS: &str = "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 ss ht \
+    syscall nx pdpe1gb rdtscp lm constant_tsc rep_good nopl xtopology nonstop_tsc cpuid tsc_known_freq pni \
+    pclmulqdq ssse3 fma cx16 pcid sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave avx f16c \
+    rdrand hypervisor lahf_lm abm 3dnowprefetch cpuid_fault fsgsbase tsc_adjust bmi1 hle avx2 smep bmi2 erms \
+    invpcid rtm avx512f avx512dq rdseed adx smap avx512ifma clflushopt clwb avx512cd sha_ni avx512bw avx512vl \
+    xsaveopt xsavec xgetbv1 xsaves avx_vnni avx512_bf16 arat avx512vbmi umip avx512_vbmi2 gfni vaes \
+    vpclmulqdq avx512_vnni avx512_bitalg avx512_vpopcntdq rdpid cldemote movdiri movdir64b fsrm serialize \
+    tsxldtrk amx_bf16 avx512_fp16 amx_tile amx_int8 arch_capabilities";
+
+/// What of PVE was installed on the recording machine, and what of it ran.
+fn services() -> BTreeMap<String, Service> {
+    let mut services = usual_services();
+    services.retain(|name, _| {
+        ["cron", "lxcfs", "pve-cluster", "pvedaemon", "pveproxy", "pvestatd", "qmeventd", "systemd-journald"]
+            .contains(&name.as_str())
+    });
+    for (name, running, state) in [
+        ("cron", false, "enabled"),
+        ("lxcfs", false, "enabled"),
+        ("pve-cluster", true, "disabled"),
+        ("qmeventd", true, "disabled"),
+    ] {
+        let service = services.get_mut(name).unwrap();
+        (service.running, service.unit_state) = (running, state.into());
+    }
+    services.insert("systemd-timesyncd".into(), Service::new("systemd-timesyncd.service", false, "masked"));
+    services
 }
