@@ -93,6 +93,9 @@ pub struct Site {
     pub nodes: Fact<BTreeMap<NodeName, bool>>,
     /// Whether the cluster may write (quorum); a single node always may.
     pub quorate: Fact<bool>,
+    /// Memory of its nodes in bytes; those that are off, or of which the token lacks `Sys.Audit`, are not in it.
+    #[serde(default)]
+    pub node_memory: Fact<BTreeMap<NodeName, u64>>,
     /// What the token may do where (`GET /access/permissions`): that of the first host that answered.
     pub permissions: Fact<Permissions>,
     /// Every guest that this token may see.
@@ -151,6 +154,9 @@ pub struct GuestListing {
     pub lock: Option<String>,
     /// Whether it is a template.
     pub template: bool,
+    /// Bytes of memory that it may take; unknown right after its creation.
+    #[serde(default)]
+    pub memory: Option<u64>,
 }
 
 /// Whether a guest runs.

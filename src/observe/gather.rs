@@ -126,7 +126,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
                 there.online = node_state(&host.node, &read.nodes, &versions[&host.name]);
             }
         }
-        site.permissions = read.permissions;
+        (site.permissions, site.node_memory) = (read.permissions, read.node_memory);
         (site.pools, site.mappings, site.tasks) = (read.pools, read.mappings, read.tasks);
         if let Some(lead) = &lead {
             let token = |host: &HostName| blueprint.hosts[host].access.api.token_id.as_str();

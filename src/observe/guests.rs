@@ -54,6 +54,7 @@ mod tests {
             pool: pool.map(str::to_owned),
             lock: None,
             template: false,
+            memory: None,
         }
     }
 

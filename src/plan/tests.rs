@@ -116,6 +116,7 @@ fn bare() -> Observed {
         version: Fact::complete("9.2.11".into()),
         nodes: Fact::complete(BTreeMap::from([("hq".parse().unwrap(), true)])),
         quorate: Fact::complete(true),
+        node_memory: Fact::complete(BTreeMap::from([("hq".parse().unwrap(), 64 << 30)])),
         permissions: Fact::default(),
         guests: Fact::complete(BTreeMap::new()),
         configs: BTreeMap::new(),
@@ -268,6 +269,7 @@ fn store(observed: &mut Observed, path: &str, params: &[(String, String)]) {
                 pool: Some(get("pool")),
                 lock: None,
                 template: false,
+                memory: None,
             };
             value(&mut site(observed).guests).insert(vmid, listing);
             let config = GuestConfig { current, pending: BTreeMap::new(), digest: Some("d".into()) };

@@ -132,6 +132,7 @@ mod tests {
             pool: None,
             lock: Some("backup".to_owned()),
             template: false,
+            memory: None,
         }
     }
 

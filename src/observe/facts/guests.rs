@@ -14,10 +14,10 @@ use crate::model::{NodeName, Vmid};
 use crate::ports::Request;
 use crate::proxmox::endpoints;
 
-/// Asks for all guests of a site.
+/// Asks for all guests of a site, and for its nodes: one list has both.
 #[must_use]
 pub fn site_request() -> Request {
-    endpoints::CLUSTER_RESOURCES.at(&[]).set("type", "vm").request()
+    endpoints::CLUSTER_RESOURCES.at(&[]).request()
 }
 
 /// Asks for the guests of a node.
@@ -46,6 +46,23 @@ pub fn read_site(data: &Value) -> Result<BTreeMap<Vmid, GuestListing>, Invalid> 
     Ok(guests)
 }
 
+/// Reads how much memory the nodes of a site have, in bytes. Of a node that is off, or that the token may not
+/// audit, PVE does not say it.
+///
+/// # Errors
+/// When the answer is not understood.
+pub fn read_node_memory(data: &Value) -> Result<BTreeMap<NodeName, u64>, Invalid> {
+    let mut memory = BTreeMap::new();
+    for row in Row::all(data)? {
+        if row.need("type")? == "node"
+            && let Some(bytes) = row.number("maxmem")?.filter(|bytes| *bytes > 0)
+        {
+            memory.insert(row.need("node")?.parse()?, bytes);
+        }
+    }
+    Ok(memory)
+}
+
 /// Reads the guests of a node; they have no pool there.
 ///
 /// # Errors
@@ -68,6 +85,7 @@ fn listing(row: Row<'_>, kind: GuestKind, node: NodeName) -> Result<GuestListing
         pool: row.text("pool")?.filter(|pool| !pool.is_empty()),
         lock: row.text("lock")?.filter(|lock| !lock.is_empty()),
         template: row.flag("template")?,
+        memory: row.number("maxmem")?,
     })
 }
 
@@ -93,6 +111,20 @@ mod tests {
         assert_eq!((fresh.status, fresh.pool.as_deref(), &fresh.name), (Power::Unknown, Some("prod"), &None));
         let locked = &guests[&200.try_into().unwrap()];
         assert_eq!((locked.lock.as_deref(), locked.tags.len(), locked.kind), (Some("backup"), 2, GuestKind::Lxc));
+    }
+
+    #[test]
+    fn nodes_are_in_the_same_list_and_one_that_is_not_audited_has_no_memory() {
+        let data = json!([
+            {"id": "/pool/prod", "type": "pool", "pool": "prod"},
+            {"id": "node/pve1", "type": "node", "node": "pve1", "status": "online", "level": "", "maxmem": 67_312_193_536_u64},
+            {"id": "node/pve2", "type": "node", "node": "pve2", "status": "offline", "level": ""},
+            {"id": "storage/pve1/local", "type": "storage", "node": "pve1", "storage": "local"},
+            {"id": "lxc/200", "type": "lxc", "node": "pve1", "vmid": 200, "status": "running", "maxmem": 536_870_912},
+        ]);
+        assert_eq!(read_node_memory(&data), Ok(BTreeMap::from([("pve1".parse().unwrap(), 67_312_193_536)])));
+        let guests = read_site(&data).unwrap();
+        assert_eq!((guests.len(), guests[&200.try_into().unwrap()].memory), (1, Some(512 << 20)));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! only what cannot work; what merely may go wrong is a note. What was not observed refuses nothing.
 
 mod guest_names;
+mod host_memory;
 mod snapshots;
 mod storage_space;
 
@@ -31,7 +32,8 @@ pub(super) struct Findings {
 }
 
 /// Every rule, in the order in which its findings are said.
-const RULES: [fn(Sight<'_>, &mut Findings); 3] = [storage_space::check, guest_names::check, snapshots::check];
+const RULES: [fn(Sight<'_>, &mut Findings); 4] =
+    [storage_space::check, host_memory::check, guest_names::check, snapshots::check];
 
 /// Holds a plan against every rule.
 pub(super) fn check(plan: &Plan, blueprint: &Blueprint, observed: &Observed) -> Findings {

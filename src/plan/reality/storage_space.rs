@@ -131,7 +131,7 @@ fn judge(name: &StorageName, host: &Host, storage: &Storage, demands: &[Demand<'
 }
 
 /// A size that a person reads: whole MiB are exact enough.
-fn round(size: Size) -> Size {
+pub(super) fn round(size: Size) -> Size {
     let mib = size.as_bytes() >> 20;
     if mib >= 10 << 10 { Size::gib(mib >> 10) } else { Size::mib(mib) }
 }

@@ -82,6 +82,69 @@ fn storage_space_of_what_is_there_already_is_not_asked_for_again() {
     assert!(said.contains("has 1GiB free, and the disks of this plan may grow to 10GiB"), "{said}");
 }
 
+/// A guest that is not of the inventory.
+fn foreign(observed: &mut Observed, vmid: &str, status: Power, memory: Option<u64>) {
+    let listing = GuestListing {
+        kind: GuestKind::Qemu,
+        node: "hq".parse().unwrap(),
+        name: Some("theirs".into()),
+        status,
+        tags: Vec::new(),
+        pool: None,
+        lock: None,
+        template: false,
+        memory,
+    };
+    value(&mut site(observed).guests).insert(vmid.parse().unwrap(), listing);
+}
+
+fn host_memory(gib: u64) -> Observed {
+    let mut observed = bare();
+    *value(&mut site(&mut observed).node_memory) = BTreeMap::from([("hq".parse().unwrap(), gib * GIB)]);
+    observed
+}
+
+#[test]
+fn host_memory_that_is_promised_twice_is_noted_with_numbers() {
+    assert!(!notes(&host_memory(36)).contains("memory"), "32 and 4 GiB fit into 36 exactly");
+    let said = notes(&host_memory(35));
+    assert!(said.contains("guests of `hq` may take 36GiB of memory, and it has 35GiB"), "{said}");
+    assert!(said.contains("`plan-hq` 32GiB; `proj-x` 4GiB"), "{said}");
+    // Somebody else's guest counts while it runs.
+    let mut observed = host_memory(40);
+    foreign(&mut observed, "900", Power::Stopped, Some(8 * GIB));
+    assert!(!notes(&observed).contains("memory"));
+    foreign(&mut observed, "900", Power::Running, Some(8 * GIB));
+    let said = notes(&observed);
+    assert!(said.contains("may take 44GiB of memory, and it has 40GiB"), "{said}");
+    assert!(said.contains("900 (theirs) 8"), "{said}");
+    // What is not known is not counted, and a host that nobody may audit is not judged.
+    foreign(&mut observed, "900", Power::Running, None);
+    assert!(!notes(&observed).contains("memory"));
+    site(&mut observed).node_memory = Fact::unavailable("403");
+    assert!(!notes(&observed).contains("memory"));
+    // A plan that changes no guest says nothing of them.
+    let blueprint = blueprint(|yaml| yaml);
+    let mut done = applied(&blueprint);
+    *value(&mut site(&mut done).node_memory) = BTreeMap::from([("hq".parse().unwrap(), GIB)]);
+    assert!(plan(&blueprint, &done).notes.is_empty());
+}
+
+#[test]
+fn host_memory_that_passthrough_pins_beyond_what_there_is_is_refused_at_its_place() {
+    let refused = refusal(&host_memory(31));
+    assert!(
+        refused.contains(
+            "plan.host-memory: VMs with passthrough take 32GiB of the memory of `hq` at once, and it has 31GiB"
+        ),
+        "{refused}"
+    );
+    let without = blueprint(|yaml| yaml.replace("    gpus: [rtx4090]\n", ""));
+    assert!(plan(&without, &host_memory(31)).notes.join("\n").contains("may take 36GiB"), "only promised");
+    let stopped = blueprint(|yaml| yaml.replace("    gpus: [rtx4090]\n", "    gpus: [rtx4090]\n    power: stopped\n"));
+    assert!(try_plan(&stopped, &host_memory(31), |_| {}).is_ok(), "it takes nothing while it is off");
+}
+
 #[test]
 fn guest_names_that_another_guest_has_are_noted() {
     let mut observed = bare();
@@ -94,6 +157,7 @@ fn guest_names_that_another_guest_has_are_noted() {
         pool: None,
         lock: None,
         template: false,
+        memory: None,
     };
     value(&mut site(&mut observed).guests).insert("200".parse().unwrap(), listing);
     assert!(notes(&observed).contains("200 on node hq is called `proj-x`, too"));
