@@ -177,3 +177,41 @@ fn snapshots_in_the_way_of_a_larger_disk_are_noted() {
     assert!(said.contains("gives its disk the old size again"), "{said}");
     assert!(plan(&before, &observed).notes.is_empty());
 }
+
+/// Why the container is not planned while its configuration carries this lock and these tasks run.
+fn locked(lock: &str, tasks: Fact<Vec<crate::model::Upid>>) -> String {
+    let before = blueprint(|yaml| yaml);
+    let mut observed = applied(&before);
+    config(&mut observed, 104).current.insert("lock".into(), lock.into());
+    site(&mut observed).tasks = tasks;
+    assert!(plan(&before, &observed).gaps.is_empty(), "a lock is nobody's business where nothing changes");
+    let larger = blueprint(|yaml| yaml.replace("memory: 4GiB", "memory: 6GiB"));
+    let plan = plan(&larger, &observed);
+    assert!(plan.steps.iter().all(|step| step.addr != addr("ct.proj-x")), "a locked guest is not touched");
+    plan.gaps.iter().find(|gap| gap.addr == addr("ct.proj-x")).unwrap().why.clone()
+}
+
+#[test]
+fn lock_that_nothing_holds_is_said_with_the_command_that_takes_it_off() {
+    let why = locked("backup", Fact::complete(Vec::new()));
+    assert!(why.contains("locked (backup)") && why.contains("one was cut off: on `hq`: `pct unlock 104`"), "{why}");
+    let unseen = Fact::Partial { value: Vec::new(), why: "lacks Sys.Audit".to_owned() };
+    let why = locked("snapshot", unseen);
+    assert!(why.contains("not known (lacks Sys.Audit)") && why.contains("if there is none, on `hq`"), "{why}");
+    let why = locked("mounted", Fact::complete(Vec::new()));
+    assert!(why.contains("`pct unmount 104`") && !why.contains("unlock"), "{why}");
+}
+
+#[test]
+fn lock_of_a_backup_of_several_guests_is_waited_for() {
+    let task = |node: &str, id: &str| {
+        let upid = format!("UPID:{node}:00000A9D:0002E02F:6B01699F:vzdump:{id}:root@pam:");
+        Fact::complete(vec![upid.parse().unwrap()])
+    };
+    let why = locked("backup", task("hq", ""));
+    assert!(why.contains("vzdump runs on hq") && !why.contains("unlock"), "{why}");
+    for elsewhere in [task("a2", ""), task("hq", "200")] {
+        assert!(locked("backup", elsewhere).contains("`pct unlock 104`"));
+    }
+    assert!(locked("snapshot", task("hq", "")).contains("`pct unlock 104`"), "a backup takes no such lock");
+}

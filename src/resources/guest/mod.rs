@@ -6,6 +6,7 @@
 mod common;
 mod endpoints;
 mod locate;
+mod lock;
 mod planner;
 mod ready;
 mod steps;

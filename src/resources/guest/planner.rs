@@ -123,11 +123,12 @@ impl Planner<'_, '_> {
         if differences.is_empty() {
             return Finding::Unchanged { desired };
         }
+        if let Some(lock) = config.active("lock") {
+            let tasks = &self.context.observed.sites[self.site()].tasks;
+            return Finding::Gap { why: super::lock::reason(lock, self.guest.vmid, located, tasks) };
+        }
         if moved {
             return self.replace(located, &differences, desired);
-        }
-        if let Some(lock) = config.active("lock") {
-            return Finding::Gap { why: format!("its configuration is locked ({lock}): wait for what holds it") };
         }
         self.update(located, Update { differences, write, settings, root, grow, joins, pool, desired })
     }
