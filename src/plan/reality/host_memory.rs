@@ -54,7 +54,7 @@ fn pinned(host: &Host, has: u64, ours: &[&Guest]) -> Option<Diagnostic> {
     Some(
         problem
             .cause("a device that is passed through can reach all memory of its VM, so that none of it is swapped or shared")
-            .hint("give them less `memory`, or let one of them be `power: stopped`"),
+            .hint("give them less `memory`, or let one of them be `state: stopped`"),
     )
 }
 

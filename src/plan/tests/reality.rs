@@ -141,7 +141,7 @@ fn host_memory_that_passthrough_pins_beyond_what_there_is_is_refused_at_its_plac
     );
     let without = blueprint(|yaml| yaml.replace("    gpus: [rtx4090]\n", ""));
     assert!(plan(&without, &host_memory(31)).notes.join("\n").contains("may take 36GiB"), "only promised");
-    let stopped = blueprint(|yaml| yaml.replace("    gpus: [rtx4090]\n", "    gpus: [rtx4090]\n    power: stopped\n"));
+    let stopped = blueprint(|yaml| yaml.replace("    gpus: [rtx4090]\n", "    gpus: [rtx4090]\n    state: stopped\n"));
     assert!(try_plan(&stopped, &host_memory(31), |_| {}).is_ok(), "it takes nothing while it is off");
 }
 
