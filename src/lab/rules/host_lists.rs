@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::world::ZfsSupport;
+use super::super::world::{Version, ZfsSupport};
 use super::endpoint::Access::{All, Every};
 use super::param::{Kind, Param, optional as o, required, since_9, until_8};
 use super::{Answer, Call, Endpoint, Refusal};
@@ -117,7 +117,7 @@ fn netstat(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 /// Averages of what was: the times, and figures from when there was something to be measured.
 fn history(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let (step, count) = match call.values.text("timeframe") {
-        "hour" => (60, 70),
+        "hour" => (60, 60),
         "day" => (60, 1440),
         "week" => (1800, 336),
         "month" => (1800, 1440),
@@ -137,11 +137,23 @@ fn history(call: &mut Call<'_>) -> Result<Answer, Refusal> {
                 let (total, free) = call.world.space(call.var("node"), id);
                 json!({"time": time, "total": total, "used": total - free})
             }
-            None => json!({
-                "time": time, "cpu": 0.01, "maxcpu": node.cpus, "memtotal": node.memory, "loadavg": 0.1,
-                "roottotal": node.root_size, "rootused": node.root_used, "netin": 0, "netout": 0, "iowait": 0,
-                "swaptotal": 0, "swapused": 0,
-            }),
+            None => {
+                let used = node.memory / 8;
+                let mut row = json!({
+                    "time": time, "cpu": 0.01, "maxcpu": node.cpus, "memtotal": node.memory, "memused": used,
+                    "loadavg": 0.1, "roottotal": node.root_size, "rootused": node.root_used, "netin": 0, "netout": 0,
+                    "iowait": 0, "swaptotal": 0, "swapused": 0,
+                });
+                // New with PVE 9.
+                if call.world.version >= Version::V9_1 {
+                    for kind in ["cpusome", "iosome", "iofull", "memorysome", "memoryfull"] {
+                        row[format!("pressure{kind}")] = json!(0);
+                    }
+                    row["arcsize"] = json!(0);
+                    row["memavailable"] = json!(node.memory - used);
+                }
+                row
+            }
         }
     });
     Ok(Value::Array(rows.collect()).into())

@@ -1,11 +1,11 @@
-//! The counts in `docs/fidelity.md`: written by this suite (`INFRA_REPLAY=prune`), held by it otherwise.
+//! The counts in `docs/fidelity.md`: written by this suite (`INFRA_REPLAY=write`), held by it otherwise.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::verdict::{Count, Verdict};
 
-const BEGIN: &str = "<!-- replay: written by INFRA_REPLAY=prune -->\n";
+const BEGIN: &str = "<!-- replay: written by INFRA_REPLAY=write -->\n";
 const END: &str = "<!-- replay: end -->";
 
 fn file() -> PathBuf {
@@ -20,11 +20,11 @@ fn parts() -> (String, String, String) {
 }
 
 fn counts(verdict: &Verdict) -> String {
-    let mut out = "\n| area | agreed | listed | open | failed | all |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut out = "\n| area | agreed | listed | failed | all |\n|---|---|---|---|---|\n".to_owned();
     let areas = verdict.areas.iter().map(|(area, count)| (area.as_str(), *count));
     for (area, count) in areas.chain([("all", verdict.sum())]) {
-        let Count { agreed, listed, open, failed } = count;
-        let _ = writeln!(out, "| {area} | {agreed} | {listed} | {open} | {failed} | {} |", count.all());
+        let Count { agreed, listed, failed } = count;
+        let _ = writeln!(out, "| {area} | {agreed} | {listed} | {failed} | {} |", count.all());
     }
     out.push('\n');
     out
@@ -39,5 +39,5 @@ pub fn write(verdict: &Verdict) {
 /// What is wrong with the counts in the document, if anything.
 pub fn stale(verdict: &Verdict) -> Option<String> {
     let fresh = parts().1 == counts(verdict);
-    (!fresh).then(|| "docs/fidelity.md: the counts are stale: run this test with INFRA_REPLAY=prune".to_owned())
+    (!fresh).then(|| "docs/fidelity.md: the counts are stale: run this test with INFRA_REPLAY=write".to_owned())
 }

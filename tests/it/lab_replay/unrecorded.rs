@@ -76,6 +76,10 @@ pub fn on_the_host(world: &mut World, what: &str, with: &str) -> Result<(), Stri
         "unflock" => {
             world.lock_files.remove(&vmid.ok_or("no such guest")?).map(drop).ok_or_else(|| "nobody holds it".to_owned())
         }
+        "wait" => {
+            world.now_ms += i64::from(vmid.ok_or("how many seconds?")?) * 1000;
+            Ok(())
+        }
         // The job's notification was to go out by mail, and nothing on the machine could do that.
         "no sendmail" => {
             world.dooms.push(("vzdump".to_owned(), 0, "unable to find command 'sendmail'".to_owned()));

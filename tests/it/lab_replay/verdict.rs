@@ -1,4 +1,4 @@
-//! What is known to differ, row by row, and what comes of it: agreed, listed, open, failed, per area.
+//! What is known to differ, row by row, and what comes of it: agreed, listed, failed, per area.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -39,13 +39,12 @@ pub fn listed() -> Vec<Listed> {
 pub struct Count {
     pub agreed: usize,
     pub listed: usize,
-    pub open: usize,
     pub failed: usize,
 }
 
 impl Count {
     pub fn all(self) -> usize {
-        self.agreed + self.listed + self.open + self.failed
+        self.agreed + self.listed + self.failed
     }
 }
 
@@ -55,27 +54,23 @@ pub struct Verdict {
     pub areas: BTreeMap<String, Count>,
     /// What makes the test fail.
     pub wrong: Vec<String>,
-    /// What differs in rows that are not served yet.
-    pub open: Vec<String>,
-    /// Rows that differ and are not listed.
-    pub differ: BTreeSet<u32>,
 }
 
 impl Verdict {
     /// Sorts the outcomes.
-    pub fn of(outcomes: &[Outcome], listed: &[Listed], open: &BTreeSet<u32>) -> Self {
+    pub fn of(outcomes: &[Outcome], listed: &[Listed]) -> Self {
         let mut verdict = Self::default();
         for outcome in outcomes {
-            verdict.add(outcome, listed, open.contains(&outcome.row.seq));
+            verdict.add(outcome, listed);
         }
         let known: BTreeSet<u32> = outcomes.iter().map(|o| o.row.seq).collect();
-        for seq in open.iter().chain(listed.iter().map(|l| &l.seq)).filter(|seq| !known.contains(seq)) {
+        for seq in listed.iter().map(|l| l.seq).filter(|seq| !known.contains(seq)) {
             verdict.wrong.push(format!("{seq}: there is no such exchange"));
         }
         verdict
     }
 
-    fn add(&mut self, outcome: &Outcome, listed: &[Listed], open: bool) {
+    fn add(&mut self, outcome: &Outcome, listed: &[Listed]) {
         let (seq, name) = (outcome.row.seq, &outcome.row.name);
         let listed: Vec<&Listed> = listed.iter().filter(|l| l.seq == seq).collect();
         let count = self.areas.entry(outcome.row.area().to_owned()).or_default();
@@ -83,29 +78,20 @@ impl Verdict {
             if entry.name != *name {
                 self.wrong.push(format!("{seq} {name}: listed as `{}`", entry.name));
             }
-            if !outcome.differences.iter().any(|d| entry.covers(d)) && !open {
+            if !outcome.differences.iter().any(|d| entry.covers(d)) {
                 self.wrong.push(format!("{seq} {name}: listed, but `{}` agrees: remove it", entry.at));
             }
         }
         let rest: Vec<&Difference> =
             outcome.differences.iter().filter(|d| !listed.iter().any(|entry| entry.covers(d))).collect();
-        let text =
-            rest.iter().map(|d| format!("\\n        {}: {}", d.at, d.what)).collect::<String>().replace("\\n", "\n");
         if !rest.is_empty() {
-            self.differ.insert(seq);
-        }
-        match (rest.is_empty(), open) {
-            (true, true) => self.wrong.push(format!("{seq} {name}: agrees: take it out of open.txt")),
-            (true, false) if listed.is_empty() => count.agreed += 1,
-            (true, false) => count.listed += 1,
-            (false, true) => {
-                count.open += 1;
-                self.open.push(format!("{seq} {name}:{text}"));
-            }
-            (false, false) => {
-                count.failed += 1;
-                self.wrong.push(format!("{seq} {name}:{text}"));
-            }
+            count.failed += 1;
+            let text: String = rest.iter().map(|d| format!("\n        {}: {}", d.at, d.what)).collect();
+            self.wrong.push(format!("{seq} {name}:{text}"));
+        } else if listed.is_empty() {
+            count.agreed += 1;
+        } else {
+            count.listed += 1;
         }
     }
 
@@ -114,19 +100,17 @@ impl Verdict {
         self.areas.values().fold(Count::default(), |sum, count| Count {
             agreed: sum.agreed + count.agreed,
             listed: sum.listed + count.listed,
-            open: sum.open + count.open,
             failed: sum.failed + count.failed,
         })
     }
 
     /// One line per area.
     pub fn table(&self) -> String {
-        let mut out =
-            format!("{:<20} {:>6} {:>6} {:>6} {:>6} {:>6}\n", "area", "agreed", "listed", "open", "failed", "all");
+        let mut out = format!("{:<20} {:>6} {:>6} {:>6} {:>6}\n", "area", "agreed", "listed", "failed", "all");
         let sum = self.sum();
         for (area, count) in self.areas.iter().map(|(area, count)| (area.as_str(), *count)).chain([("all", sum)]) {
-            let Count { agreed, listed, open, failed } = count;
-            let _ = writeln!(out, "{area:<20} {agreed:>6} {listed:>6} {open:>6} {failed:>6} {:>6}", count.all());
+            let Count { agreed, listed, failed } = count;
+            let _ = writeln!(out, "{area:<20} {agreed:>6} {listed:>6} {failed:>6} {:>6}", count.all());
         }
         out
     }

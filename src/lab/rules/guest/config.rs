@@ -10,6 +10,7 @@ use crate::lab::rules::formats::split_list;
 use crate::lab::rules::param::{Kind, Param};
 use crate::lab::rules::property_strings::NIC_MODELS;
 use crate::lab::rules::tables::{LXC_CONFIG, QEMU_CONFIG};
+use crate::lab::world::property::{Properties, truth};
 use crate::lab::world::{Guest, GuestKind, GuestSnapshot, Pending, World, conf};
 
 /// The parameter table of a kind's configuration.
@@ -104,12 +105,22 @@ pub fn pending(guest: &Guest) -> Vec<Value> {
     rows
 }
 
-/// Tags as they are stored: lower case, each once, in order. Nothing at all is stored as one space.
+/// Tags as they are stored: each once; lower case and in order unless the datacenter's `tag-style` says otherwise.
+/// Nothing at all is stored as one space.
 #[must_use]
-pub fn tags(text: &str) -> String {
-    let mut tags: Vec<String> = split_list(text).map(str::to_ascii_lowercase).collect();
-    tags.sort();
-    tags.dedup();
+pub fn tags(world: &World, text: &str) -> String {
+    let style = Properties::parse(world.options.get("tag-style").map_or("", String::as_str));
+    let as_written = style.get("case-sensitive").is_some_and(truth);
+    let mut tags: Vec<String> = Vec::new();
+    for tag in split_list(text) {
+        let tag = if as_written { tag.to_owned() } else { tag.to_ascii_lowercase() };
+        if !tags.contains(&tag) {
+            tags.push(tag);
+        }
+    }
+    if style.get("ordering") != Some("config") {
+        tags.sort();
+    }
     if tags.is_empty() { " ".to_owned() } else { tags.join(";") }
 }
 
@@ -203,9 +214,14 @@ mod tests {
 
     #[test]
     fn tags_are_lower_case_sorted_and_unique() {
+        let plain = World::default();
+        let tags = |text: &str| super::tags(&plain, text);
         assert_eq!(tags("zeta;alpha;Beta"), "alpha;beta;zeta");
         assert_eq!(tags("b,a c;b"), "a;b;c");
         assert_eq!(tags(""), " ");
+        let mut chosen = World::default();
+        chosen.options.insert("tag-style".into(), "case-sensitive=1,ordering=config".into());
+        assert_eq!(super::tags(&chosen, "zeta;Beta;beta;zeta"), "zeta;Beta;beta");
     }
 
     #[test]

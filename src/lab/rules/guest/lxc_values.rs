@@ -9,7 +9,7 @@ use crate::lab::world::{GuestKind, World};
 pub fn stored(world: &mut World, key: &str, value: &str) -> String {
     match indexed(key).map_or(key, |(stem, _)| stem) {
         "net" => config::lxc_net(world, value),
-        "tags" => config::tags(value),
+        "tags" => config::tags(world, value),
         "description" => config::description(GuestKind::Lxc, value),
         "nameserver" => split_list(value).collect::<Vec<_>>().join(" "),
         _ => config::number(GuestKind::Lxc, key, value),

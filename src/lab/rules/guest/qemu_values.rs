@@ -38,7 +38,7 @@ pub fn stored(
     Ok(match indexed(key).map_or(key, |(stem, _)| stem) {
         _ if is_disk(key) => disks::make(world, node, vmid, key, value, log, made)?,
         "net" => config::qemu_net(world, value),
-        "tags" => config::tags(value),
+        "tags" => config::tags(world, value),
         "description" => config::description(GuestKind::Qemu, value),
         // Passwords are never kept in clear text.
         "cipassword" if !password::is_hash(value) => {

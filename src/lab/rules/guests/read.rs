@@ -18,6 +18,7 @@ const READ: Access = Every("/vms/{vmid}", &["VM.Audit"]);
 
 /// The rows.
 pub const ROWS: &[Endpoint] = &[
+    Endpoint::new(Get, "/nodes/{node}/qemu/{vmid}", &[], Access::All, parts),
     Endpoint::new(Get, "/nodes/{node}/qemu/{vmid}/config", &[CONFIG], READ, get_config),
     Endpoint::new(Get, "/nodes/{node}/qemu/{vmid}/pending", &[], READ, pending),
     Endpoint::new(Get, "/nodes/{node}/qemu/{vmid}/status/current", &[], READ, current),
@@ -26,6 +27,33 @@ pub const ROWS: &[Endpoint] = &[
     Endpoint::new(Get, "/nodes/{node}/lxc/{vmid}/status/current", &[], READ, current),
     Endpoint::new(Get, "/nodes/{node}/lxc/{vmid}/interfaces", &[], READ, interfaces),
 ];
+
+/// What can be asked of a VM, whether there is one or not (9.2.11).
+fn parts(_: &mut Call<'_>) -> Result<Answer, Refusal> {
+    const PARTS: &[&str] = &[
+        "config",
+        "cloudinit",
+        "pending",
+        "status",
+        "unlink",
+        "vncproxy",
+        "termproxy",
+        "migrate",
+        "resize",
+        "move",
+        "rrd",
+        "rrddata",
+        "monitor",
+        "agent",
+        "snapshot",
+        "spiceproxy",
+        "sendkey",
+        "firewall",
+        "mtunnel",
+        "remote_migrate",
+    ];
+    Ok(PARTS.iter().map(|part| json!({"subdir": part})).collect::<Value>().into())
+}
 
 fn get_config(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let kind = call.kind();
