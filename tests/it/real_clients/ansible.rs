@@ -77,6 +77,12 @@ async fn ansible_finds_a_proxmox() {
             .any(|a| a["ugid"] == "operators" && a["path"] == "/vms/500" && a["roleid"] == "PVEVMUser")
     );
 
+    twice(&served, "storages", &template).await;
+    served.shows("/storage/extra", &json!({"type": "dir", "path": "/srv/extra", "nodes": "pve1"})).await;
+    let volumes = served.get("/nodes/pve1/storage/extra/content").await;
+    let told: Vec<(&Value, &Value)> = volumes.as_array().unwrap().iter().map(|v| (&v["volid"], &v["size"])).collect();
+    assert_eq!(told, [(&json!("extra:iso/small.iso"), &json!(13))]);
+
     let looks = play(&served, "looks", "1", &template).await;
     assert_eq!(looks.changed, 0);
     inventory(&served).await;

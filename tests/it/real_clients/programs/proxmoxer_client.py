@@ -167,7 +167,7 @@ def refusals_carry_status_text_and_errors():
     refused(lambda: nodes.qemu.create(vmid=900, bogus=1), 400, "property is not defined in schema")
     refused(lambda: nodes.qemu(999).config.get(), 500, "Configuration file 'nodes/pve1/qemu-server/999.conf' does not exist")
     refused(lambda: pve.nodes("ghost").qemu.get(), 500, "hostname lookup 'ghost' failed")
-    refused(lambda: nodes.storage("ghost").content.get(), 400, "No such storage")
+    refused(lambda: nodes.storage("ghost").status.get(), 400, "No such storage")
     refused(lambda: pve("nonsense").get(), 501, "not implemented")
     refused(lambda: nodes.tasks("nonsense").status.get(), 400, "unable to parse worker upid")
 
