@@ -26,6 +26,7 @@ mod killed;
 mod lab;
 mod lab_alone;
 mod lab_commands;
+mod lab_host_side;
 mod lab_http;
 mod lab_replay;
 mod lab_run;
