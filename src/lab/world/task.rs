@@ -263,7 +263,7 @@ pub enum Work {
         /// Where the server put what was sent.
         from: String,
         /// What it becomes.
-        entry: Volume,
+        entry: Box<Volume>,
         /// What it must hash to: algorithm, expected and real hex digest.
         checksum: Option<(String, String, String)>,
     },

@@ -9,7 +9,7 @@ use crate::lab::rules::{Answer, Call, Endpoint, Refusal};
 use crate::lab::world::{Guest, GuestKind};
 use crate::ports::Method::{Get, Post};
 
-const AGENT: &[&str] = &["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"];
+const AGENT: &[&str] = &["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted", "VM.Monitor"];
 
 /// The rows.
 pub const ROWS: &[Endpoint] = &[

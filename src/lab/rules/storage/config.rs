@@ -147,10 +147,11 @@ fn create(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     {
         storage.options.entry("mountpoint".to_owned()).or_insert(at);
     }
-    if !storage.disabled && storage.serves(&here) {
-        if let Some(why) = call.world.inactive(&here, &id, &storage) {
-            return Err(fail(&why));
-        }
+    if !storage.disabled
+        && storage.serves(&here)
+        && let Some(why) = call.world.inactive(&here, &id, &storage)
+    {
+        return Err(fail(&why));
     }
     let mut answer = json!({"storage": id, "type": kind});
     if kind == "pbs" {

@@ -99,7 +99,7 @@ fn upload(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         ..Volume::default()
     };
     let real_ms = 500 + i64::try_from(size / 500_000).unwrap_or(i64::MAX / 1000);
-    let work = Work::Upload { storage: id, volume, from, entry, checksum };
+    let work = Work::Upload { storage: id, volume, from, entry: Box::new(entry), checksum };
     let upid = call.world.spawn(&node, "imgcopy", "", call.caller, real_ms, work);
     Ok(upid.into())
 }
