@@ -1,68 +1,23 @@
 //! Firewall of the datacenter and of guests: options, groups, aliases, IP sets. Rules are in
 //! [`firewall_rules`](super::firewall_rules).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::world::{Alias, Firewall, IpSet, IpSetEntry, SecurityGroup, World, conf};
 use super::endpoint::Access::{self, All, Every};
+use super::firewall_options::{CLUSTER_OPTIONS, GUEST_OPTIONS, NODE_OPTIONS, options, set_options};
 use super::formats as f;
 use super::param::{Kind, Param, optional as o, required};
 use super::tables::DIGEST_64;
 use super::{Answer, Call, Endpoint, Refusal};
 use crate::ports::Method::{Delete, Get, Post, Put};
 
-const LEVELS: Kind = Kind::Enum(&["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug", "nolog"]);
-const POLICY: Kind = Kind::Enum(&["ACCEPT", "REJECT", "DROP"]);
+pub(super) const LEVELS: Kind =
+    Kind::Enum(&["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug", "nolog"]);
+pub(super) const POLICY: Kind = Kind::Enum(&["ACCEPT", "REJECT", "DROP"]);
 const NAME: Kind = Kind::ShortPattern(f::is_config_id, 2, 64);
 const GROUP: Kind = Kind::ShortPattern(f::is_config_id, 2, 18);
-const DELETE: Kind = Kind::List(f::config_ids);
-const CLUSTER_OPTIONS: &[Param] = &[
-    o("delete", DELETE),
-    o("digest", DIGEST_64),
-    o("ebtables", Kind::Bool),
-    o("enable", Kind::Int { min: Some(0), max: None }),
-    o("log_ratelimit", Kind::Text),
-    o("policy_forward", Kind::Enum(&["ACCEPT", "DROP"])),
-    o("policy_in", POLICY),
-    o("policy_out", POLICY),
-];
-const GUEST_OPTIONS: &[Param] = &[
-    o("delete", DELETE),
-    o("dhcp", Kind::Bool),
-    o("digest", DIGEST_64),
-    o("enable", Kind::Bool),
-    o("ipfilter", Kind::Bool),
-    o("log_level_in", LEVELS),
-    o("log_level_out", LEVELS),
-    o("macfilter", Kind::Bool),
-    o("ndp", Kind::Bool),
-    o("policy_in", POLICY),
-    o("policy_out", POLICY),
-    o("radv", Kind::Bool),
-];
-const NODE_OPTIONS: &[Param] = &[
-    o("delete", DELETE),
-    o("digest", DIGEST_64),
-    o("enable", Kind::Bool),
-    o("log_level_forward", LEVELS),
-    o("log_level_in", LEVELS),
-    o("log_level_out", LEVELS),
-    o("log_nf_conntrack", Kind::Bool),
-    o("ndp", Kind::Bool),
-    o("nf_conntrack_allow_invalid", Kind::Bool),
-    o("nf_conntrack_helpers", Kind::Text),
-    o("nf_conntrack_max", Kind::Int { min: Some(32768), max: None }),
-    o("nf_conntrack_tcp_timeout_established", Kind::Int { min: Some(7875), max: None }),
-    o("nf_conntrack_tcp_timeout_syn_recv", Kind::Int { min: Some(30), max: Some(60) }),
-    o("nftables", Kind::Bool),
-    o("nosmurfs", Kind::Bool),
-    o("protection_synflood", Kind::Bool),
-    o("protection_synflood_burst", Kind::Int { min: None, max: None }),
-    o("protection_synflood_rate", Kind::Int { min: None, max: None }),
-    o("smurf_log_level", LEVELS),
-    o("tcp_flags_log_level", LEVELS),
-    o("tcpflags", Kind::Bool),
-];
+pub(super) const DELETE: Kind = Kind::List(f::config_ids);
 const REFS: &[Param] = &[o("type", Kind::Enum(&["alias", "ipset"]))];
 const GROUP_CREATE: &[Param] =
     &[required("group", GROUP), o("comment", Kind::Text), o("digest", DIGEST_64), o("rename", GROUP)];
@@ -188,14 +143,6 @@ pub(super) fn of(call: &Call<'_>) -> Firewall {
     }
 }
 
-fn option_params(target: &Target) -> &'static [Param] {
-    match target {
-        Target::Guest(_) => GUEST_OPTIONS,
-        Target::Node(_) => NODE_OPTIONS,
-        Target::Cluster => CLUSTER_OPTIONS,
-    }
-}
-
 pub(super) const CHANGED: &str = "detected modified configuration - file changed by other user? Try again.";
 
 pub(super) fn check_digest(call: &Call<'_>, digest: &str) -> Result<(), Refusal> {
@@ -207,48 +154,6 @@ pub(super) fn check_digest(call: &Call<'_>, digest: &str) -> Result<(), Refusal>
 
 fn part<T: serde::Serialize>(part: &T) -> String {
     conf::digest(&serde_json::to_string(part).unwrap_or_default())
-}
-
-fn options_digest(options: &std::collections::BTreeMap<String, String>) -> String {
-    let firewall = Firewall { options: options.clone(), ..Firewall::default() };
-    conf::digest(&conf::firewall(&firewall))
-}
-
-fn options(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let firewall = of(call);
-    let params = option_params(&target(call));
-    let mut row = Map::new();
-    for (key, value) in &firewall.options {
-        let kind = params.iter().find(|p| p.name == key).map(|p| p.kind);
-        let number = matches!(kind, Some(Kind::Bool | Kind::Int { .. })).then(|| value.parse::<i64>().ok()).flatten();
-        row.insert(key.clone(), number.map_or_else(|| json!(value), |n| json!(n)));
-    }
-    row.insert("digest".into(), json!(options_digest(&firewall.options)));
-    Ok(Value::Object(row).into())
-}
-
-fn set_options(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let firewall = of(call);
-    check_digest(call, &options_digest(&firewall.options))?;
-    let params = option_params(&target(call));
-    let mut options = firewall.options;
-    for key in f::split_list(call.values.text("delete")) {
-        if !params.iter().any(|p| p.name == key && key != "delete" && key != "digest") {
-            return Err(Refusal::param("delete", format!("no such option '{key}'")));
-        }
-        options.remove(key);
-    }
-    for (key, value) in call.values.plain() {
-        if key == "enable" && target(call) == Target::Cluster && value.parse::<i64>().is_ok_and(|n| n > 1) {
-            // The datacenter's switch takes a time for which it stays on.
-            options.insert(key, call.world.now().to_string());
-        } else if key != "delete" && key != "digest" {
-            options.insert(key, value);
-        }
-    }
-    let target = target(call);
-    scope(call.world, &target).options = options;
-    Ok(().into())
 }
 
 fn groups(call: &mut Call<'_>) -> Result<Answer, Refusal> {

@@ -6,6 +6,7 @@
 //! one value; none of them has data of its own. Entry type: [`World`].
 
 mod access;
+mod activation;
 mod caller;
 pub mod conf;
 mod copies;
