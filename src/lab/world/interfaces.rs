@@ -131,7 +131,7 @@ pub fn unified(old: &str, new: &str, heads: (&str, &str)) -> String {
     while at < changed.len() {
         let start = changed[at].saturating_sub(3);
         let mut last = at;
-        while last + 1 < changed.len() && changed[last + 1] - changed[last] <= 6 {
+        while last + 1 < changed.len() && changed[last + 1] - changed[last] <= 7 {
             last += 1;
         }
         let end = (changed[last] + 4).min(script.len());

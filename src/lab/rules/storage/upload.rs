@@ -90,14 +90,14 @@ fn upload(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     };
     let volume = format!("{what}/{file}");
     let size = sent.content.len() as u64;
-    let entry = Box::new(Volume {
+    let entry = Volume {
         format: downloads::format_of(&volume).to_owned(),
         size,
         used: size,
         sha256: sum("sha256", &sent.content),
         ctime: call.world.now(),
         ..Volume::default()
-    });
+    };
     let real_ms = 500 + i64::try_from(size / 500_000).unwrap_or(i64::MAX / 1000);
     let work = Work::Upload { storage: id, volume, from, entry: Box::new(entry), checksum };
     let upid = call.world.spawn(&node, "imgcopy", "", call.caller, real_ms, work);
