@@ -10,6 +10,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::contract::{calls, shared};
+use crate::fidelity;
 
 const VERSIONS: [&str; 3] = ["8.4", "9.1", "9.2"];
 
@@ -182,6 +183,15 @@ fn recorded_answers_of_9_2_agree_with_the_check() {
          description says; {unknown} unknown calls are refused; {no_form} are no forms"
     );
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+    let rows = [
+        ("answered with 200, let pass", passed),
+        ("answered with 400, refused", refused),
+        ("answered with 400, for what no description says", not_described),
+        ("unknown call, refused", unknown),
+        ("no form", no_form),
+    ];
+    let rows = rows.map(|(what, count)| vec![what.to_owned(), count.to_string()]);
+    assert_eq!(fidelity::stale("requests", &fidelity::table(&["recorded request", "count"], rows)), None);
     assert!(passed > 550 && refused >= 45 && unknown > 0, "too little was compared");
 }
 

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::PathBuf;
 
+use crate::fidelity;
 use infra::lab::hardware::graphics_card;
 use infra::lab::rules::{self, work};
 use infra::lab::shell::run_line;
@@ -351,6 +352,12 @@ fn recorded_commands_are_answered_as_they_were() {
         all.iter_mut().zip(counts).for_each(|(sum, n)| *sum += n);
     }
     println!("{:12} {:6} {:8} {:7} {:6}", "all", all[0], all[1], all[2], all[3]);
+    let counts =
+        held.counts.iter().map(|(program, counts)| (program.to_string(), *counts)).chain([("all".into(), all)]);
+    let rows = counts.map(|(name, counts)| [name].into_iter().chain(counts.map(|n| n.to_string())).collect());
+    let stale =
+        fidelity::stale("commands", &fidelity::table(&["program", "agreed", "in shape", "outside", "failed"], rows));
+    assert_eq!(stale, None);
     let failed: Vec<String> = held.failed.iter().map(|(seq, why)| format!("{seq} {why}")).collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     let known: BTreeSet<u32> = recorded.iter().map(|row| row.seq).collect();

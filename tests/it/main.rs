@@ -19,6 +19,7 @@ mod drift_change;
 mod drift_fields;
 mod drift_per_field;
 mod fault_sweep;
+mod fidelity;
 mod https_real;
 mod interrupted;
 mod inventories;

@@ -11,6 +11,7 @@ use infra::lab::world::{Acl, Caller, Grantee, User, World};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::fidelity;
 use crate::lab_commands;
 
 #[derive(Deserialize)]
@@ -137,4 +138,6 @@ fn what_is_set_reads_back_as_on_a_real_host() {
     println!("{} round trips: {counts:?}", rows.len());
     assert!(failed.is_empty() && unused.is_empty(), "{unused:?}\n{}", failed.join("\n"));
     assert!(counts["agreed"] > 150);
+    let rows = counts.iter().map(|(what, count)| vec![(*what).to_owned(), count.to_string()]);
+    assert_eq!(fidelity::stale("round trips", &fidelity::table(&["what", "settings"], rows)), None);
 }

@@ -3,10 +3,9 @@
 //! They go through the HTTP server of the lab, byte for byte as they were sent. Compared are status, reason phrase,
 //! headers, bodies of errors, and the data with types and values (`varying.rs` names what cannot be the same twice).
 //! A row is agreed, listed (`listed.tsv`: a limit of the recordings explains it) or failed; nothing is skipped.
-//! `INFRA_REPLAY=write` writes the counts into `docs/fidelity.md`, `INFRA_REPLAY=SEQ` shows both answers of a row.
+//! `INFRA_FIDELITY=write` writes the counts into `docs/fidelity.md`, `INFRA_REPLAY=SEQ` shows both answers of a row.
 
 mod compare;
-mod document;
 mod mutations;
 mod recording;
 mod replay;
@@ -16,6 +15,7 @@ mod verdict;
 pub mod wire;
 mod world;
 
+use crate::fidelity;
 use replay::Replayed;
 use verdict::Verdict;
 
@@ -35,14 +35,11 @@ fn recorded_exchanges_come_out_the_same() {
     let mut verdict = Verdict::of(&replayed.outcomes, &verdict::listed());
     println!("{}", verdict.table());
     let asked = std::env::var("INFRA_REPLAY").unwrap_or_default();
-    if asked == "write" {
-        document::write(&verdict);
-    }
     for outcome in replayed.outcomes.iter().filter(|o| o.row.seq.to_string() == asked) {
         println!("{:#?}\n{}", outcome.row, outcome.row.response.json);
         println!("{:#?}\n{}", outcome.differences, String::from_utf8_lossy(&outcome.actual.body));
     }
-    verdict.wrong.extend(document::stale(&verdict));
+    verdict.wrong.extend(fidelity::stale("replay", &verdict.markdown()));
     assert!(replayed.refused.is_empty(), "unrecorded steps were refused:\n{}", replayed.refused.join("\n"));
     let sum = verdict.sum();
     assert_eq!(sum.all(), 934);

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use super::compare::Difference;
 use super::replay::Outcome;
+use crate::fidelity;
 
 /// A difference that the limits of the recordings explain.
 #[derive(Debug)]
@@ -102,6 +103,18 @@ impl Verdict {
             listed: sum.listed + count.listed,
             failed: sum.failed + count.failed,
         })
+    }
+
+    /// The same for `docs/fidelity.md`.
+    pub fn markdown(&self) -> String {
+        let areas = self.areas.iter().map(|(area, count)| (area.as_str(), *count)).chain([("all", self.sum())]);
+        fidelity::table(
+            &["area", "agreed", "listed", "failed", "all"],
+            areas.map(|(area, count)| {
+                let numbers = [count.agreed, count.listed, count.failed, count.all()];
+                [area.to_owned()].into_iter().chain(numbers.map(|n| n.to_string())).collect()
+            }),
+        )
     }
 
     /// One line per area.
