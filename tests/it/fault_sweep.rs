@@ -12,36 +12,12 @@ use infra::lab::world::World;
 use infra::ports::Method;
 use serde_json::json;
 
-use crate::random_inventory::{RandomGuest, inventory};
+use crate::random_inventory::{RandomGuest, inventory, usual};
 use crate::rig::{Rig, blueprint};
-
-fn guest(vm: bool) -> RandomGuest {
-    RandomGuest {
-        vm,
-        cores: 2,
-        memory_mib: 4096,
-        disk_gib: 20,
-        running: true,
-        onboot: true,
-        order: Some(1),
-        tags: vec!["one".into()],
-        notes: "notes".into(),
-        nesting: true,
-        keyctl: true,
-        swap_mib: 512,
-        tun: true,
-        datasets: vec![(Some(2), Some("zstd"), false)],
-        inbound: "drop",
-        outbound: "accept",
-        ports: vec![22, 443],
-        grouped: true,
-        gpu: vm,
-    }
-}
 
 /// A GPU VM and two containers, and the same with every kind of change that is made in place.
 pub fn before_and_after() -> (Blueprint, Blueprint) {
-    let before = vec![guest(true), guest(false), guest(false)];
+    let before = vec![usual(true), usual(false), usual(false)];
     let mut after = before.clone();
     for guest in &mut after {
         guest.memory_mib = 6144;

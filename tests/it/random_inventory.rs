@@ -27,6 +27,31 @@ pub struct RandomGuest {
     pub gpu: bool,
 }
 
+/// One with something of everything, where chance has no say.
+pub fn usual(vm: bool) -> RandomGuest {
+    RandomGuest {
+        vm,
+        cores: 2,
+        memory_mib: 4096,
+        disk_gib: 20,
+        running: true,
+        onboot: true,
+        order: Some(1),
+        tags: vec!["one".into()],
+        notes: "notes".into(),
+        nesting: true,
+        keyctl: true,
+        swap_mib: 512,
+        tun: true,
+        datasets: vec![(Some(2), Some("zstd"), false)],
+        inbound: "drop",
+        outbound: "accept",
+        ports: vec![22, 443],
+        grouped: true,
+        gpu: vm,
+    }
+}
+
 /// Notes with all that an option string, a form or a file could stumble over.
 fn notes() -> impl Strategy<Value = String> {
     prop_oneof![

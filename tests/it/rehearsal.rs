@@ -12,32 +12,8 @@ use infra::rehearsal::{Report, Request, Verdict, rehearse};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::random_inventory::{RandomGuest, changed, guests, inventory};
+use crate::random_inventory::{RandomGuest, changed, guests, inventory, usual};
 use crate::rig::{Rig, blueprint};
-
-pub fn guest(vm: bool) -> RandomGuest {
-    RandomGuest {
-        vm,
-        cores: 2,
-        memory_mib: 4096,
-        disk_gib: 20,
-        running: true,
-        onboot: true,
-        order: Some(1),
-        tags: vec!["one".into()],
-        notes: "notes".into(),
-        nesting: true,
-        keyctl: true,
-        swap_mib: 512,
-        tun: true,
-        datasets: vec![(Some(2), Some("zstd"), false)],
-        inbound: "drop",
-        outbound: "accept",
-        ports: vec![22, 443],
-        grouped: true,
-        gpu: vm,
-    }
-}
 
 fn read(guests: &[RandomGuest]) -> Blueprint {
     blueprint(&inventory(guests)).unwrap_or_else(|problems| panic!("{problems:#?}"))
@@ -116,7 +92,7 @@ impl Both {
 fn a_clean_rehearsal_of_a_bare_host_is_a_clean_apply() {
     run(async {
         let rig = Rig::new(0);
-        let goal = read(&[guest(true), guest(false)]);
+        let goal = read(&[usual(true), usual(false)]);
         let both = both(&rig, &goal, plan_of(&rig, &goal).await, |_| {}).await;
         both.are_clean();
         assert_eq!(both.report.unlike, Vec::<String>::new());
@@ -128,7 +104,7 @@ fn a_clean_rehearsal_of_a_bare_host_is_a_clean_apply() {
 
 /// A host with guests, and a plan that changes all of them.
 async fn with_an_update() -> (Rig, Blueprint, Plan) {
-    let before = vec![guest(true), guest(false), guest(false)];
+    let before = vec![usual(true), usual(false), usual(false)];
     let mut after = before.clone();
     for guest in &mut after {
         guest.memory_mib = 6144;
@@ -158,7 +134,7 @@ fn a_clean_rehearsal_of_an_update_is_a_clean_apply() {
 /// A bare host for one container, and its plan.
 async fn bare() -> (Rig, Blueprint, Plan) {
     let rig = Rig::new(0);
-    let goal = read(&[guest(false)]);
+    let goal = read(&[usual(false)]);
     let plan = plan_of(&rig, &goal).await;
     (rig, goal, plan)
 }
@@ -178,7 +154,7 @@ fn a_missing_privilege_fails_in_the_twin_as_on_the_host() {
 fn a_full_storage_fails_in_the_twin_as_on_the_host() {
     run(async {
         let rig = Rig::new(0);
-        let goal = read(&[guest(true)]);
+        let goal = read(&[usual(true)]);
         let plan = plan_of(&rig, &goal).await;
         rig.faults(vec![Fault::Full { node: "pve1".into(), storage: "local-zfs".into() }]);
         both(&rig, &goal, plan, |_| {}).await.fail_alike("out of space");
@@ -216,8 +192,8 @@ fn a_guest_that_somebody_locked_meanwhile_fails_in_the_twin_as_on_the_host() {
         both(&rig, &goal, plan, backup).await.fail_alike("file change by other user");
 
         let rig = Rig::new(0);
-        assert_eq!(rig.apply(&read(&[guest(true)])).await.ended, Ended::Done);
-        let goal = read(&[RandomGuest { disk_gib: 32, ..guest(true) }]);
+        assert_eq!(rig.apply(&read(&[usual(true)])).await.ended, Ended::Done);
+        let goal = read(&[RandomGuest { disk_gib: 32, ..usual(true) }]);
         let plan = plan_of(&rig, &goal).await;
         both(&rig, &goal, plan, backup).await.fail_alike("is locked (backup)");
     });
@@ -252,7 +228,7 @@ fn a_missing_bridge_fails_in_the_twin_as_on_the_host() {
 fn a_card_that_is_gone_fails_in_the_twin_as_on_the_host() {
     run(async {
         let rig = Rig::new(0);
-        let goal = read(&[guest(true)]);
+        let goal = read(&[usual(true)]);
         let plan = plan_of(&rig, &goal).await;
         let gone = |world: &mut World| {
             world.nodes.get_mut("pve1").unwrap().pci.retain(|address, _| !address.starts_with("0000:01:00"));
@@ -303,7 +279,7 @@ fn a_foreign_guest_with_the_same_address_fails_neither_in_the_twin_nor_on_the_ho
 fn an_old_host_is_rehearsed_as_an_old_host() {
     run(async {
         let rig = Rig::of(Version::V8_4, 0);
-        let goal = read(&[guest(true), guest(false)]);
+        let goal = read(&[usual(true), usual(false)]);
         let both = both(&rig, &goal, plan_of(&rig, &goal).await, |_| {}).await;
         both.are_clean();
         assert_eq!(both.report.unlike, Vec::<String>::new());

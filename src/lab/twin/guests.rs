@@ -1,7 +1,7 @@
 //! Guests: ours with their configuration, those of others as far as lists show them.
 
 use super::disks;
-use super::seed::{Told, kind};
+use super::original::{Told, kind};
 use crate::lab::world::{Guest, GuestKind, Pending, Run, World};
 use crate::model::observed::{GuestConfig, GuestListing, Power, Site};
 

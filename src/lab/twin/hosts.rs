@@ -1,6 +1,6 @@
 //! Nodes: hardware, bridges, datasets, files.
 
-use super::seed::{Original, OriginalHost, Told};
+use super::original::{Original, OriginalHost, Told};
 use crate::lab::world::{Dataset, DatasetKind, File, Network, Node, PciDevice, World};
 use crate::model::observed;
 

@@ -1,51 +1,16 @@
 //! From an observation to a world.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 
+use super::original::{Original, Told, Untwinned};
 use super::{access, firewall, guests, hosts, storages};
 use crate::lab::rules;
 use crate::lab::scenario::usual_appliances;
-use crate::lab::world::{Appliance, GuestKind, Mapping, Pool, Version, World, conf};
-use crate::model::observed::{Fact, Host, Site};
-use crate::model::{HostName, NodeName};
-
-/// A site as it was looked at.
-#[derive(Debug, Clone)]
-pub struct Original<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// What its hosts share.
-    pub site: &'a Site,
-    /// Its hosts of the inventory; the first that answered spoke for the site.
-    pub hosts: Vec<OriginalHost<'a>>,
-}
-
-/// A host as it was looked at.
-#[derive(Debug, Clone)]
-pub struct OriginalHost<'a> {
-    /// What the inventory calls it.
-    pub name: &'a HostName,
-    /// What Proxmox VE calls it.
-    pub node: &'a NodeName,
-    /// Name or address of its API.
-    pub address: &'a str,
-    /// The token that we come with.
-    pub token_id: &'a str,
-    /// What was read of it.
-    pub there: &'a Host,
-}
-
-/// Something that the twin has not, or has otherwise than the original.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Untwinned {
-    /// What.
-    pub what: String,
-    /// Why.
-    pub why: String,
-}
+use crate::lab::world::{Appliance, Mapping, Pool, Version, World, conf};
+use crate::model::observed::Site;
 
 /// A twin of a site.
 #[derive(Debug)]
@@ -58,24 +23,6 @@ pub struct Twin {
     pub digests: BTreeMap<String, String>,
     /// What could not be taken over.
     pub untwinned: Vec<Untwinned>,
-}
-
-/// Collects what could not be taken over.
-#[derive(Debug, Default)]
-pub(super) struct Told(BTreeSet<Untwinned>);
-
-impl Told {
-    pub fn say(&mut self, what: impl Into<String>, why: impl Into<String>) {
-        self.0.insert(Untwinned { what: what.into(), why: why.into() });
-    }
-
-    /// The value of a fact; what is missing of it is said.
-    pub fn take<'a, T>(&mut self, what: &str, fact: &'a Fact<T>) -> Option<&'a T> {
-        if let Some(why) = fact.why() {
-            self.say(what, why);
-        }
-        fact.value()
-    }
 }
 
 /// The twin of a site as it was when it was looked at, `now`.
@@ -185,12 +132,4 @@ fn digests(world: &World, site: &Site) -> BTreeMap<String, String> {
     }
     digests.retain(|own, original| own != original);
     digests
-}
-
-/// The lab's word for a kind.
-pub(super) fn kind(kind: crate::model::observed::GuestKind) -> GuestKind {
-    match kind {
-        crate::model::observed::GuestKind::Qemu => GuestKind::Qemu,
-        crate::model::observed::GuestKind::Lxc => GuestKind::Lxc,
-    }
 }

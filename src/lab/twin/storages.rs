@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::seed::{Original, OriginalHost, Told};
+use super::original::{Original, OriginalHost, Told};
 use crate::lab::world::{Capacity, Dataset, File, Storage, StorageKind, Volume, World, Zpool, content_of, split_volid};
 use crate::model::observed::{self, StorageEntry};
 

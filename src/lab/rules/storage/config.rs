@@ -16,9 +16,9 @@ const ALLOCATE: super::super::Access = Every("/storage", &["Datastore.Allocate"]
 /// The rows of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new(Get, "/storage", &[params::BY_TYPE], All, list),
-    Endpoint::new(Post, "/storage", &[params::CREATE], ALLOCATE, create),
+    Endpoint::new(Post, "/storage", &[params::CREATE, params::COMMON], ALLOCATE, create),
     Endpoint::new(Get, "/storage/{storage}", &[], Every("/storage/{storage}", &["Datastore.Allocate"]), get),
-    Endpoint::new(Put, "/storage/{storage}", &[params::UPDATE], ALLOCATE, update),
+    Endpoint::new(Put, "/storage/{storage}", &[params::UPDATE, params::COMMON], ALLOCATE, update),
     Endpoint::new(Delete, "/storage/{storage}", &[], ALLOCATE, delete),
 ];
 
