@@ -25,6 +25,7 @@ pub mod proxmox;
 pub mod render;
 pub mod resources;
 // L2: what to do about it
+pub mod checks;
 pub mod plan;
 // L4: what is, and doing it
 pub mod client;

@@ -70,6 +70,7 @@ impl Context {
     pub async fn observe(&self, scope: &Scope) -> Observed {
         let part = self.part(scope);
         let interest = Interest {
+            machines: part.hosts.keys().map(|host| (host.clone(), observe::Question::default())).collect(),
             snippets: resources::snippets_of_interest(&part),
             datasets: resources::datasets_of_interest(&part),
         };

@@ -6,6 +6,7 @@
 
 mod addr;
 pub mod change;
+pub mod machine;
 mod names;
 mod net;
 pub mod observed;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::machine::Machine;
 use super::{
     BridgeName, DatasetName, HostName, MappingName, NodeName, PciAddress, PciId, Permissions, StorageName, Upid, Vmid,
 };
@@ -262,6 +263,9 @@ pub struct Host {
     /// What it runs.
     #[serde(default)]
     pub release: Fact<Release>,
+    /// What it is below Proxmox: kernel, devices, boot chain.
+    #[serde(default)]
+    pub machine: Machine,
     /// Devices on its PCI bus.
     pub pci: Fact<Vec<PciDevice>>,
     /// Storages that it can use.

@@ -96,6 +96,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
             site: host.site.clone(),
             online: Fact::default(),
             release: super::host::fact(versions[&host.name].clone()),
+            machine: shell.machine,
             pci: node.pci,
             storages: node.storages,
             volumes: BTreeMap::from([(host.storage.files.clone(), node.volumes)]),
@@ -233,6 +234,7 @@ fn shell_reads(host: &blueprint::Host, doors: &Doors, interest: &Interest) -> Op
         clock: Arc::clone(doors.clock()),
         storage: host.storage.files.clone(),
         snippets: interest.snippets.get(&host.name).cloned().unwrap_or_default(),
+        machine: interest.machines.get(&host.name).cloned(),
         datasets: interest.datasets.get(&host.name).cloned().unwrap_or_default(),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::facts::machine::Question;
 use crate::model::{DatasetName, HostName};
 
 /// What is looked at only on request, beside all that the blueprint itself names.
@@ -12,6 +13,10 @@ pub struct Interest {
     ///
     /// [`Host::files`]: crate::model::observed::Host::files
     pub snippets: BTreeMap<HostName, BTreeSet<String>>,
+    /// Hosts that are looked at below Proxmox: [`Host::machine`] will hold it. Costs no further round trip.
+    ///
+    /// [`Host::machine`]: crate::model::observed::Host::machine
+    pub machines: BTreeMap<HostName, Question>,
     /// Datasets whose directory's owner is needed.
     pub datasets: BTreeMap<HostName, BTreeSet<DatasetName>>,
 }

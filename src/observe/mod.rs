@@ -17,5 +17,6 @@ mod site;
 #[cfg(test)]
 mod tests;
 
+pub use facts::machine::Question;
 pub use gather::{observe, working};
 pub use interest::Interest;

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::facts::machine::{Probe, Question};
 use super::{facts, reason};
 use crate::client::CallError;
+use crate::model::machine::Machine;
 use crate::model::observed::{ClusterFirewall, Dataset, Fact, File, GuestFirewall, StorageEntry};
 use crate::model::{DatasetName, StorageName, Vmid};
 use crate::ports::{Batch, Clock, OnFailure, Output, Shell};
@@ -22,6 +24,7 @@ pub(super) struct ShellReads {
     pub clock: Arc<dyn Clock>,
     pub storage: StorageName,
     pub snippets: BTreeSet<String>,
+    pub machine: Option<Question>,
     pub datasets: BTreeSet<DatasetName>,
 }
 
@@ -32,6 +35,7 @@ pub(super) struct ShellFacts {
     pub storage_entries: Fact<BTreeMap<StorageName, StorageEntry>>,
     pub files: Fact<BTreeMap<String, Option<File>>>,
     pub firewall: Option<Firewalls>,
+    pub machine: Machine,
 }
 
 /// Firewall files of a site.
@@ -54,6 +58,7 @@ impl ShellFacts {
             storage_entries: Fact::unavailable(why),
             files: Fact::unavailable(why),
             firewall: None,
+            machine: Machine::unavailable(why),
         }
     }
 }
@@ -91,6 +96,7 @@ impl ShellReads {
         let owners = (!guessed.is_empty()).then(|| batch.push(facts::owners::command(&guessed)));
         let guessed_files = FileReads::push(&mut batch, self.guessed_files());
         let firewall = firewall.map(|vmids| FirewallReads::push(&mut batch, vmids));
+        let machine = self.machine.as_ref().map(|question| Probe::push(&mut batch, question));
         let outputs = match self.run(&batch).await {
             Ok(outputs) => outputs,
             Err(why) => {
@@ -141,6 +147,7 @@ impl ShellReads {
             storage_entries,
             files,
             firewall: firewall.map(|reads| reads.read(&outputs)),
+            machine: machine.map_or_else(Machine::default, |probe| probe.read(&outputs)),
         }
     }
 

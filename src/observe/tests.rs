@@ -172,6 +172,7 @@ async fn one_host(api: &Arc<FakeApi>, shell: Option<&Arc<FakeShell>>, guests: Ve
             "hq".parse().unwrap(),
             ["rpool/containers/a", "rpool/containers/b"].iter().map(|name| name.parse().unwrap()).collect(),
         )]),
+        ..Interest::default()
     };
     observe(&blueprint(vec![host("hq", "hq", "local")], guests), &doors(vec![("hq", api, shell)]), &interest).await
 }

@@ -96,6 +96,7 @@ fn bare() -> Observed {
     };
     let local: crate::model::StorageName = "local".parse().unwrap();
     let host = Host {
+        machine: Default::default(),
         site: "hq".into(),
         online: Fact::complete(true),
         release: Fact::default(),

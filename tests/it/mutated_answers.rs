@@ -114,7 +114,11 @@ fn mutate(body: &mut Value, dice: &mut fastrand::Rng) -> String {
 }
 
 async fn plan(doors: &Doors, blueprint: &Blueprint) -> Result<Plan, String> {
-    let interest = Interest { snippets: snippets_of_interest(blueprint), datasets: datasets_of_interest(blueprint) };
+    let interest = Interest {
+        snippets: snippets_of_interest(blueprint),
+        datasets: datasets_of_interest(blueprint),
+        ..Interest::default()
+    };
     let looking = observe(blueprint, doors, &interest);
     let observed = tokio::time::timeout(Duration::from_secs(60), looking).await.expect("looking comes to an end");
     let request = infra::plan::Request {

@@ -147,8 +147,11 @@ impl Rig {
     }
 
     pub async fn observe(&self, blueprint: &Blueprint) -> Observed {
-        let interest =
-            Interest { snippets: snippets_of_interest(blueprint), datasets: datasets_of_interest(blueprint) };
+        let interest = Interest {
+            snippets: snippets_of_interest(blueprint),
+            datasets: datasets_of_interest(blueprint),
+            ..Interest::default()
+        };
         let doors = self.doors(blueprint);
         // A guest with a running task is waited for, as `apply` does.
         loop {
@@ -172,8 +175,11 @@ impl Rig {
 
     /// Plans without waiting for what works on guests right now.
     pub async fn plan_at_once(&self, blueprint: &Blueprint) -> Result<Plan, Diagnostics> {
-        let interest =
-            Interest { snippets: snippets_of_interest(blueprint), datasets: datasets_of_interest(blueprint) };
+        let interest = Interest {
+            snippets: snippets_of_interest(blueprint),
+            datasets: datasets_of_interest(blueprint),
+            ..Interest::default()
+        };
         let observed = observe(blueprint, &self.doors(blueprint), &interest).await;
         self.plan_for(blueprint, &observed, &BTreeSet::new())
     }

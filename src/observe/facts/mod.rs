@@ -11,6 +11,7 @@ pub mod files;
 pub mod guest_config;
 pub mod guest_firewalls;
 pub mod guests;
+pub mod machine;
 pub mod nodes;
 pub mod owners;
 pub mod pci_devices;

@@ -1,0 +1,56 @@
+//! One file per preflight check: what is known to go wrong on hosts, judged from what was observed.
+//!
+//! Owns [`Check`]s and the list of them. Pure: a check looks at a [`Subject`] and says what it found, with
+//! the evidence; it reads nothing itself, changes nothing, and never takes what is unknown for good. The
+//! entry is [`judge`]. `docs/checks.md` is made of this list.
+
+mod check;
+mod finding;
+mod iommu_off;
+mod report;
+mod subject;
+
+pub use check::{Area, Check, NotRun, Severity};
+pub use finding::{Evidence, Finding, Fix, Mend, Verdict};
+pub use report::{HostReport, Judged, judge};
+pub use subject::Subject;
+
+/// Every check, in the order in which a person wants to hear of them: what lies deepest comes first.
+pub const CHECKS: &[&Check] = &[&iommu_off::CHECK];
+
+/// The check of an id.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Check> {
+    CHECKS.iter().copied().find(|check| check.id == id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn folder_and_list_agree() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/checks");
+        let shared = ["check", "finding", "mod", "report", "subject", "testing"];
+        let files: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
+            .filter(|name| !shared.contains(&name.as_str()))
+            .collect();
+        let listed: BTreeSet<String> = CHECKS.iter().map(|check| check.id.replace('-', "_")).collect();
+        assert_eq!(listed, files, "a check is one file of its id's name and one line of the list");
+        assert_eq!(listed.len(), CHECKS.len(), "two checks have the same id");
+    }
+
+    #[test]
+    fn every_check_says_what_it_is_about() {
+        for check in CHECKS {
+            let texts = [check.title, check.why, check.fix];
+            assert!(texts.iter().all(|text| !text.trim().is_empty()), "{}", check.id);
+            assert!(!check.title.ends_with('.') && check.why.trim_end().ends_with('.'), "{}", check.id);
+            assert!(!check.sources.is_empty() && !check.needs.is_empty(), "{}", check.id);
+        }
+    }
+}
