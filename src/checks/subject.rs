@@ -1,9 +1,14 @@
 //! What a check looks at.
 
+use jiff::Timestamp;
+
+use super::NotRun;
 use crate::blueprint::{Blueprint, Gpu, Guest, GuestShape, Host, Vm};
+use crate::event::RunState;
 use crate::model::machine::Machine;
 use crate::model::observed::{self, Observed, Site};
 use crate::model::{Addr, GpuName};
+use crate::plan::Plan;
 
 /// One host with all that is known of it.
 #[derive(Debug, Clone, Copy)]
@@ -14,9 +19,29 @@ pub struct Subject<'a> {
     pub observed: &'a Observed,
     /// The host that is judged.
     pub host: &'a Host,
+    /// The time here, when the observation was made.
+    pub now: Timestamp,
+    /// What would be done, or why no plan could be made.
+    pub plan: Result<&'a Plan, &'a str>,
+    /// The last run of this inventory from here, if there was one.
+    pub last_run: Option<&'a RunState>,
 }
 
 impl<'a> Subject<'a> {
+    /// A host of an observation that was made at `now`, without a plan and without earlier runs.
+    #[must_use]
+    pub fn new(blueprint: &'a Blueprint, observed: &'a Observed, host: &'a Host, now: Timestamp) -> Self {
+        Self { blueprint, observed, host, now, plan: Err("no plan was made"), last_run: None }
+    }
+
+    /// The plan, for a rule that is about what would be done.
+    ///
+    /// # Errors
+    /// [`NotRun::Blind`] when none could be made.
+    pub fn plan(&self) -> Result<&'a Plan, NotRun> {
+        self.plan.map_err(|why| NotRun::blind(format!("no plan could be made: {why}")))
+    }
+
     /// What was observed of the host.
     ///
     /// # Panics
