@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -81,6 +82,7 @@ pub enum HttpsError {
 /// One API server; clones of the connection pool live in here.
 pub struct Https {
     client: reqwest::Client,
+    target: HttpsTarget,
     base: String,
     peer: String,
     max_response_bytes: usize,
@@ -116,7 +118,14 @@ impl Https {
             .map_err(|e| HttpsError::Client(causes(&e)))?;
         let host = if target.host.contains(':') { format!("[{}]", target.host) } else { target.host.clone() };
         let peer = format!("{host}:{}", target.port);
-        Ok(Self { client, base: format!("https://{peer}"), peer, max_response_bytes: target.max_response_bytes })
+        let target = target.clone();
+        Ok(Self {
+            client,
+            base: format!("https://{peer}"),
+            peer,
+            max_response_bytes: target.max_response_bytes,
+            target,
+        })
     }
 
     async fn exchange(&self, request: &Request) -> Result<Response, TransportError> {
@@ -203,6 +212,11 @@ impl Api for Https {
 
     fn document<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Response, TransportError>> {
         Box::pin(self.answer(self.client.get(format!("{}{path}", self.base))))
+    }
+
+    fn anew(&self) -> Option<Arc<dyn Api>> {
+        let anew = Self::new(&self.target).ok()?;
+        Some(Arc::new(anew))
     }
 }
 

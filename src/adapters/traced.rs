@@ -4,6 +4,7 @@
 //! which may hold what nobody should see. What changes something is logged at debug, the rest at trace.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::ports::{Api, BoxFuture, Command, Method, Output, Request, Response, Shell, TransportError};
@@ -58,6 +59,10 @@ impl<T: Api> Api for Traced<T> {
             result
         })
     }
+
+    fn anew(&self) -> Option<Arc<dyn Api>> {
+        Some(Arc::new(Traced { door: self.door.anew()?, host: self.host.clone() }))
+    }
 }
 
 impl<T: Shell> Shell for Traced<T> {
@@ -74,5 +79,9 @@ impl<T: Shell> Shell for Traced<T> {
             tracing::debug!(%host, ?took, "ssh `{program}`: {came}");
             result
         })
+    }
+
+    fn anew(&self) -> Option<Arc<dyn Shell>> {
+        Some(Arc::new(Traced { door: self.door.anew()?, host: self.host.clone() }))
     }
 }

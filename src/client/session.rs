@@ -59,6 +59,12 @@ impl Session {
         Self { api, ..self.clone() }
     }
 
+    /// A session over a new connection to the same door, if there can be one.
+    #[must_use]
+    pub fn anew(&self) -> Option<Self> {
+        Some(self.through(self.api.anew()?))
+    }
+
     /// Reads, and reads again while nobody answers (595, 596, 599, a dropped connection).
     ///
     /// # Errors

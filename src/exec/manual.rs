@@ -3,6 +3,7 @@
 use percent_encoding::percent_decode_str;
 
 use crate::model::HostName;
+use crate::model::guard::GuardAct;
 use crate::model::step::{Condition, Op, StepId};
 use crate::ports::{Method, Request, quote, quote_all};
 
@@ -45,6 +46,14 @@ fn line(op: &Op) -> String {
                 format!("{} # look at it", pvesh(request))
             }
             Condition::Output { argv, stdout } => format!("{} # must say: {}", quote_all(argv), stdout.trim_end()),
+        },
+        Op::Guard { guard, act } => match act {
+            GuardAct::Arm => {
+                let files: Vec<&str> = guard.files.iter().map(|file| file.path.as_str()).collect();
+                format!("# what follows can cut you off: be on the console, and keep a copy of {}", files.join(" "))
+            }
+            GuardAct::Reconnect { .. } => "# log in anew, over SSH and in the UI, before you close this".to_owned(),
+            GuardAct::Disarm => "# you are still in: done".to_owned(),
         },
     }
 }

@@ -7,6 +7,7 @@
 //! stands, or not at all.
 
 mod condition;
+mod guard;
 pub mod journal;
 pub mod lease;
 mod manual;

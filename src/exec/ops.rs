@@ -56,7 +56,7 @@ pub(super) enum Effect {
 }
 
 impl OpError {
-    fn new(why: impl Into<String>, hint: Option<String>, effect: Effect) -> Self {
+    pub fn new(why: impl Into<String>, hint: Option<String>, effect: Effect) -> Self {
         Self { why: why.into(), hint, effect }
     }
 }
@@ -103,6 +103,8 @@ pub(super) async fn carry_out(hands: &Hands<'_>, ops: &[Op], at: usize, teller: 
                 Look::Blind(error) => Err(error.into()),
             }
         }
+        // A guard holds for the list that it is in, so that whoever carries the list out has it.
+        Op::Guard { .. } => Err(OpError::new("a guard cannot be carried out alone", None, Effect::None)),
     }
 }
 

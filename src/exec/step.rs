@@ -1,10 +1,12 @@
 //! One step from its first operation to its last.
 
-use super::ops::{Effect, Hands, OpError, carry_out};
+use super::guard::Armed;
+use super::ops::{Effect, Hands, OpError, Warning, carry_out};
 use super::teller::Teller;
 use crate::client::Doors;
 use crate::event::{Outcome, What};
 use crate::model::HostName;
+use crate::model::guard::GuardAct;
 use crate::model::step::Op;
 
 /// What came of a list of operations.
@@ -40,10 +42,16 @@ pub(super) async fn carry_out_all(
 ) -> StepEnd {
     let mut warnings: Vec<String> = Vec::new();
     let mut changed = false;
+    let mut armed: Option<Armed> = None;
+    // Whether anything had happened when the guard was armed: what it does not hold, it does not take back.
+    let mut changed_before: Option<bool> = None;
     for at in 0..ops.len() {
         let title = if undoing { format!("undo: {}", title(&ops[at])) } else { title(&ops[at]) };
         let begun = teller.say(What::OpStarted { step: teller.step(), op: at, title }).await;
+        let ready = armed.as_ref().filter(|_| !is_guard(&ops[at])).map_or(Ok(()), |armed| armed.still_holds(doors));
         let done = match (begun, doors.session(host)) {
+            (Ok(()), _) if ready.is_err() => ready.map(|()| None),
+            (Ok(()), Some(_)) if is_guard(&ops[at]) => guard(doors, host, &ops[at], &mut armed, teller).await,
             (Ok(()), Some(session)) => {
                 let hands = Hands { session, shell: doors.shell(host).map(|shell| &**shell) };
                 carry_out(&hands, ops, at, teller).await
@@ -57,6 +65,17 @@ pub(super) async fn carry_out_all(
             Err(error) if undoing && error.effect == Effect::NothingThere => Ok(Some(error.why)),
             done => done,
         };
+        // From here on only the host itself can take it back, or has.
+        let (done, untouched) = match (done, armed.take()) {
+            (Err(error), Some(held)) => {
+                let (error, reverted) = held.give_up(doors, error, teller).await;
+                (Err(error), reverted && changed_before.is_some_and(|before| !before))
+            }
+            (done, held) => {
+                armed = held;
+                (done, false)
+            }
+        };
         let outcome = match &done {
             Ok(None) => Outcome::Done,
             Ok(Some(message)) => Outcome::Warning { message: message.clone() },
@@ -69,6 +88,7 @@ pub(super) async fn carry_out_all(
             Ok(warning) => warnings.extend(warning),
             Err(error) => {
                 let left = match error.effect {
+                    _ if untouched => Left::Nothing,
                     _ if changed => Left::Part,
                     Effect::Unknown => Left::Unknown(at),
                     _ => Left::Nothing,
@@ -76,10 +96,46 @@ pub(super) async fn carry_out_all(
                 return StepEnd { outcome, left };
             }
         }
-        changed |= !matches!(ops[at], Op::Await { .. });
+        match &ops[at] {
+            Op::Guard { act: GuardAct::Arm, .. } => changed_before = Some(changed),
+            Op::Guard { .. } | Op::Await { .. } => {}
+            Op::Call { .. } | Op::Task { .. } | Op::Exec { .. } | Op::PutFile { .. } => changed = true,
+        }
     }
     let outcome = if warnings.is_empty() { Outcome::Done } else { Outcome::Warning { message: warnings.join("; ") } };
     StepEnd { outcome, left: Left::Whole }
+}
+
+fn is_guard(op: &Op) -> bool {
+    matches!(op, Op::Guard { .. })
+}
+
+/// Carries out the part of a guard that stands at this place of a list.
+async fn guard(
+    doors: &Doors,
+    host: &HostName,
+    op: &Op,
+    armed: &mut Option<Armed>,
+    teller: &Teller,
+) -> Result<Warning, OpError> {
+    let not_armed = || OpError::new("the plan confirms a change that nothing guards", None, Effect::None);
+    let Op::Guard { guard, act } = op else { return Err(not_armed()) };
+    match act {
+        GuardAct::Arm => {
+            *armed = Some(Armed::arm(doors, host, guard, teller).await?);
+            Ok(None)
+        }
+        GuardAct::Reconnect { hosts, after_s, within_s } => {
+            let held = armed.as_ref().ok_or_else(not_armed)?;
+            held.reconnect(doors, hosts, (*after_s, *within_s), teller).await?;
+            Ok(None)
+        }
+        GuardAct::Disarm => {
+            let warning = armed.as_ref().ok_or_else(not_armed)?.disarm(doors).await?;
+            *armed = None;
+            Ok(warning)
+        }
+    }
 }
 
 /// What an operation does, without any value that it sends.
@@ -90,5 +146,10 @@ pub(super) fn title(op: &Op) -> String {
         Op::PutFile { path, .. } => format!("write {path}"),
         Op::Await { within_s: 0, .. } => "look whether it is so".to_owned(),
         Op::Await { within_s, .. } => format!("wait up to {within_s} s until it is so"),
+        Op::Guard { guard, act } => match act {
+            GuardAct::Arm => format!("arm the revert {} for {} s", guard.unit(), guard.seconds),
+            GuardAct::Reconnect { .. } => "connect anew over SSH and to the API".to_owned(),
+            GuardAct::Disarm => format!("disarm the revert {}", guard.unit()),
+        },
     }
 }

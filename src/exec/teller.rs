@@ -65,6 +65,11 @@ impl Teller {
         let _ = self.run.send(Said { what, written: None });
     }
 
+    /// Tells something about the run as a whole.
+    pub fn note(&self, message: String) {
+        self.mention(What::Note { message });
+    }
+
     /// Tells what is waited for.
     pub fn waiting(&self, why: String) {
         self.mention(What::Waiting { step: self.step(), why });

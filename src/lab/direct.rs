@@ -1,6 +1,7 @@
 //! The API without a network: the same way in as over TLS, for tests that count requests.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -13,13 +14,26 @@ use crate::ports::{Api, BoxFuture, Request, Response, TransportError};
 pub struct DirectApi {
     site: Arc<LiveSite>,
     token: SecretString,
+    /// When the connection was used last, in milliseconds; all clones have the same one.
+    used_ms: Arc<AtomicI64>,
 }
 
 impl DirectApi {
     /// `token` is what stands in the header: `user@realm!id=secret`.
     #[must_use]
     pub fn new(site: Arc<LiveSite>, token: SecretString) -> Self {
-        Self { site, token }
+        Self { site, token, used_ms: Arc::default() }
+    }
+
+    /// The same door without a connection.
+    #[must_use]
+    pub fn unconnected(&self) -> Self {
+        Self::new(Arc::clone(&self.site), self.token.clone())
+    }
+
+    /// Whether a connection stands that can be used again: after three idle seconds a client has let go of it.
+    fn stands(&self) -> bool {
+        self.site.clock().now().as_millisecond() - self.used_ms.load(Ordering::SeqCst) < 3000
     }
 
     /// The site behind it.
@@ -37,6 +51,11 @@ impl Api for DirectApi {
                 let why = "connect: No route to host".to_owned();
                 return Err(TransportError::NotSent { peer: "lab".to_owned(), why });
             }
+            if !self.stands() && !self.site.opens() {
+                let why = "connect: Connection timed out".to_owned();
+                return Err(TransportError::NotSent { peer: "lab".to_owned(), why });
+            }
+            self.used_ms.store(self.site.clock().now().as_millisecond(), Ordering::SeqCst);
             let raw = rules::Request {
                 method: request.method.as_str().to_owned(),
                 path: request.path.clone(),
@@ -54,6 +73,10 @@ impl Api for DirectApi {
             }
         })
     }
+    fn anew(&self) -> Option<Arc<dyn Api>> {
+        Some(Arc::new(self.unconnected()))
+    }
+
     fn document<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Response, TransportError>> {
         Box::pin(async move {
             let lost = || TransportError::Uncertain {

@@ -11,7 +11,8 @@ use super::LabError;
 use super::envelope;
 use super::faults::{Fault, Faults, RequestEffect};
 use super::persist::Store;
-use super::rules::{self, Request, work};
+use super::rules::{self, Request, host_firewall, work};
+use super::shell::units;
 use super::site::{Loss, Site};
 use super::world::World;
 use crate::ports::{Clock, Response};
@@ -112,6 +113,12 @@ impl LiveSite {
         lock(&self.shared.world).nodes.get(node).is_some_and(|node| !node.online)
     }
 
+    /// Whether a new connection to the API comes through this door.
+    #[must_use]
+    pub fn opens(&self) -> bool {
+        !self.is_down() && self.node.as_deref().is_none_or(|node| self.admits(node, 8006))
+    }
+
     fn keep(&self, world: &World) -> Result<(), LabError> {
         self.shared.store.as_ref().map_or(Ok(()), |store| store.save(world))
     }
@@ -126,7 +133,10 @@ impl LiveSite {
             }
             !over
         });
-        work::advance(world)
+        let worked = work::advance(world);
+        let fired = units::advance(world);
+        host_firewall::follow(world);
+        worked || fired
     }
 
     /// Looks at the world as it is now.
@@ -151,6 +161,17 @@ impl LiveSite {
         let result = change(&mut world);
         self.keep(&world)?;
         Ok(result)
+    }
+
+    /// Loses the power of a node and starts it again: what was set in memory is gone, what is enabled begins anew.
+    ///
+    /// # Errors
+    /// If it cannot be kept.
+    pub fn reboot(&self, node: &str) -> Result<(), LabError> {
+        self.change(|world| {
+            rules::lose_node(world, node);
+            units::boot(world, node);
+        })
     }
 
     /// Its clock.
@@ -279,6 +300,16 @@ impl Site for LiveSite {
             return Some(Loss::Before);
         }
         lock(&self.shared.faults).at_command(line)
+    }
+
+    fn admits(&self, node: &str, port: u16) -> bool {
+        let mut world = lock(&self.shared.world);
+        if self.advance(&mut world)
+            && let Err(error) = self.keep(&world)
+        {
+            tracing::error!(%error, "the lab cannot keep its state");
+        }
+        host_firewall::admits(&world, node, port)
     }
 }
 

@@ -4,6 +4,7 @@
 //! becomes one [`World`] per site. [`Scenario::example`] is a host that most of the documentation speaks of.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha512};
@@ -41,6 +42,9 @@ pub struct Scenario {
     /// Whether anything else can be fetched too: then every URL has the very file that is asked for.
     #[serde(default)]
     pub any_download: bool,
+    /// Where whoever comes to the doors sits, as the hosts see it; next to each host, if not given.
+    #[serde(default)]
+    pub operator: Option<IpAddr>,
     /// What goes wrong.
     #[serde(default)]
     pub faults: Vec<Fault>,
@@ -311,6 +315,7 @@ impl Scenario {
             appliances: Vec::new(),
             downloads: BTreeMap::new(),
             any_download: false,
+            operator: None,
             faults: Vec::new(),
         }
     }
@@ -373,6 +378,7 @@ impl Scenario {
             }
         }
         world.appliances = if self.appliances.is_empty() { usual_appliances() } else { self.appliances.clone() };
+        world.operator = self.operator;
         world.downloads = self.downloads.clone();
         world.any_download = self.any_download;
         for appliance in &world.appliances {

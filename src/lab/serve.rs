@@ -57,7 +57,7 @@ async fn accept(site: Arc<LiveSite>, listener: TcpListener, acceptor: TlsAccepto
             () = stop.cancelled() => break,
             accepted = listener.accept() => {
                 let Ok((stream, _)) = accepted else { continue };
-                if site.is_down() {
+                if !site.opens() {
                     continue;
                 }
                 let (site, acceptor) = (Arc::clone(&site), acceptor.clone());

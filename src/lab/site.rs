@@ -18,6 +18,12 @@ pub trait Site: Send + Sync {
     /// Lends the world, up to date; what was done to it stands when this comes back.
     fn act(&self, work: &mut dyn FnMut(&mut World));
 
+    /// Whether a new connection to a TCP port of a node gets through its firewall; those that stand are not asked.
+    fn admits(&self, node: &str, port: u16) -> bool {
+        let _ = (node, port);
+        true
+    }
+
     /// Whether the SSH connection is to be lost at this command; of a batch, `line` is the whole script.
     fn loss(&self, node: &str, line: &str) -> Option<Loss> {
         let _ = (node, line);

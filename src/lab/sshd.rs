@@ -71,6 +71,9 @@ impl Sshd {
                     () = door.stop.cancelled() => break,
                     accepted = listener.accept() => {
                         let Ok((stream, _)) = accepted else { continue };
+                        if !door.site.admits(door.node(), 22) {
+                            continue;
+                        }
                         let _ = stream.set_nodelay(true);
                         tokio::spawn(door.clone().serve(stream));
                     }

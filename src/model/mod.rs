@@ -1,11 +1,12 @@
 //! The nouns, typed so that a wrong one cannot exist.
 //!
-//! Owns addresses, newtypes, what was observed ([`observed`]) and what a plan is made of ([`change`],
+//! Owns addresses, newtypes, what was observed ([`observed`]) and what a plan is made of ([`change`], [`guard`],
 //! [`step`]). No I/O, no clock, no Proxmox call. Everything serialisable here is part of a published
 //! format (saved plan, journal, JSON output): its text form is stable.
 
 mod addr;
 pub mod change;
+pub mod guard;
 pub mod machine;
 mod names;
 mod net;

@@ -10,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::change::{Risk, Via};
+use super::guard::{Guard, GuardAct};
 use super::{Addr, HostName};
 use crate::ports::Request;
 
@@ -83,7 +84,7 @@ impl Op {
         let (sent, look) = match self {
             Self::Call { request, landed } | Self::Task { request, landed } => (Some(request), landed.as_ref()),
             Self::Await { condition, .. } => (None, Some(condition)),
-            Self::Exec { .. } | Self::PutFile { .. } => (None, None),
+            Self::Exec { .. } | Self::PutFile { .. } | Self::Guard { .. } => (None, None),
         };
         let looked = look.and_then(|condition| match condition {
             Condition::Answer { request, .. } | Condition::Answers { request } => Some(request),
@@ -136,6 +137,15 @@ pub enum Op {
         /// Whether the step has done its work all the same: it is then a warning and no failure.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         or_warn: bool,
+    },
+    /// Part of a change that can cut our own path: [`GuardAct::Arm`], what is changed, [`GuardAct::Reconnect`],
+    /// [`GuardAct::Disarm`], in this order and in one list.
+    Guard {
+        /// What the host takes back unless it is disarmed.
+        guard: Guard,
+        /// Which part.
+        #[serde(flatten)]
+        act: GuardAct,
     },
 }
 

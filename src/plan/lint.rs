@@ -66,7 +66,7 @@ fn destroys(step: &Step) -> bool {
                 request.method == Method::Delete && matches!(parts[..], ["nodes", _, "qemu" | "lxc", _])
             }
             Op::Exec { argv } => matches!(&argv[..], [zfs, destroy, ..] if zfs == "zfs" && destroy == "destroy"),
-            Op::PutFile { .. } | Op::Await { .. } => false,
+            Op::PutFile { .. } | Op::Await { .. } | Op::Guard { .. } => false,
         })
 }
 
@@ -80,7 +80,7 @@ fn lying_look(step: &Step) -> Option<String> {
     let looks = step.ops.iter().filter_map(|op| match op {
         Op::Call { landed, .. } | Op::Task { landed, .. } => landed.as_ref(),
         Op::Await { condition, .. } => Some(condition),
-        Op::Exec { .. } | Op::PutFile { .. } => None,
+        Op::Exec { .. } | Op::PutFile { .. } | Op::Guard { .. } => None,
     });
     looks.filter(|condition| !harmless(condition)).find_map(|condition| match condition {
         Condition::Answer { request, .. } | Condition::Answers { request } => {

@@ -82,7 +82,7 @@ fn requests(step: &Step) -> Vec<&Request> {
             | Op::Await { condition: Condition::Answer { request, .. } | Condition::Answers { request }, .. } => {
                 requests.push(request);
             }
-            Op::Await { .. } | Op::Exec { .. } | Op::PutFile { .. } => {}
+            Op::Await { .. } | Op::Exec { .. } | Op::PutFile { .. } | Op::Guard { .. } => {}
         }
     }
     requests

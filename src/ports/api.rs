@@ -1,5 +1,7 @@
 //! Request and response of an HTTP API that speaks in forms.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{BoxFuture, TransportError};
@@ -74,5 +76,24 @@ pub trait Api: Send + Sync {
     fn document<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Response, TransportError>> {
         let reason = format!("no handler defined for url {path}");
         Box::pin(async move { Ok(Response { status: 501, reason, body: Vec::new() }) })
+    }
+
+    /// A door to the same place that shares no connection with this one; `None` where there is no such thing.
+    fn anew(&self) -> Option<Arc<dyn Api>> {
+        None
+    }
+}
+
+impl Api for Arc<dyn Api> {
+    fn send<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Response, TransportError>> {
+        (**self).send(request)
+    }
+
+    fn document<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Response, TransportError>> {
+        (**self).document(path)
+    }
+
+    fn anew(&self) -> Option<Self> {
+        (**self).anew()
     }
 }

@@ -1,5 +1,6 @@
 //! A command on a host and what came of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{BoxFuture, TransportError, quote_all};
@@ -58,4 +59,20 @@ pub struct Output {
 pub trait Shell: Send + Sync {
     /// Runs exactly once; a non-zero exit code is an answer, not an error.
     fn run<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Output, TransportError>>;
+
+    /// A door to the same place that shares no connection with this one: whether somebody can still get in is
+    /// not told by a connection that stands. `None` where there is no such thing.
+    fn anew(&self) -> Option<Arc<dyn Shell>> {
+        None
+    }
+}
+
+impl Shell for Arc<dyn Shell> {
+    fn run<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Output, TransportError>> {
+        (**self).run(command)
+    }
+
+    fn anew(&self) -> Option<Self> {
+        (**self).anew()
+    }
 }

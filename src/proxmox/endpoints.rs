@@ -252,6 +252,36 @@ endpoints! {
     /// A rule of a group goes.
     GROUP_RULE_DELETE = Delete "/cluster/firewall/groups/{group}/{pos}" ["digest"];
 
+    /// Options of the datacenter's firewall.
+    CLUSTER_FIREWALL_OPTIONS = Get "/cluster/firewall/options" [];
+    /// Sets them.
+    CLUSTER_FIREWALL_OPTIONS_SET = Put "/cluster/firewall/options" ["enable", "policy_in", "delete", "digest"];
+    /// IP sets of the datacenter.
+    IPSETS = Get "/cluster/firewall/ipset" [];
+    /// A new IP set.
+    IPSET_CREATE = Post "/cluster/firewall/ipset" ["name", "comment"];
+    /// An empty IP set goes.
+    IPSET_DELETE = Delete "/cluster/firewall/ipset/{name}" [];
+    /// What is in an IP set.
+    IPSET = Get "/cluster/firewall/ipset/{name}" [];
+    /// Something more in an IP set.
+    IPSET_ENTRY_CREATE = Post "/cluster/firewall/ipset/{name}" ["cidr", "comment", "nomatch"];
+    /// Something of an IP set goes.
+    IPSET_ENTRY_DELETE = Delete "/cluster/firewall/ipset/{name}/{cidr}" ["digest"];
+    /// Options of a node's own firewall.
+    NODE_FIREWALL_OPTIONS = Get "/nodes/{node}/firewall/options" [];
+    /// Sets them.
+    NODE_FIREWALL_OPTIONS_SET = Put "/nodes/{node}/firewall/options" ["enable", "delete", "digest"];
+    /// A rule of a node.
+    NODE_FIREWALL_RULE = Get "/nodes/{node}/firewall/rules/{pos}" [];
+    /// A rule on top.
+    NODE_FIREWALL_RULE_CREATE = Post "/nodes/{node}/firewall/rules" [
+        "type", "action", "enable", "macro", "iface", "source", "dest", "proto", "dport", "sport", "icmp-type", "log",
+        "comment", "digest",
+    ];
+    /// A rule goes.
+    NODE_FIREWALL_RULE_DELETE = Delete "/nodes/{node}/firewall/rules/{pos}" ["digest"];
+
     /// Options of a VM's firewall.
     QEMU_FIREWALL_OPTIONS = Get "/nodes/{node}/qemu/{vmid}/firewall/options" [];
     /// Sets them.

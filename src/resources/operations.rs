@@ -10,7 +10,7 @@ use crate::ports::Request;
 /// A step without needs, risk or undo, to be completed.
 pub fn step(addr: &Addr, what: &str, title: impl Into<String>, host: &HostName, ops: Vec<Op>) -> Step {
     let ssh = |op: &Op| match op {
-        Op::Exec { .. } | Op::PutFile { .. } => Some(Via::Ssh),
+        Op::Exec { .. } | Op::PutFile { .. } | Op::Guard { .. } => Some(Via::Ssh),
         Op::Call { .. } | Op::Task { .. } => Some(Via::Api),
         Op::Await { .. } => None,
     };

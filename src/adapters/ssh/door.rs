@@ -54,6 +54,12 @@ impl Ssh {
         Self { peer: target.peer(), target, settings, through, connection: Mutex::new(None), slots }
     }
 
+    /// The same door before its first command, with the doors that it is reached through.
+    fn unconnected(&self) -> Self {
+        let through = self.through.as_ref().map(|door| Arc::new(door.unconnected()));
+        Self::with(self.target.clone(), self.settings.clone(), through)
+    }
+
     fn not_sent(&self, why: String) -> TransportError {
         TransportError::NotSent { peer: self.peer.clone(), why }
     }
@@ -153,5 +159,9 @@ impl Ssh {
 impl Shell for Ssh {
     fn run<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Output, TransportError>> {
         Box::pin(self.run_once(command))
+    }
+
+    fn anew(&self) -> Option<Arc<dyn Shell>> {
+        Some(Arc::new(self.unconnected()))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::run_line;
 use crate::lab::site::{Loss, Site, struck};
@@ -12,6 +13,8 @@ use crate::ports::{BoxFuture, Command, Output, Shell, TransportError};
 pub struct DirectShell {
     site: Arc<dyn Site>,
     node: String,
+    /// Whether a connection stands; all clones have the same one.
+    connected: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for DirectShell {
@@ -24,12 +27,22 @@ impl DirectShell {
     /// Opens it.
     #[must_use]
     pub fn new(site: Arc<dyn Site>, node: &str) -> Self {
-        Self { site, node: node.to_owned() }
+        Self { site, node: node.to_owned(), connected: Arc::default() }
+    }
+
+    /// The same door without a connection.
+    #[must_use]
+    pub fn unconnected(&self) -> Self {
+        Self::new(Arc::clone(&self.site), &self.node)
     }
 
     fn run_now(&self, command: &Command) -> Result<Output, TransportError> {
         let line = command.line();
         let peer = format!("root@{}", self.node);
+        if !self.connected.load(Ordering::SeqCst) && !self.site.admits(&self.node, 22) {
+            return Err(TransportError::NotSent { peer, why: "connect: Connection timed out".to_owned() });
+        }
+        self.connected.store(true, Ordering::SeqCst);
         let loss = self.site.loss(&self.node, struck(&line, &command.stdin));
         if loss == Some(Loss::Before) {
             // a client cannot tell this from the other loss: the command had been sent
@@ -48,5 +61,9 @@ impl DirectShell {
 impl Shell for DirectShell {
     fn run<'a>(&'a self, command: &'a Command) -> BoxFuture<'a, Result<Output, TransportError>> {
         Box::pin(async move { self.run_now(command) })
+    }
+
+    fn anew(&self) -> Option<Arc<dyn Shell>> {
+        Some(Arc::new(self.unconnected()))
     }
 }

@@ -4,7 +4,8 @@
 //! fixed, without quorum nothing is written, what PVE renders cannot be replaced here.
 
 use super::tree::{FileError, FileKind, Meta, canonical, in_cluster, list, meta, parent, rendered, stored, stored_mut};
-use crate::lab::world::{File, World};
+use crate::lab::rules::{Target, scope};
+use crate::lab::world::{File, World, firewall_file};
 
 /// Whether a new entry may be made at a path, and that nothing but a file is there.
 fn writable(world: &World, node: &str, path: &str) -> Result<(), FileError> {
@@ -17,9 +18,31 @@ fn writable(world: &World, node: &str, path: &str) -> Result<(), FileError> {
     if in_cluster(path) && world.without_quorum {
         return Err(FileError::Denied);
     }
+    if firewall_at(world, path).is_some() {
+        return Ok(());
+    }
     if stored(world, node, path).is_none() && rendered(world, node).contains_key(path) {
         return Err(FileError::NotModelled);
     }
+    Ok(())
+}
+
+/// Whose firewall a file is; PVE reads what anybody writes there.
+fn firewall_at(world: &World, path: &str) -> Option<Target> {
+    let name = path.strip_prefix("/etc/pve/")?;
+    if name == "firewall/cluster.fw" {
+        return Some(Target::Cluster);
+    }
+    if let Some(node) = name.strip_prefix("nodes/").and_then(|rest| rest.strip_suffix("/host.fw")) {
+        return world.nodes.contains_key(node).then(|| Target::Node(node.to_owned()));
+    }
+    let vmid = name.strip_prefix("firewall/")?.strip_suffix(".fw")?;
+    vmid.parse().ok().map(Target::Guest)
+}
+
+fn set_firewall(world: &mut World, target: &Target, content: &[u8]) -> Result<(), FileError> {
+    let text = std::str::from_utf8(content).map_err(|_| FileError::NotModelled)?;
+    *scope(world, target) = firewall_file::read(text);
     Ok(())
 }
 
@@ -35,6 +58,9 @@ pub fn write(world: &mut World, node: &str, path: &str, content: Vec<u8>, mode: 
         Ok(FileKind::Device) if path == "/dev/null" => return Ok(()),
         Ok(FileKind::Device) => return Err(FileError::NotModelled),
         Ok(FileKind::File) | Err(_) => {}
+    }
+    if let Some(firewall) = firewall_at(world, &path) {
+        return set_firewall(world, &firewall, &content);
     }
     let now = world.now_ms;
     let (mode, gid) = match path.as_str() {
@@ -97,6 +123,9 @@ pub fn remove(world: &mut World, node: &str, path: &str) -> Result<(), FileError
         return Err(FileError::IsADirectory);
     }
     writable(world, node, &path)?;
+    if let Some(firewall) = firewall_at(world, &path) {
+        return set_firewall(world, &firewall, b"");
+    }
     match stored_mut(world, node, &path).and_then(|host| host.files.remove(&path)) {
         Some(_) => Ok(()),
         None => Err(FileError::NotModelled),
@@ -118,6 +147,9 @@ pub fn rename(world: &mut World, node: &str, from: &str, to: &str) -> Result<(),
     }
     let taken = stored_mut(world, node, &from).and_then(|host| host.files.remove(&from));
     let file = taken.ok_or(FileError::NotModelled)?;
+    if let Some(firewall) = firewall_at(world, &to) {
+        return set_firewall(world, &firewall, &file.content);
+    }
     let Some(host) = stored_mut(world, node, &to) else { return Err(FileError::NotFound) };
     host.files.insert(to, file);
     Ok(())

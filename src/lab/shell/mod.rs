@@ -14,6 +14,7 @@ mod pmxcfs;
 pub mod programs;
 mod syntax;
 mod tree;
+pub mod units;
 
 pub use call::{Call, Program};
 pub use direct::DirectShell;

@@ -23,6 +23,12 @@ pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
             put(format!("firewall/{vmid}.fw"), text);
         }
     }
+    for (name, node) in &world.nodes {
+        let text = conf::firewall(&node.firewall);
+        if !text.is_empty() {
+            put(format!("nodes/{name}/host.fw"), text);
+        }
+    }
     if !world.mappings.is_empty() {
         put("mapping/pci.cfg".to_owned(), conf::mappings(world));
     }

@@ -80,6 +80,10 @@ impl Api for TwinApi {
             Ok(response)
         })
     }
+
+    fn anew(&self) -> Option<Arc<dyn Api>> {
+        Some(Arc::new(Self { inner: self.inner.unconnected(), ..self.clone() }))
+    }
 }
 
 /// The shell of a twin.
@@ -107,5 +111,9 @@ impl Shell for TwinShell {
             self.clock.sleep(self.tempo.of_command(program)).await;
             self.inner.run(command).await
         })
+    }
+
+    fn anew(&self) -> Option<Arc<dyn Shell>> {
+        Some(Arc::new(Self { inner: self.inner.unconnected(), ..self.clone() }))
     }
 }

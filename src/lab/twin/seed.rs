@@ -55,6 +55,8 @@ pub fn of(original: &Original<'_>, secret: &str, now: Timestamp) -> Twin {
     if let Some(read) = told.take("the datacenter firewall", &site.firewall) {
         world.firewall = firewall::cluster(read);
     }
+    world.doors_open = true;
+    told.say("who gets in at the hosts' own firewalls", "nothing is known of the network around them");
     if let Some(read) = told.take("firewalls of guests", &site.guest_firewalls) {
         world.guest_firewalls = read.iter().map(|(vmid, one)| (vmid.get(), firewall::guest(one))).collect();
     }

@@ -66,3 +66,15 @@ pub struct Rule {
     /// Off unless it was said: POST without `enable` makes a rule that does nothing (9.2.11).
     pub enabled: bool,
 }
+
+/// The rules that a node's kernel has: the firewall's daemon looks at the files every ten seconds only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Enforced {
+    /// When the daemon looked last, in milliseconds.
+    pub looked_ms: i64,
+    /// The datacenter's firewall as it was then.
+    pub cluster: Firewall,
+    /// The node's own.
+    pub host: Firewall,
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Firewall, System, Volume, Zfs};
+use super::{Enforced, Firewall, System, Units, Volume, Zfs};
 
 /// One node of the site.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,10 @@ pub struct Node {
     pub networks_by_pve: bool,
     /// The host's own firewall.
     pub firewall: Firewall,
+    /// What of the firewall is in force.
+    pub enforced: Enforced,
+    /// What systemd was told.
+    pub units: Units,
     /// Processor, kernel, services and settings of the host itself.
     pub system: System,
     /// Files that were put there, by absolute path. What PVE makes of its configuration is not in here.

@@ -1,6 +1,7 @@
 //! The value that everything else is a view of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,10 @@ pub struct World {
     pub pid: u32,
     /// Until when somebody else holds the lock file of a guest, in milliseconds.
     pub lock_files: BTreeMap<u32, i64>,
+    /// Where whoever comes to its doors from outside sits; next to the host, if not said.
+    pub operator: Option<IpAddr>,
+    /// Whether everybody gets in whatever the firewall says: of a twin nobody knows the network around it.
+    pub doors_open: bool,
     /// Faults that wait for a task: type, how many of it still pass, text.
     pub dooms: Vec<(String, u32, String)>,
 }
@@ -274,6 +279,24 @@ impl World {
             || host.directories.contains_key(path)
             || host.zfs.mounted_at(path).is_some()
             || host.files.keys().chain(host.directories.keys()).any(|file| file.starts_with(&prefix))
+    }
+
+    /// The address that a node sees whoever comes from outside by.
+    #[must_use]
+    pub fn operator_at(&self, node: &str) -> IpAddr {
+        if let Some(operator) = self.operator {
+            return operator;
+        }
+        let address = self.nodes.get(node).and_then(|host| host.address.parse().ok());
+        match address {
+            // The last but one of its /24, where hosts are rarely put.
+            Some(IpAddr::V4(own)) => {
+                let [a, b, c, d] = own.octets();
+                IpAddr::V4(Ipv4Addr::new(a, b, c, if d == 253 { 252 } else { 253 }))
+            }
+            Some(own @ IpAddr::V6(_)) => own,
+            None => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        }
     }
 
     /// The pool that a guest is in.

@@ -7,6 +7,8 @@ mod api;
 mod cat;
 mod chmod;
 mod chown;
+mod cmp;
+mod cp;
 mod date;
 mod dd;
 mod echo;
@@ -20,6 +22,7 @@ mod ls;
 mod mkdir;
 mod mv;
 mod pct;
+mod printenv;
 mod printf;
 mod pvecm;
 mod pvesh;
@@ -31,6 +34,7 @@ mod rmdir;
 mod sha256sum;
 mod sleep;
 mod stat;
+mod systemctl;
 mod tee;
 mod test;
 mod touch;
@@ -48,6 +52,8 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("cat", cat::run),
     ("chmod", chmod::run),
     ("chown", chown::run),
+    ("cmp", cmp::run),
+    ("cp", cp::run),
     ("date", date::run),
     ("dd", dd::run),
     ("echo", echo::run),
@@ -60,6 +66,7 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("mkdir", mkdir::run),
     ("mv", mv::run),
     ("pct", pct::run),
+    ("printenv", printenv::run),
     ("printf", printf::run),
     ("pvecm", pvecm::run),
     ("pvesh", pvesh::run),
@@ -71,6 +78,8 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("sha256sum", sha256sum::run),
     ("sleep", sleep::run),
     ("stat", stat::run),
+    ("sync", |_| 0),
+    ("systemctl", systemctl::run),
     ("tee", tee::run),
     ("test", test::run),
     ("touch", touch::run),
