@@ -20,6 +20,7 @@ mod drift_fields;
 mod drift_per_field;
 mod fault_sweep;
 mod fidelity;
+mod guard;
 mod https_real;
 mod interrupted;
 mod inventories;
