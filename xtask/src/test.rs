@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::process::{cargo, installed, show, succeeds};
+use crate::process::{cargo, installed, is_root, may_install, show, succeeds};
 
 /// A program that some suites run for real, the Debian package that holds it, and what goes without.
 const PROGRAMS: &[(&str, &str, &str)] = &[
@@ -23,7 +23,7 @@ const RECORDINGS: (&str, &str) =
 
 /// Runs everything; whether all of it holds. What could not run is said at the end, not hidden.
 pub fn run(install: bool) -> Result<bool> {
-    let install = install || std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
+    let install = install || may_install();
     let mut not_run = prepare(install)?;
     not_run.extend(crate::real_clients::prepare(install)?);
     if recordings().is_none() {
@@ -93,11 +93,6 @@ fn prepare(may_install: bool) -> Result<Vec<String>> {
         }
     }
     Ok(missing().map(|(_, package, without)| format!("{without}: `apt-get install {package}`")).collect())
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output();
-    id.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
 fn recordings() -> Option<PathBuf> {
