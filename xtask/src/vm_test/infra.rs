@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use super::log::Log;
-use crate::process::{cargo, succeeds};
+use super::machine::Machine;
+use super::ssh::Keys;
+use crate::process::{cargo, show, succeeds};
 
 /// The binary.
 pub struct Infra {
@@ -62,6 +64,24 @@ impl Infra {
         ));
         Ok(called)
     }
+}
+
+/// Runs the suite of `tests/vm` in a process that is not this one, against a machine.
+pub fn in_process(suite: &str, machine: &Machine, keys: &Keys, log: &Log) -> Result<()> {
+    let mut command = cargo();
+    command.args(["test", "--quiet", "--locked", "--package", "infra", "--test", "vm", suite, "--", "--nocapture"]);
+    command.env("INFRA_VM_PORT", machine.port().to_string()).env("INFRA_VM_KEYS", keys.directory());
+    let output = command.output().context("cargo does not start")?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    log.line(format!("$ {}\n{}{}", show(&command), text(&output.stdout), text(&output.stderr)));
+    if !output.status.success() {
+        bail!("{suite} of tests/vm does not hold");
+    }
+    // A name that no test has would be held by none.
+    if !text(&output.stdout).contains("test result: ok.") || text(&output.stdout).contains(" 0 passed") {
+        bail!("{suite} of tests/vm did not run");
+    }
+    Ok(())
 }
 
 impl Called {

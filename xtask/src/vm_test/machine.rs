@@ -180,7 +180,7 @@ pub fn hardware(directory: &Path, port: u16) -> Vec<String> {
     for (index, (name, _)) in DISKS.iter().enumerate() {
         let file = directory.join(format!("{name}.raw"));
         add("-drive", format!("file={},if=none,id={name},format=raw,cache=unsafe,discard=unmap", file.display()));
-        let boot = if index == 0 { ",bootindex=0" } else { "" };
+        let boot = if index == 0 { ",bootindex=1" } else { "" };
         add("-device", format!("virtio-blk-pci,drive={name},serial={name},addr={:#x}{boot}", 2 + index));
     }
     add("-netdev", format!("user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22"));

@@ -76,7 +76,6 @@ impl<'a> Ssh<'a> {
         Ok(stdout)
     }
 
-
     /// The id that the kernel gave to this boot.
     pub fn boot_id(&self) -> Result<String> {
         Ok(self.run("cat /proc/sys/kernel/random/boot_id")?.trim().to_owned())
