@@ -70,7 +70,11 @@ impl Context {
     pub async fn observe(&self, scope: &Scope) -> Observed {
         let part = self.part(scope);
         let interest = Interest {
-            machines: part.hosts.keys().map(|host| (host.clone(), observe::Question::default())).collect(),
+            machines: part
+                .hosts
+                .values()
+                .map(|host| (host.name.clone(), observe::Question::about(&part, host)))
+                .collect(),
             snippets: resources::snippets_of_interest(&part),
             datasets: resources::datasets_of_interest(&part),
         };

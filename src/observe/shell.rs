@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::facts::machine::{Probe, Question};
+use super::facts::machine::{Asked, Probe, Question};
 use super::{facts, reason};
 use crate::client::CallError;
 use crate::model::machine::Machine;
@@ -97,8 +97,8 @@ impl ShellReads {
         let guessed_files = FileReads::push(&mut batch, self.guessed_files());
         let firewall = firewall.map(|vmids| FirewallReads::push(&mut batch, vmids));
         let machine = self.machine.as_ref().map(|question| Probe::push(&mut batch, question));
-        let outputs = match self.run(&batch).await {
-            Ok(outputs) => outputs,
+        let (outputs, asked) = match self.run(&batch).await {
+            Ok(answer) => answer,
             Err(why) => {
                 let firewall = firewall.map(|_| Firewalls::unavailable(&why));
                 return ShellFacts { firewall, ..ShellFacts::unavailable(&why) };
@@ -127,7 +127,7 @@ impl ShellReads {
         }
         if !second.is_empty() {
             match self.run(&second).await {
-                Ok(outputs) => {
+                Ok((outputs, _)) => {
                     known.extend(owners.map(|at| facts::owners::read(&outputs[at])).unwrap_or_default());
                     if let Some(reads) = file_reads {
                         files = reads.read(&outputs);
@@ -147,7 +147,7 @@ impl ShellReads {
             storage_entries,
             files,
             firewall: firewall.map(|reads| reads.read(&outputs)),
-            machine: machine.map_or_else(Machine::default, |probe| probe.read(&outputs)),
+            machine: machine.map_or_else(Machine::default, |probe| probe.read(&outputs, asked)),
         }
     }
 
@@ -156,7 +156,7 @@ impl ShellReads {
         let mut batch = new_batch();
         let reads = FirewallReads::push(&mut batch, vmids);
         match self.run(&batch).await {
-            Ok(outputs) => reads.read(&outputs),
+            Ok((outputs, _)) => reads.read(&outputs),
             Err(why) => Firewalls::unavailable(&why),
         }
     }
@@ -188,12 +188,17 @@ impl ShellReads {
         self.datasets.iter().filter_map(|name| all?.get(name)?.mountpoint.clone()).collect()
     }
 
-    async fn run(&self, batch: &Batch) -> Result<Vec<Output>, String> {
+    /// Runs a batch, and says when it was asked and answered on our clock.
+    async fn run(&self, batch: &Batch) -> Result<(Vec<Output>, Asked), String> {
         let command = batch.command(LIMIT);
         let mut attempt = 1;
         loop {
+            let before = self.clock.now();
             match self.shell.run(&command).await {
-                Ok(output) => return batch.read(&output).map_err(|error| error.to_string()),
+                Ok(output) => {
+                    let asked = Asked { before, after: self.clock.now() };
+                    return batch.read(&output).map(|outputs| (outputs, asked)).map_err(|error| error.to_string());
+                }
                 Err(error) if attempt < ATTEMPTS && CallError::Transport(error.clone()).is_unreachable() => {
                     self.clock.sleep(Duration::from_millis(300) * attempt).await;
                     attempt += 1;

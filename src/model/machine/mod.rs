@@ -3,11 +3,33 @@
 //! One type per fact, each read on its own: what could not be read is unavailable and says why, so that
 //! nothing is ever judged from a guess. `observe::facts::machine` reads them, `checks` judge them.
 
+mod certificate;
+mod cpu;
+mod device_nodes;
+mod guest_files;
+mod held_locks;
+mod host_clock;
 mod iommu;
 mod kernel;
+mod links;
+mod login;
+mod neighbourhood;
+mod sub_ids;
 
+pub use certificate::{Certificate, Certificates};
+pub use cpu::Cpu;
+pub use device_nodes::DeviceFile;
+pub use guest_files::{GuestFile, GuestFiles};
+pub use held_locks::HeldLock;
+pub use host_clock::HostClock;
 pub use iommu::{Iommu, IommuDomain, IommuGroup};
 pub use kernel::Kernel;
+pub use links::{Link, Links};
+pub use login::Login;
+pub use neighbourhood::{Neighbour, Neighbourhood, Ping};
+pub use sub_ids::SubIds;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,12 +43,48 @@ pub struct Machine {
     pub kernel: Fact<Kernel>,
     /// What translates and separates the memory accesses of devices.
     pub iommu: Fact<Iommu>,
+    /// Its clock against ours.
+    pub clock: Fact<HostClock>,
+    /// Network interfaces.
+    pub links: Fact<Links>,
+    /// Certificates of the API.
+    pub certificates: Fact<Certificates>,
+    /// What stands about guests in `/etc/pve`, whoever owns them.
+    pub guest_files: Fact<GuestFiles>,
+    /// Locks on guests' files that a process holds.
+    pub held_locks: Fact<Vec<HeldLock>>,
+    /// Who answers at the addresses that were asked for.
+    pub neighbourhood: Fact<Neighbourhood>,
+    /// How we are logged in.
+    pub login: Fact<Login>,
+    /// Ids that root may give to containers.
+    pub sub_ids: Fact<SubIds>,
+    /// Device nodes that were asked for; `None` for one that is not there.
+    pub device_nodes: Fact<BTreeMap<String, Option<DeviceFile>>>,
+    /// Files that QEMU can take a device's ROM from.
+    pub rom_files: Fact<BTreeSet<String>>,
+    /// What the processor can do.
+    pub cpu: Fact<Cpu>,
 }
 
 impl Machine {
     /// Nothing could be read.
     #[must_use]
     pub fn unavailable(why: &str) -> Self {
-        Self { kernel: Fact::unavailable(why), iommu: Fact::unavailable(why) }
+        Self {
+            kernel: Fact::unavailable(why),
+            iommu: Fact::unavailable(why),
+            clock: Fact::unavailable(why),
+            links: Fact::unavailable(why),
+            certificates: Fact::unavailable(why),
+            guest_files: Fact::unavailable(why),
+            held_locks: Fact::unavailable(why),
+            neighbourhood: Fact::unavailable(why),
+            login: Fact::unavailable(why),
+            sub_ids: Fact::unavailable(why),
+            device_nodes: Fact::unavailable(why),
+            rom_files: Fact::unavailable(why),
+            cpu: Fact::unavailable(why),
+        }
     }
 }

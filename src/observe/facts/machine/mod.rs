@@ -4,11 +4,27 @@
 //! that Proxmox VE does not ship, and work under dash. A missing program or an unreadable file makes its
 //! own fact unavailable and nothing else. The entry is [`Probe`].
 
+mod certificates;
+mod cpu;
+mod device_nodes;
+mod guest_files;
+mod held_locks;
+mod host_clock;
 mod iommu;
 mod kernel;
+mod links;
+mod login;
+mod neighbourhood;
+mod rom_files;
+mod sub_ids;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::ops::Range;
 
+pub use host_clock::Asked;
+
+use crate::blueprint::{Blueprint, GuestShape, Host};
 use crate::diag::Invalid;
 use crate::model::machine::Machine;
 use crate::model::observed::Fact;
@@ -16,27 +32,99 @@ use crate::ports::{Batch, Output};
 
 /// What is asked for beyond what every host has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Question {}
+pub struct Question {
+    /// Addresses that are asked for from the host, all at once: silence costs a second.
+    pub addresses: BTreeSet<IpAddr>,
+    /// Device nodes whose owner and mode are needed.
+    pub device_nodes: BTreeSet<String>,
+}
+
+impl Question {
+    /// All that checks want to know about what a blueprint places on a host.
+    #[must_use]
+    pub fn about(blueprint: &Blueprint, host: &Host) -> Self {
+        let guests = || blueprint.guests.values().filter(|guest| guest.host == host.name);
+        let containers = guests().filter_map(|guest| match &guest.shape {
+            GuestShape::Container(container) => Some(container),
+            GuestShape::Vm(_) => None,
+        });
+        Self {
+            addresses: guests().map(|guest| guest.interface.address()).collect(),
+            device_nodes: containers.flat_map(|ct| ct.devices.iter().map(|node| node.path.clone())).collect(),
+        }
+    }
+}
 
 /// Where in a batch the answers about a machine are.
 #[derive(Debug)]
 pub struct Probe {
     kernel: Range<usize>,
     iommu: Range<usize>,
+    first_time: usize,
+    last_time: usize,
+    clock: Range<usize>,
+    links: Range<usize>,
+    certificates: Range<usize>,
+    guest_files: Range<usize>,
+    held_locks: Range<usize>,
+    ping: Option<usize>,
+    neighbours: usize,
+    login: Range<usize>,
+    sub_ids: Range<usize>,
+    device_paths: BTreeSet<String>,
+    device_nodes: Option<usize>,
+    rom_files: Range<usize>,
+    cpu: Range<usize>,
 }
 
 impl Probe {
     /// Adds the commands of every fact to a batch.
-    pub fn push(batch: &mut Batch, _question: &Question) -> Self {
-        Self { kernel: push(batch, kernel::COMMANDS), iommu: push(batch, iommu::COMMANDS) }
+    pub fn push(batch: &mut Batch, question: &Question) -> Self {
+        let (addresses, paths) = (&question.addresses, &question.device_nodes);
+        Self {
+            first_time: batch.push(host_clock::TIME.iter().copied()),
+            kernel: push(batch, kernel::COMMANDS),
+            iommu: push(batch, iommu::COMMANDS),
+            clock: push(batch, host_clock::COMMANDS),
+            links: push(batch, links::COMMANDS),
+            certificates: push(batch, certificates::COMMANDS),
+            guest_files: push(batch, guest_files::COMMANDS),
+            held_locks: push(batch, held_locks::COMMANDS),
+            ping: (!addresses.is_empty()).then(|| batch.push(neighbourhood::ping_command(addresses))),
+            neighbours: batch.push(neighbourhood::COMMAND.iter().copied()),
+            login: push(batch, login::COMMANDS),
+            sub_ids: push(batch, sub_ids::COMMANDS),
+            device_paths: paths.clone(),
+            device_nodes: (!paths.is_empty()).then(|| batch.push(device_nodes::command(paths))),
+            rom_files: push(batch, rom_files::COMMANDS),
+            cpu: push(batch, cpu::COMMANDS),
+            last_time: batch.push(host_clock::TIME.iter().copied()),
+        }
     }
 
-    /// Reads every fact from the outputs of the batch.
+    /// Reads every fact from the outputs of the batch, which was `asked` then.
     #[must_use]
-    pub fn read(&self, outputs: &[Output]) -> Machine {
+    pub fn read(&self, outputs: &[Output], asked: Asked) -> Machine {
+        let at = |range: &Range<usize>| &outputs[range.clone()];
+        let (first, last) = (&outputs[self.first_time], &outputs[self.last_time]);
+        let pinged = self.ping.map(|at| &outputs[at]);
         Machine {
-            kernel: fact(kernel::read(&outputs[self.kernel.clone()])),
-            iommu: fact(iommu::read(&outputs[self.iommu.clone()])),
+            kernel: fact(kernel::read(at(&self.kernel))),
+            iommu: fact(iommu::read(at(&self.iommu))),
+            clock: fact(host_clock::read(first, last, at(&self.clock), asked)),
+            links: fact(links::read(at(&self.links))),
+            certificates: fact(certificates::read(at(&self.certificates))),
+            guest_files: guest_files::read(at(&self.guest_files)),
+            held_locks: fact(held_locks::read(at(&self.held_locks))),
+            neighbourhood: match pinged.and_then(neighbourhood::problem) {
+                Some(invalid) => Fact::unavailable(invalid.problem),
+                None => fact(neighbourhood::read(pinged, &outputs[self.neighbours])),
+            },
+            login: fact(login::read(at(&self.login))),
+            sub_ids: fact(sub_ids::read(at(&self.sub_ids))),
+            device_nodes: fact(device_nodes::read(&self.device_paths, self.device_nodes.map(|at| &outputs[at]))),
+            rom_files: fact(rom_files::read(at(&self.rom_files))),
+            cpu: fact(cpu::read(at(&self.cpu))),
         }
     }
 }
