@@ -29,7 +29,8 @@ pub struct Check {
 }
 
 /// What a check is about: the chapters of the catalogue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Area {
     /// Version, packages, kernel, boot chain.
     System,
@@ -46,6 +47,10 @@ pub enum Area {
 }
 
 impl Area {
+    /// Every area, in the order of the catalogue.
+    pub const ALL: [Self; 6] =
+        [Self::System, Self::Passthrough, Self::Containers, Self::Storage, Self::Network, Self::Access];
+
     /// Its heading.
     #[must_use]
     pub fn title(self) -> &'static str {

@@ -21,6 +21,9 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Every verdict, from bad to good; those that are not about the host come last.
+    pub const ALL: [Self; 5] = [Self::Fail, Self::Warn, Self::Pass, Self::CouldNotRun, Self::Skipped];
+
     /// The word of reports.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -110,6 +113,24 @@ pub enum Mend {
     ParentDataset,
     /// A reboot.
     Reboot,
+}
+
+impl Mend {
+    /// What it is, to follow "`infra prepare` sees to".
+    #[must_use]
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::KernelCommandLine => "the kernel's command line",
+            Self::Modules => "the modules that are loaded at boot",
+            Self::Modprobe => "which driver takes which device",
+            Self::Initramfs => "the initial RAM disk",
+            Self::ArcLimit => "the limit of ZFS's cache",
+            Self::Sysctl => "kernel settings",
+            Self::Packages => "the host's packages",
+            Self::ParentDataset => "the dataset below which guests' datasets are made",
+            Self::Reboot => "the reboot",
+        }
+    }
 }
 
 impl Finding {

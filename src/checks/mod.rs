@@ -4,15 +4,17 @@
 //! the evidence; it reads nothing itself, changes nothing, and never takes what is unknown for good. The
 //! entry is [`judge`]. `docs/checks.md` is made of this list.
 
+mod catalogue;
 mod check;
 mod finding;
 mod iommu_off;
 mod report;
 mod subject;
 
+pub use catalogue::{catalogue, entry};
 pub use check::{Area, Check, NotRun, Severity};
 pub use finding::{Evidence, Finding, Fix, Mend, Verdict};
-pub use report::{HostReport, Judged, judge};
+pub use report::{Counts, HostReport, Judged, Preflight, judge, judge_by};
 pub use subject::Subject;
 
 /// Every check, in the order in which a person wants to hear of them: what lies deepest comes first.
@@ -33,7 +35,7 @@ mod tests {
     #[test]
     fn folder_and_list_agree() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/checks");
-        let shared = ["check", "finding", "mod", "report", "subject", "testing"];
+        let shared = ["catalogue", "check", "finding", "mod", "report", "subject", "testing"];
         let files: BTreeSet<String> = std::fs::read_dir(folder)
             .unwrap()
             .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))

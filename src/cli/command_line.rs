@@ -30,6 +30,7 @@ Example: infra apply --lab -i inventories/vrooli --yes";
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Validate(commands::validate::Args),
+    Preflight(commands::preflight::Args),
     Plan(commands::plan::Args),
     Apply(commands::apply::Args),
     Status(commands::status::Args),

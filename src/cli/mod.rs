@@ -14,6 +14,7 @@ mod descriptions;
 mod error;
 mod execution;
 mod exit;
+mod judging;
 mod lab;
 mod lease;
 mod load;

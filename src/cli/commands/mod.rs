@@ -7,6 +7,7 @@ pub mod docs;
 pub mod history;
 pub mod lab;
 pub mod plan;
+pub mod preflight;
 pub mod schema;
 pub mod status;
 pub mod unlock;

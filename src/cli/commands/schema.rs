@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use crate::cli::{CommandError, Exit};
 use crate::inventory;
-use crate::ui::{Writer, json};
+use crate::ui::{Writer, json, reports};
 
 /// Print the JSON Schema of an inventory, or of an answer in JSON
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,8 @@ pub enum Of {
     Inventory,
     /// What `plan --output json` answers
     Plan,
+    /// What `preflight --output json` answers
+    Preflight,
     /// What `apply`, `destroy` and `history` answer with `--output json`
     Run,
 }
@@ -32,6 +34,7 @@ impl Of {
         json::pretty(&match self {
             Self::Inventory => inventory::schema(),
             Self::Plan => json::plan_schema(),
+            Self::Preflight => reports::preflight_schema(),
             Self::Run => json::run_schema(),
         })
     }

@@ -12,15 +12,21 @@ pub fn github(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        let place =
-            diagnostic.primary.as_ref().map(|label| sources.place(label.span)).map(|place| {
-                format!("file={},line={},col={},", property(place.file.as_str()), place.line, place.column)
-            });
-        let title = property(diagnostic.code);
-        let text = data(&message(diagnostic));
-        out.push_str(&format!("::{command} {}title={title}::{text}\n", place.unwrap_or_default()));
+        let place = diagnostic.primary.as_ref().map(|label| sources.place(label.span));
+        let place = place.map(|place| at(place.file.as_str(), place.line, place.column)).unwrap_or_default();
+        out.push_str(&self::command(command, &place, diagnostic.code, &message(diagnostic)));
     }
     out
+}
+
+/// One command; `at` says where, or is empty.
+pub(super) fn command(command: &str, at: &str, title: &str, text: &str) -> String {
+    format!("::{command} {at}title={}::{}\n", property(title), data(text))
+}
+
+/// A place in a file, as a command begins with it.
+pub(super) fn at(file: &str, line: u32, column: u32) -> String {
+    format!("file={},line={line},col={column},", property(file))
 }
 
 fn data(text: &str) -> String {

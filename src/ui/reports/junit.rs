@@ -34,7 +34,7 @@ pub fn junit(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
 }
 
 /// Text for XML 1.0, which has no place for most control characters, not even escaped.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,16 +1,18 @@
-//! Problems for machines: JSON, SARIF, JUnit and the commands of GitHub Actions.
+//! Problems and findings for machines: JSON, SARIF, JUnit and the commands of GitHub Actions.
 //!
-//! Each form is a function from [`Diagnostics`](crate::diag::Diagnostics) and the texts that they point
-//! into; none of them prints.
+//! Each form is a function from [`Diagnostics`](crate::diag::Diagnostics), or from what preflight found, and the
+//! texts that they point into; none of them prints.
 
 mod github;
 mod json;
 mod junit;
+mod preflight;
 mod sarif;
 
 pub use github::github;
 pub use json::{DiagnosticsDocument, diagnostics_document, diagnostics_schema};
 pub use junit::junit;
+pub use preflight::{PreflightDocument, preflight_github, preflight_junit, preflight_sarif, preflight_schema};
 pub use sarif::sarif;
 
 /// Summary, causes and hints as lines of text.

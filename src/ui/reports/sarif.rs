@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::message;
-use crate::diag::{Diagnostic, Diagnostics, Label, Severity, SourceMap};
+use crate::diag::{Diagnostic, Diagnostics, Label, Place, Severity, SourceMap};
 
 /// The SARIF log.
 #[must_use]
@@ -13,6 +13,11 @@ pub fn sarif(diagnostics: &Diagnostics, sources: &SourceMap) -> Value {
     let codes: BTreeSet<&str> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
     let rules: Vec<Value> = codes.iter().map(|code| json!({ "id": code })).collect();
     let results: Vec<Value> = diagnostics.iter().map(|diagnostic| result(diagnostic, sources)).collect();
+    log(rules, results)
+}
+
+/// A log with one run of this program.
+pub(super) fn log(rules: Vec<Value>, results: Vec<Value>) -> Value {
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -41,17 +46,21 @@ fn result(diagnostic: &Diagnostic, sources: &SourceMap) -> Value {
 }
 
 fn location(label: &Label, sources: &SourceMap) -> Value {
-    let place = sources.place(label.span);
-    let mut location = json!({
-        "physicalLocation": {
-            "artifactLocation": { "uri": uri(place.file.as_str()) },
-            "region": { "startLine": place.line, "startColumn": place.column },
-        },
-    });
+    let mut location = physical(&sources.place(label.span));
     if !label.text.is_empty() {
         location["message"] = json!({ "text": label.text });
     }
     location
+}
+
+/// A location with its place in a file.
+pub(super) fn physical(place: &Place) -> Value {
+    json!({
+        "physicalLocation": {
+            "artifactLocation": { "uri": uri(place.file.as_str()) },
+            "region": { "startLine": place.line, "startColumn": place.column },
+        },
+    })
 }
 
 /// A path as a relative reference: each part percent-encoded.

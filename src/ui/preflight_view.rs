@@ -1,0 +1,138 @@
+//! Whether hosts are fit, as a person reads it: what is wrong first, with the evidence and what to do.
+
+use super::text::{columns, one_line, pad, plural, wrap};
+use super::{Detail, Role, Terminal};
+use crate::checks::{Area, Check, Counts, Evidence, Fix, HostReport, Judged, Preflight, Verdict, entry};
+
+/// Columns of the words that begin the lines below a finding.
+const LABEL: usize = 4;
+
+/// Shows what was found on all hosts.
+#[must_use]
+pub fn preflight_text(preflight: &Preflight, detail: Detail, terminal: &Terminal) -> String {
+    let mut out = String::new();
+    for host in &preflight.hosts {
+        out.push_str(&host_text(host, detail, terminal));
+        out.push('\n');
+    }
+    if let Some(why) = &preflight.unplanned {
+        let text = format!("No plan could be made, so nothing could be judged from it: {}", one_line(why));
+        out.push_str(&wrap(&terminal.paint(Role::Caution, text), terminal.width, 2));
+    }
+    let hosts = plural(preflight.hosts.len(), "host", "hosts");
+    let counts = preflight.counts();
+    let (fit, role) = match () {
+        () if preflight.is_unfit() => ("Not fit", Role::Bad),
+        () if counts.could_not_run > 0 => ("No fault was found, but not everything could be judged", Role::Caution),
+        () if counts.warn > 0 => ("Fit, with warnings", Role::Change),
+        () => ("Fit", Role::Good),
+    };
+    let counts = counts_text(counts, terminal);
+    out.push_str(&wrap(&format!("{} {hosts}: {counts}", terminal.paint(role, format!("{fit}."))), terminal.width, 2));
+    out
+}
+
+fn host_text(host: &HostReport, detail: Detail, terminal: &Terminal) -> String {
+    let mut out = format!("{}\n", terminal.paint(Role::Strong, host.host.as_str()));
+    for why in &host.shut {
+        out.push_str(&wrap(&terminal.paint(Role::Bad, one_line(why)), terminal.width, 2));
+    }
+    let shown = |judged: &&Judged| {
+        detail == Detail::Full || !matches!(judged.finding.verdict, Verdict::Pass | Verdict::Skipped)
+    };
+    for area in Area::ALL {
+        let findings: Vec<&Judged> =
+            host.findings.iter().filter(|judged| judged.check.area == area).filter(shown).collect();
+        if findings.is_empty() {
+            continue;
+        }
+        out.push_str(&format!("\n{}\n", terminal.paint(Role::Faint, area.title())));
+        for judged in findings {
+            out.push_str(&finding_text(judged, terminal));
+        }
+    }
+    let counts = host.counts();
+    if detail != Detail::Full && counts.pass + counts.skipped > 0 {
+        let folded = Counts { pass: counts.pass, skipped: counts.skipped, ..Counts::default() };
+        let line = format!("{}; `--full` shows them", counts_text(folded, terminal));
+        out.push_str(&format!("\n{}", wrap(&line, terminal.width, 2)));
+    }
+    out
+}
+
+/// `✘ fail  the IOMMU is active [iommu-off]` and what there is to say about it.
+fn finding_text(judged: &Judged, terminal: &Terminal) -> String {
+    let Judged { check, finding } = judged;
+    let (symbol, role) = look(finding.verdict, terminal);
+    let word = terminal.paint(role, format!("{symbol} {}", finding.verdict.as_str()));
+    let object = finding.object.as_deref().map(|object| format!("{}: ", one_line(object))).unwrap_or_default();
+    let id = terminal.paint(Role::Faint, format!("[{}]", check.id));
+    let mut out = wrap(&format!("{word}  {object}{}  {id}", one_line(check.title)), terminal.width, 4);
+    out.push_str(&wrap(&format!("    {}", one_line(&finding.summary)), terminal.width, 4));
+    let mut line = |label: &str, role: Role, text: &str| {
+        let label = terminal.paint(role, pad(label, LABEL));
+        out.push_str(&wrap(&format!("    {label} {text}"), terminal.width, 5 + LABEL));
+    };
+    for Evidence { source, text } in &finding.evidence {
+        let mut lines = text.lines();
+        line("seen", Role::Faint, &format!("{}: {}", one_line(source), one_line(lines.next().unwrap_or_default())));
+        lines.for_each(|more| line("", Role::Faint, &one_line(more)));
+    }
+    if !finding.concerns.is_empty() && finding.verdict != Verdict::Pass {
+        let names: Vec<String> = finding.concerns.iter().map(ToString::to_string).collect();
+        line("for", Role::Faint, &names.join(", "));
+    }
+    for fix in &finding.fixes {
+        line("fix", Role::Hint, &fix_text(fix));
+    }
+    out
+}
+
+/// What to do, in one line.
+#[must_use]
+pub fn fix_text(fix: &Fix) -> String {
+    match fix {
+        Fix::Prepare { mend } => format!("`infra prepare` sees to {}", mend.what()),
+        Fix::Run { command } => format!("run `{}`", one_line(command)),
+        Fix::Edit { path, value } => format!("write `{}: {}` into the inventory", one_line(path), one_line(value)),
+        Fix::ByHand { what } => one_line(what),
+    }
+}
+
+/// `1 fail, 2 warn, 14 pass`: only those that there are.
+fn counts_text(counts: Counts, terminal: &Terminal) -> String {
+    let part = |verdict: &Verdict| {
+        let (symbol, role) = look(*verdict, terminal);
+        let count = counts.of(*verdict);
+        (count > 0).then(|| terminal.paint(role, format!("{symbol} {count} {}", verdict.as_str())))
+    };
+    let parts: Vec<String> = Verdict::ALL.iter().filter_map(part).collect();
+    if parts.is_empty() { "nothing was judged".to_owned() } else { parts.join(", ") }
+}
+
+fn look(verdict: Verdict, terminal: &Terminal) -> (&'static str, Role) {
+    match verdict {
+        Verdict::Pass => (terminal.choose("✔", "+"), Role::Good),
+        Verdict::Skipped => (terminal.choose("·", "."), Role::Faint),
+        Verdict::CouldNotRun => ("?", Role::Caution),
+        Verdict::Warn => ("!", Role::Change),
+        Verdict::Fail => (terminal.choose("✘", "x"), Role::Bad),
+    }
+}
+
+/// The catalogue's entry of a check, without Markdown's marks for headings and emphasis.
+#[must_use]
+pub fn explain_text(check: &Check, terminal: &Terminal) -> String {
+    let mut out = String::new();
+    for line in entry(check).lines() {
+        if let Some(heading) = line.strip_prefix("### ") {
+            out.push_str(&wrap(&terminal.paint(Role::Strong, heading.replace('`', "")), terminal.width, 2));
+            continue;
+        }
+        let line = line.replace("**", "");
+        // Lists and code keep their indentation; a table or a fence is not worth more.
+        let start = line.len() - line.trim_start_matches([' ', '-', '*']).len();
+        out.push_str(&wrap(&line, terminal.width, columns(&line[..start])));
+    }
+    out
+}
