@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::diag::Invalid;
 
-/// Where a device sits, as `0000:01:00.0`, or a whole device as `0000:01:00`. PVE wants the domain.
+/// Where a device sits, as `0000:01:00.0`, or a whole device as `0000:01:00`. PVE wants the domain; those
+/// behind an Intel VMD have five digits, as `10000:e1:00.0`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String", extend("pattern" = r"^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}(\.[0-7])?$"))]
+#[schemars(with = "String", extend("pattern" = r"^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}(\.[0-7])?$"))]
 pub struct PciAddress(String);
 
 impl PciAddress {
@@ -32,10 +33,12 @@ impl FromStr for PciAddress {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let lower = text.to_ascii_lowercase();
-        let hex = |part: &str, len: usize| part.len() == len && part.bytes().all(|b| b.is_ascii_hexdigit());
+        let hex = |part: &str, len: std::ops::RangeInclusive<usize>| {
+            len.contains(&part.len()) && part.bytes().all(|b| b.is_ascii_hexdigit())
+        };
         let (device, function) = lower.split_once('.').map_or((lower.as_str(), None), |(d, f)| (d, Some(f)));
         let parts: Vec<&str> = device.split(':').collect();
-        let well_formed = matches!(parts[..], [domain, bus, slot] if hex(domain, 4) && hex(bus, 2) && hex(slot, 2))
+        let well_formed = matches!(parts[..], [domain, bus, slot] if hex(domain, 4..=8) && hex(bus, 2..=2) && hex(slot, 2..=2))
             && function.is_none_or(|f| f.len() == 1 && matches!(f.as_bytes(), [b'0'..=b'7']));
         if well_formed {
             Ok(Self(lower))
@@ -123,6 +126,7 @@ mod tests {
         let address: PciAddress = "0000:01:00.1".parse().unwrap();
         assert_eq!(address.device().to_string(), "0000:01:00");
         assert_eq!(address.function(), Some(1));
+        assert!("10000:e1:00.0".parse::<PciAddress>().is_ok());
         for wrong in ["01:00.0", "0000:01:00.8", "0000:1:00", ""] {
             assert!(wrong.parse::<PciAddress>().is_err(), "{wrong}");
         }

@@ -18,6 +18,7 @@ mod desk;
 mod drift_change;
 mod drift_fields;
 mod drift_per_field;
+mod facts_recorded;
 mod fault_sweep;
 mod fidelity;
 mod guard;

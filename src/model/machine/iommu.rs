@@ -17,6 +17,10 @@ pub struct Iommu {
     pub units: BTreeSet<String>,
     /// `/sys/kernel/iommu_groups` by number.
     pub groups: BTreeMap<u32, IommuGroup>,
+    /// Whether the firmware describes one, in the ACPI table `DMAR` (Intel) or `IVRS` (AMD); `None` where nobody
+    /// could look. Without a table no command line brings one about: it is switched off there, or not built in.
+    #[serde(default)]
+    pub described: Option<bool>,
 }
 
 impl Iommu {
@@ -40,6 +44,10 @@ pub struct IommuGroup {
     pub devices: BTreeSet<PciAddress>,
     /// How it is translated; `None` where it could not be read.
     pub domain: Option<IommuDomain>,
+    /// Memory that the firmware keeps using behind its devices' backs (RMRR), as ranges; not that of displays and
+    /// USB controllers, which ends with the boot. With such a range the kernel hands no device of it to a VM.
+    #[serde(default)]
+    pub firmware_memory: Vec<String>,
 }
 
 /// How a group's accesses are translated: `/sys/kernel/iommu_groups/N/type`.

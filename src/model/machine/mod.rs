@@ -30,6 +30,17 @@ pub use neighbourhood::{Neighbour, Neighbourhood, Ping};
 pub use sub_ids::SubIds;
 
 use std::collections::{BTreeMap, BTreeSet};
+mod framebuffers;
+mod kernel_log;
+mod pci;
+mod pci_reservation;
+mod vfio;
+
+pub use framebuffers::BootFramebuffer;
+pub use kernel_log::KernelLog;
+pub use pci::{PciBus, PciFunction, PciLink, PciRole};
+pub use pci_reservation::{PciReservation, ReservationHolds};
+pub use vfio::Vfio;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +76,18 @@ pub struct Machine {
     pub rom_files: Fact<BTreeSet<String>>,
     /// What the processor can do.
     pub cpu: Fact<Cpu>,
+    /// Functions on the PCI bus.
+    pub pci: Fact<PciBus>,
+    /// Whether interrupts of devices are remapped.
+    pub remapped_interrupts: Fact<bool>,
+    /// What hands devices to virtual machines.
+    pub vfio: Fact<Vfio>,
+    /// What the kernel said about devices since boot.
+    pub kernel_log: Fact<KernelLog>,
+    /// Where the firmware's console is drawn.
+    pub boot_framebuffers: Fact<Vec<BootFramebuffer>>,
+    /// Which VM has which PCI function of this host.
+    pub pci_reservations: Fact<Vec<PciReservation>>,
 }
 
 impl Machine {
@@ -85,6 +108,12 @@ impl Machine {
             device_nodes: Fact::unavailable(why),
             rom_files: Fact::unavailable(why),
             cpu: Fact::unavailable(why),
+            pci: Fact::unavailable(why),
+            remapped_interrupts: Fact::unavailable(why),
+            vfio: Fact::unavailable(why),
+            kernel_log: Fact::unavailable(why),
+            boot_framebuffers: Fact::unavailable(why),
+            pci_reservations: Fact::unavailable(why),
         }
     }
 }

@@ -7,16 +7,22 @@
 mod certificates;
 mod cpu;
 mod device_nodes;
+pub mod framebuffers;
 mod guest_files;
 mod held_locks;
 mod host_clock;
-mod iommu;
-mod kernel;
+pub mod interrupts;
+pub mod iommu;
+pub mod kernel;
+pub mod kernel_log;
 mod links;
 mod login;
 mod neighbourhood;
+pub mod pci;
+pub mod reservations;
 mod rom_files;
 mod sub_ids;
+pub mod vfio;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -75,6 +81,12 @@ pub struct Probe {
     device_nodes: Option<usize>,
     rom_files: Range<usize>,
     cpu: Range<usize>,
+    pci: Range<usize>,
+    interrupts: Range<usize>,
+    vfio: Range<usize>,
+    kernel_log: Range<usize>,
+    framebuffers: Range<usize>,
+    reservations: Range<usize>,
 }
 
 impl Probe {
@@ -98,6 +110,12 @@ impl Probe {
             device_nodes: (!paths.is_empty()).then(|| batch.push(device_nodes::command(paths))),
             rom_files: push(batch, rom_files::COMMANDS),
             cpu: push(batch, cpu::COMMANDS),
+            pci: push(batch, pci::COMMANDS),
+            interrupts: push(batch, interrupts::COMMANDS),
+            vfio: push(batch, vfio::COMMANDS),
+            kernel_log: push(batch, kernel_log::COMMANDS),
+            framebuffers: push(batch, framebuffers::COMMANDS),
+            reservations: push(batch, reservations::COMMANDS),
             last_time: batch.push(host_clock::TIME.iter().copied()),
         }
     }
@@ -125,6 +143,12 @@ impl Probe {
             device_nodes: fact(device_nodes::read(&self.device_paths, self.device_nodes.map(|at| &outputs[at]))),
             rom_files: fact(rom_files::read(at(&self.rom_files))),
             cpu: fact(cpu::read(at(&self.cpu))),
+            pci: fact(pci::read(at(&self.pci))),
+            remapped_interrupts: fact(interrupts::read(at(&self.interrupts))),
+            vfio: fact(vfio::read(at(&self.vfio))),
+            kernel_log: kernel_log::read(at(&self.kernel_log)),
+            boot_framebuffers: fact(framebuffers::read(at(&self.framebuffers))),
+            pci_reservations: fact(reservations::read(at(&self.reservations))),
         }
     }
 }
