@@ -91,11 +91,13 @@ impl<'a> Draft<'a> {
         self.host_of(guest).map(site)
     }
 
-    /// Every firewall rule: those of the groups, then those of the guests.
+    /// Every firewall rule: those of the groups, then those of the guests and of the hosts.
     pub(super) fn rules(&self) -> impl Iterator<Item = &Spanned<Rule>> {
         let own = self.guests.iter().filter_map(|guest| guest.shape.firewall.as_ref());
         let own = own.flat_map(|firewall| firewall.rules.iter().flatten());
-        self.groups().flat_map(|(_, group)| group.rules.iter().flatten()).chain(own)
+        let hosts = self.hosts().filter_map(|(_, host)| host.firewall.as_ref());
+        let hosts = hosts.flat_map(|firewall| firewall.rules.iter().flatten());
+        self.groups().flat_map(|(_, group)| group.rules.iter().flatten()).chain(own).chain(hosts)
     }
 }
 

@@ -114,6 +114,18 @@ fn unknown_target(addr: &Addr, blueprint: &Blueprint) -> Option<Diagnostic> {
             let there = known.contains(&typed);
             (!there).then(|| unknown("selection.target", "resource", &typed, known.iter().map(String::as_str)))
         }
+        Kind::HostFirewall | Kind::DatacenterFirewall => {
+            let hosts = blueprint.hosts.values().filter(|host| host.firewall.is_some());
+            let known: BTreeSet<String> = hosts
+                .map(|host| match addr.kind {
+                    Kind::HostFirewall => Addr::new(addr.kind, &host.name).to_string(),
+                    _ => Addr::new(addr.kind, &host.site).to_string(),
+                })
+                .collect();
+            let typed = addr.to_string();
+            let there = known.contains(&typed);
+            (!there).then(|| unknown("selection.target", "resource", &typed, known.iter().map(String::as_str)))
+        }
         Kind::Pool | Kind::PciMapping | Kind::Image | Kind::Snippet | Kind::Dataset | Kind::FirewallGroup => {
             let places: BTreeSet<&str> =
                 blueprint.hosts.values().flat_map(|host| [host.name.as_str(), host.site.as_str()]).collect();

@@ -66,10 +66,28 @@ pub struct Host {
     pub storage: HostStorage,
     /// Its guests' network.
     pub network: HostNetwork,
+    /// Its own firewall; left as it is if none was declared.
+    pub firewall: Option<HostFirewall>,
     /// Its GPUs.
     pub gpus: BTreeMap<GpuName, Gpu>,
     /// Where it was declared.
     pub span: Span,
+}
+
+/// A host's own firewall: whatever is not said here is dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFirewall {
+    /// Where the operator is, in order: networks without one another twice.
+    pub allow_from: BTreeSet<IpNet>,
+    /// TCP ports that can be reached from there beside those of `management`, which PVE opens itself (22, 3128, 5900
+    /// to 5999, 8006).
+    pub ports: BTreeSet<u16>,
+    /// Further rules, top rule first.
+    pub rules: Vec<Rule>,
+    /// Where it was declared.
+    pub span: Span,
+    /// Where `allow_from` was declared.
+    pub allow_from_span: Span,
 }
 
 /// How a host is reached. The only part of a blueprint that `--lab` replaces.

@@ -91,6 +91,16 @@ impl Context {
         observe::working(&self.part(scope), &self.doors).await
     }
 
+    /// Reverts that hosts in scope have yet to carry out, as `host: name`.
+    pub async fn reverting(&self, scope: &Scope) -> Vec<String> {
+        let all = observe::reverts(&self.part(scope), &self.doors).await;
+        let pending = all.into_iter().flat_map(|(host, guards)| {
+            let pending = guards.into_iter().filter(|(_, state)| state.is_pending());
+            pending.map(move |(guard, _)| format!("{host}: {guard}")).collect::<Vec<_>>()
+        });
+        pending.collect()
+    }
+
     /// Sites that are in scope, by name.
     pub fn sites(&self, scope: &Scope) -> BTreeSet<&str> {
         let hosts = self.blueprint.hosts.values();

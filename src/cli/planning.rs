@@ -20,6 +20,8 @@ use crate::ui::Writer;
 const QUIET_PAUSE: Duration = Duration::from_secs(2);
 /// Half an hour: a large image takes its time.
 const QUIET_LOOKS: u32 = 900;
+/// A quarter of an hour: three times as long as a guard holds.
+const REVERT_LOOKS: u32 = 450;
 
 /// Which part of an inventory is planned, and what may be lost.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +49,7 @@ impl Intent {
             scope: Scope {
                 targets: select.target.iter().cloned().collect(),
                 hosts: select.limit.iter().cloned().collect(),
+                ..Scope::default()
             },
             allow_destroy: allow.allow_destroy.iter().chain(&allow.allow_replace).cloned().collect(),
         })
@@ -118,6 +121,7 @@ fn build(context: &Context, observed: &Observed, intent: &Intent, maker: Maker) 
 /// Waits until no task works on a guest or an image of the inventory: planning over it would be guessing. This is how
 /// a run that was killed while Proxmox worked on is taken up again.
 pub(super) async fn quiet(context: &Context, scope: &Scope, writer: &mut Writer) -> Result<(), CommandError> {
+    reverted(context, scope, writer).await?;
     let mut told = BTreeSet::new();
     for _ in 0..QUIET_LOOKS {
         let busy = context.working(scope).await;
@@ -136,6 +140,34 @@ pub(super) async fn quiet(context: &Context, scope: &Scope, writer: &mut Writer)
     Err(Diagnostic::error("plan.busy", "a task still works on what this inventory says after half an hour")
         .cause(names.join(", "))
         .hint("look at it in the task list of the Proxmox UI, and apply again when it has ended")
+        .into())
+}
+
+/// Waits until no host is about to take back what an earlier run did not confirm: it would be taken for what is there.
+async fn reverted(context: &Context, scope: &Scope, writer: &mut Writer) -> Result<(), CommandError> {
+    let mut told = false;
+    for _ in 0..REVERT_LOOKS {
+        let pending = context.reverting(scope).await;
+        if pending.is_empty() {
+            if told {
+                writer.tell("it was taken back\n");
+            }
+            return Ok(());
+        }
+        if !told {
+            writer.tell(&format!(
+                "waiting until a change of an earlier run that nobody confirmed is taken back ({})\n",
+                pending.join(", ")
+            ));
+            told = true;
+        }
+        context.clock.sleep(QUIET_PAUSE).await;
+    }
+    let problem = Diagnostic::error("plan.revert-pending", "a host does not get to take back what nobody confirmed");
+    let names = context.reverting(scope).await.join(", ");
+    Err(problem
+        .cause(names)
+        .hint("see `systemctl status 'infra-guard-*'` there; without quorum nothing below /etc/pve can be written")
         .into())
 }
 

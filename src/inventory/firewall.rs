@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::values::{Action, Direction, PeerList, Ports, Protocol};
+use super::values::{Action, Direction, Origin, PeerList, Ports, Protocol};
 use crate::diag::Spanned;
 use crate::model::GroupName;
 
@@ -60,5 +60,18 @@ pub struct GuestFirewall {
     /// Security groups, in order; a profile's come first.
     pub groups: Option<Vec<Spanned<GroupName>>>,
     /// Rules of its own, before those of the groups; a guest's come before its profile's.
+    pub rules: Option<Vec<Spanned<Rule>>>,
+}
+
+/// A host's own firewall. With it, whatever comes in is dropped unless it is said here.
+///
+/// It is switched on for the datacenter as a whole: rules of guests are enforced from then on, too.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct HostFirewall {
+    /// Where the operator is: from there the UI and API (8006), SSH, consoles and 443 can be reached. Proxmox
+    /// itself also lets in the host's own network.
+    #[schemars(required, example = &["192.168.10.0/24", "203.0.113.7"])]
+    pub allow_from: Option<Vec<Spanned<Origin>>>,
+    /// Further rules of the host; the first one that matches decides.
     pub rules: Option<Vec<Spanned<Rule>>>,
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::firewall::HostFirewall;
 use super::values::{Domain, Ip, LocalPath, PublicKey, SecretName, Subnet, TokenId, UserName};
 use crate::diag::Spanned;
 use crate::model::{
@@ -33,6 +34,8 @@ pub struct Host {
     /// The network of its guests.
     #[schemars(required)]
     pub network: Option<Spanned<Network>>,
+    /// Its own firewall; left as it is unless given. Carried out by `infra prepare`.
+    pub firewall: Option<Spanned<HostFirewall>>,
     /// Its GPUs by name.
     pub gpus: Option<BTreeMap<Spanned<GpuName>, Spanned<Gpu>>>,
 }

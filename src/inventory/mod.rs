@@ -30,7 +30,7 @@ mod values;
 
 pub use document::Document;
 pub use files::{InventoryFiles, Layer, SourceFile};
-pub use firewall::{FirewallSection, Group, GuestFirewall, Rule};
+pub use firewall::{FirewallSection, Group, GuestFirewall, HostFirewall, Rule};
 pub use guest::{Agent, Dataset, Device, Guest, Limits, Profile, Shape, Startup};
 pub use host::{Api, Gpu, Host, HostStorage, Jump, Network, Ssh};
 pub use image::Image;
@@ -39,6 +39,6 @@ pub use mask::mask;
 pub use schema::schema;
 pub use values::{
     Action, Compression, CpuName, DatasetPath, DevicePath, Direction, Domain, HttpsUrl, Ip, KindName, LocalPath,
-    MountPath, Package, Peer, PeerList, Ports, Protocol, PublicKey, SecretName, ServiceName, ServiceRef, Sha256,
-    SiteName, State, Subnet, TokenId, UserName,
+    MountPath, Origin, Package, Peer, PeerList, Ports, Protocol, PublicKey, SecretName, ServiceName, ServiceRef,
+    Sha256, SiteName, State, Subnet, TokenId, UserName,
 };

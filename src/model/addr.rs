@@ -28,11 +28,15 @@ pub enum Kind {
     Container,
     /// A guest's own firewall options and rules.
     GuestFirewall,
+    /// A host's own firewall options and rules.
+    HostFirewall,
+    /// The firewall of a datacenter: its switch, its policy, and who may manage its hosts.
+    DatacenterFirewall,
 }
 
 impl Kind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Pool,
         Self::PciMapping,
         Self::Image,
@@ -42,6 +46,8 @@ impl Kind {
         Self::Vm,
         Self::Container,
         Self::GuestFirewall,
+        Self::HostFirewall,
+        Self::DatacenterFirewall,
     ];
 
     /// The part of an address before the dot.
@@ -57,6 +63,8 @@ impl Kind {
             Self::Vm => "vm",
             Self::Container => "ct",
             Self::GuestFirewall => "guest_firewall",
+            Self::HostFirewall => "host_firewall",
+            Self::DatacenterFirewall => "datacenter_firewall",
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod addr;
 pub mod change;
+pub mod entrance;
 pub mod guard;
 pub mod machine;
 mod names;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::entrance::Entrance;
 use super::machine::Machine;
 use super::{
     BridgeName, DatasetName, HostName, MappingName, NodeName, PciAddress, PciId, Permissions, StorageName, Upid, Vmid,
@@ -214,10 +215,37 @@ pub struct PciMapping {
 /// The datacenter's firewall.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterFirewall {
+    /// Whether there is a file at all.
+    #[serde(default)]
+    pub present: bool,
     /// Its options; without `enable` = `1` no rule of any guest is enforced.
     pub options: BTreeMap<String, String>,
     /// Security groups by name.
     pub groups: BTreeMap<String, FirewallGroup>,
+    /// IP sets by lower-case name.
+    #[serde(default)]
+    pub ipsets: BTreeMap<String, FirewallIpSet>,
+    /// Rules of all hosts, top rule first.
+    #[serde(default)]
+    pub rules: Vec<FirewallRule>,
+}
+
+/// A set of networks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallIpSet {
+    /// Its comment.
+    pub comment: String,
+    /// What is in it, as it is written: networks, addresses, names.
+    pub entries: BTreeMap<String, IpSetEntry>,
+}
+
+/// One entry of a set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IpSetEntry {
+    /// Its comment.
+    pub comment: String,
+    /// Whether it is an exception.
+    pub nomatch: bool,
 }
 
 /// A security group.
@@ -260,6 +288,9 @@ pub struct Host {
     pub site: String,
     /// Whether its node answers.
     pub online: Fact<bool>,
+    /// How one gets into it.
+    #[serde(default)]
+    pub entrance: Entrance,
     /// What it runs.
     #[serde(default)]
     pub release: Fact<Release>,

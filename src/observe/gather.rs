@@ -12,8 +12,10 @@ use super::site::SiteFacts;
 use super::{Interest, facts, guests};
 use crate::blueprint::{self, Blueprint};
 use crate::client::{Doors, Session};
+use crate::model::guard::GuardState;
 use crate::model::observed::{Fact, GuestConfig, GuestListing, Host, Observed, Release, Site};
 use crate::model::{HostName, NodeName, StorageName, Upid, Vmid};
+use crate::ports::Command;
 
 /// What a host answered to the first question, or why it did not.
 type Probe = Result<Release, String>;
@@ -97,6 +99,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
             online: Fact::default(),
             release: super::host::fact(versions[&host.name].clone()),
             machine: shell.machine,
+            entrance: shell.entrance,
             pci: node.pci,
             storages: node.storages,
             volumes: BTreeMap::from([(host.storage.files.clone(), node.volumes)]),
@@ -183,6 +186,21 @@ pub async fn working(blueprint: &Blueprint, doors: &Doors) -> Vec<Upid> {
         working.extend(tasks.into_iter().filter(ours));
     }
     working
+}
+
+/// Reverts that hosts of the blueprint have, one command per host. Of a host that does not answer nothing is said.
+pub async fn reverts(blueprint: &Blueprint, doors: &Doors) -> BTreeMap<HostName, BTreeMap<String, GuardState>> {
+    let mut all = BTreeMap::new();
+    for host in blueprint.hosts.keys() {
+        let Some(shell) = doors.shell(host) else { continue };
+        let Ok(output) = shell.run(&Command::new(facts::guards::COMMAND)).await else { continue };
+        if let Ok(guards) = facts::guards::read(&output)
+            && !guards.is_empty()
+        {
+            all.insert(host.clone(), guards);
+        }
+    }
+    all
 }
 
 async fn probe(session: Option<Session>, host: HostName) -> Probe {

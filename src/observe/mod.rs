@@ -18,5 +18,5 @@ mod site;
 mod tests;
 
 pub use facts::machine::Question;
-pub use gather::{observe, working};
+pub use gather::{observe, reverts, working};
 pub use interest::Interest;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::facts::machine::{Asked, Probe, Question};
 use super::{facts, reason};
 use crate::client::CallError;
+use crate::model::entrance::Entrance;
 use crate::model::machine::Machine;
 use crate::model::observed::{ClusterFirewall, Dataset, Fact, File, GuestFirewall, StorageEntry};
 use crate::model::{DatasetName, StorageName, Vmid};
@@ -36,6 +37,7 @@ pub(super) struct ShellFacts {
     pub files: Fact<BTreeMap<String, Option<File>>>,
     pub firewall: Option<Firewalls>,
     pub machine: Machine,
+    pub entrance: Entrance,
 }
 
 /// Firewall files of a site.
@@ -59,6 +61,11 @@ impl ShellFacts {
             files: Fact::unavailable(why),
             firewall: None,
             machine: Machine::unavailable(why),
+            entrance: Entrance {
+                operator: Fact::unavailable(why),
+                firewall: Fact::unavailable(why),
+                guards: Fact::unavailable(why),
+            },
         }
     }
 }
@@ -96,6 +103,9 @@ impl ShellReads {
         let owners = (!guessed.is_empty()).then(|| batch.push(facts::owners::command(&guessed)));
         let guessed_files = FileReads::push(&mut batch, self.guessed_files());
         let firewall = firewall.map(|vmids| FirewallReads::push(&mut batch, vmids));
+        let operator = batch.push(facts::operator::COMMAND);
+        let own_firewall = batch.push(facts::host_firewall::COMMAND);
+        let guards = batch.push(facts::guards::COMMAND);
         let machine = self.machine.as_ref().map(|question| Probe::push(&mut batch, question));
         let (outputs, asked) = match self.run(&batch).await {
             Ok(answer) => answer,
@@ -147,6 +157,11 @@ impl ShellReads {
             storage_entries,
             files,
             firewall: firewall.map(|reads| reads.read(&outputs)),
+            entrance: Entrance {
+                operator: fact(facts::operator::read(&outputs[operator])),
+                firewall: fact(facts::host_firewall::read(&outputs[own_firewall])),
+                guards: fact(facts::guards::read(&outputs[guards])),
+            },
             machine: machine.map_or_else(Machine::default, |probe| probe.read(&outputs, asked)),
         }
     }

@@ -47,6 +47,7 @@ fn host(name: &str, site: &str, files: &str) -> Host {
             domain: None,
             vlan: None,
         },
+        firewall: None,
         gpus: BTreeMap::new(),
         span: SPAN,
     }

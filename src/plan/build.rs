@@ -10,10 +10,11 @@ use super::{Gap, Memory, Orphan, Plan, cluster, lint, order, privileges, reality
 use crate::blueprint::Blueprint;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::change::Change;
+use crate::model::guard::GuardState;
 use crate::model::observed::Observed;
 use crate::model::step::{Step, StepId};
 use crate::model::{Addr, HostName, Kind};
-use crate::resources::{self, Context, Finding, Resource};
+use crate::resources::{self, Context, Finding, Part, Resource};
 
 /// Which part of an inventory is planned.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct Scope {
     pub targets: BTreeSet<Addr>,
     /// Only what is on these hosts; all if empty.
     pub hosts: BTreeSet<HostName>,
+    /// Guests, or the hosts themselves.
+    #[serde(default)]
+    pub part: Part,
 }
 
 impl Scope {
@@ -74,13 +78,13 @@ impl<'a> Request<'a> {
     }
 
     fn resources(&self) -> Vec<Box<dyn Resource + 'a>> {
-        let all = resources::all(self.blueprint);
+        let all = resources::of(self.scope.part, self.blueprint);
         all.into_iter().filter(|resource| self.scope.covers(&resource.addr(), resource.host())).collect()
     }
 
     /// What was found about everything in scope, and about what that needs and is not there yet.
     fn findings(&self, context: &Context<'_>) -> Vec<(Addr, Finding)> {
-        let mut found: Vec<(bool, Addr, Finding)> = resources::all(self.blueprint)
+        let mut found: Vec<(bool, Addr, Finding)> = resources::of(self.scope.part, self.blueprint)
             .iter()
             .map(|resource| {
                 let addr = resource.addr();
@@ -114,7 +118,8 @@ impl<'a> Request<'a> {
     }
 
     fn unknown_targets(&self) -> Diagnostics {
-        let mut known: BTreeSet<Addr> = resources::all(self.blueprint).iter().map(|resource| resource.addr()).collect();
+        let mut known: BTreeSet<Addr> =
+            resources::of(self.scope.part, self.blueprint).iter().map(|resource| resource.addr()).collect();
         known.extend(resources::orphans(self.blueprint, self.observed).into_iter().map(|orphan| orphan.addr));
         let names: Vec<String> = known.iter().map(ToString::to_string).collect();
         self.scope
@@ -174,14 +179,17 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Diagnostics> {
         return Err(refused);
     }
     drop_what_hangs_on_gaps(&mut plan);
-    if request.scope.is_everything() {
+    if request.scope.is_everything() && request.scope.part == Part::Guests {
         let orphans = resources::orphans(request.blueprint, request.observed).into_iter();
         plan.orphans = orphans
             .map(|orphan| Orphan { addr: orphan.addr, host: orphan.host, description: orphan.description })
             .collect();
     }
-    plan.notes.extend(firewall_notes(request));
-    plan.notes.extend(cluster::misplaced(request));
+    if request.scope.part == Part::Guests {
+        plan.notes.extend(firewall_notes(request));
+        plan.notes.extend(cluster::misplaced(request));
+    }
+    plan.notes.extend(guards(request.observed));
     finish(request, plan)
 }
 
@@ -310,6 +318,22 @@ fn drop_what_hangs_on_gaps(plan: &mut Plan) {
     }
 }
 
+/// Changes that nobody confirmed: what is seen now is not what will be, or not what the last run left.
+fn guards(observed: &Observed) -> Vec<String> {
+    let guards = observed.hosts.iter().filter_map(|(host, there)| Some((host, there.entrance.guards.value()?)));
+    let said = guards.flat_map(|(host, guards)| guards.iter().map(move |(name, state)| (host, name, state)));
+    said.filter_map(|(host, name, state)| match state {
+        GuardState::Armed | GuardState::Reverting => Some(format!(
+            "{host} is about to take back a change that nobody confirmed ({name}): nothing is planned over it"
+        )),
+        GuardState::Reverted => {
+            Some(format!("{host} has taken back a change of an earlier run that nobody confirmed ({name})"))
+        }
+        GuardState::Confirmed | GuardState::Unfinished => None,
+    })
+    .collect()
+}
+
 /// Rules that nobody enforces are worth a word.
 fn firewall_notes(request: &Request<'_>) -> Vec<String> {
     let wants = |site: &str| {
@@ -329,10 +353,9 @@ fn firewall_notes(request: &Request<'_>) -> Vec<String> {
             firewall.is_some_and(|firewall| firewall.options.get("enable").map(String::as_str) != Some("1"))
         })
         .map(|site| {
-            format!(
-                "the datacenter firewall of {site} is off: the guests' rules are stored and not enforced \
-                 (Datacenter → Firewall → Options, once you know that you keep your own access)"
-            )
+            let declared = request.blueprint.hosts.values().any(|host| host.site == site && host.firewall.is_some());
+            let how = if declared { "`infra prepare` switches it on" } else { "declare `firewall` for its hosts" };
+            format!("the datacenter firewall of {site} is off: the guests' rules are stored and not enforced ({how})")
         })
         .collect()
 }

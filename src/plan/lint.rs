@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use super::{Plan, order};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::change::{Action, Risk};
+use crate::model::guard::{Guard, GuardAct};
 use crate::model::step::{Condition, Op, Step, StepId, Undo};
-use crate::ports::Method;
+use crate::ports::{Method, Request};
 
 /// Every contradiction of a plan with itself.
 #[must_use]
@@ -34,6 +35,11 @@ pub fn lint(plan: &Plan) -> Diagnostics {
         }
         if destroys(step) && step.risk != Risk::DataLoss {
             fault(format!("step {} removes a guest or dataset and does not say so", step.id));
+        }
+        for (ops, what) in [(step.ops.as_slice(), "does"), (undo_of(step), "takes back")] {
+            if let Some(why) = unguarded(ops) {
+                fault(format!("step {} {what} something that can cut our own path: {why}", step.id));
+            }
         }
         if let Some(request) = lying_look(step) {
             fault(format!("step {} looks with `{request}`, which changes something", step.id));
@@ -70,6 +76,48 @@ fn destroys(step: &Step) -> bool {
         })
 }
 
+fn undo_of(step: &Step) -> &[Op] {
+    if let Undo::Ops { ops } = &step.undo { ops } else { &[] }
+}
+
+/// What is wrong with how a list guards what can cut our own path, if anything (safety rule 6).
+fn unguarded(ops: &[Op]) -> Option<String> {
+    let mut armed: Option<&Guard> = None;
+    let mut reconnected = false;
+    for op in ops {
+        match (op, armed) {
+            (Op::Guard { guard, act: GuardAct::Arm }, None) => (armed, reconnected) = (Some(guard), false),
+            (Op::Guard { guard, act: GuardAct::Reconnect { hosts, .. } }, Some(held)) if guard == held => {
+                reconnected = !hosts.is_empty();
+            }
+            (Op::Guard { guard, act: GuardAct::Disarm }, Some(held)) if guard == held && reconnected => armed = None,
+            (Op::Guard { .. }, _) => {
+                return Some("its guard is not armed, tried by connecting anew and disarmed".into());
+            }
+            (Op::Call { request, .. } | Op::Task { request, .. }, held) if cuts(request) => {
+                if held.is_none() {
+                    return Some(format!("{} {} stands outside of a guard", request.method, request.path));
+                }
+                // What was tried before it says nothing about it.
+                reconnected = false;
+            }
+            _ => {}
+        }
+    }
+    armed.map(|guard| format!("{} is never disarmed", guard.unit()))
+}
+
+/// Whether a request changes who gets in at a host.
+fn cuts(request: &Request) -> bool {
+    let parts: Vec<&str> = request.path.split('/').skip(1).collect();
+    request.method != Method::Get
+        && match parts[..] {
+            ["cluster", "firewall", what, ..] => matches!(what, "options" | "ipset" | "rules" | "aliases"),
+            ["nodes", _, "firewall" | "network", ..] => true,
+            _ => false,
+        }
+}
+
 /// A look that would change something, if any.
 fn lying_look(step: &Step) -> Option<String> {
     let harmless = |condition: &Condition| match condition {
@@ -95,6 +143,7 @@ mod tests {
     use super::super::graph::tests::step;
     use super::*;
     use crate::plan::Memory;
+    use crate::proxmox::endpoints::CLUSTER_FIREWALL_OPTIONS_SET;
 
     fn plan(steps: Vec<Step>) -> Plan {
         Plan {
@@ -123,6 +172,29 @@ mod tests {
         assert!(said(&plan(vec![remove.clone()])).contains("does not say so"));
         remove.risk = Risk::DataLoss;
         assert!(!said(&plan(vec![remove])).contains("does not say so"));
+    }
+
+    #[test]
+    fn what_can_cut_our_own_path_stands_in_a_guard_and_is_tried_before_it_is_disarmed() {
+        let guard = Guard { name: "firewall".into(), files: Vec::new(), then: Vec::new(), seconds: 300 };
+        let part = |act| Op::Guard { guard: guard.clone(), act };
+        let change =
+            || Op::Call { request: CLUSTER_FIREWALL_OPTIONS_SET.at(&[]).set("enable", 1).request(), landed: None };
+        let again = || GuardAct::Reconnect { hosts: vec!["hq".parse().unwrap()], after_s: 0, within_s: 1 };
+        let whole = vec![part(GuardAct::Arm), change(), part(again()), part(GuardAct::Disarm)];
+        assert_eq!(unguarded(&whole), None);
+        for wrong in [
+            vec![change()],
+            vec![part(GuardAct::Arm), change(), part(GuardAct::Disarm)],
+            vec![part(GuardAct::Arm), change(), part(again())],
+            vec![part(GuardAct::Arm), part(again()), change(), part(GuardAct::Disarm)],
+            vec![part(GuardAct::Arm), change(), part(again()), part(GuardAct::Disarm), change()],
+        ] {
+            assert!(unguarded(&wrong).is_some(), "{wrong:?}");
+            let mut step = step("a", &[]);
+            step.undo = Undo::Ops { ops: wrong };
+            assert!(said(&plan(vec![step])).contains("takes back something that can cut our own path"));
+        }
     }
 
     #[test]

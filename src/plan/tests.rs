@@ -97,6 +97,7 @@ fn bare() -> Observed {
     let local: crate::model::StorageName = "local".parse().unwrap();
     let host = Host {
         machine: Default::default(),
+        entrance: Default::default(),
         site: "hq".into(),
         online: Fact::complete(true),
         release: Fact::default(),
@@ -125,7 +126,7 @@ fn bare() -> Observed {
         mappings: Fact::complete(BTreeMap::new()),
         firewall: Fact::complete(ClusterFirewall {
             options: BTreeMap::from([("enable".to_owned(), "1".to_owned())]),
-            groups: BTreeMap::new(),
+            ..ClusterFirewall::default()
         }),
         guest_firewalls: Fact::complete(BTreeMap::new()),
         tasks: Fact::complete(Vec::new()),
@@ -471,7 +472,7 @@ fn orphan_is_reported_and_left_alone() {
             blueprint: &without,
             observed: &observed,
             memory: &Memory::new(),
-            scope: &Scope { targets: [addr("ct.proj-x")].into(), hosts: BTreeSet::new() },
+            scope: &Scope { targets: [addr("ct.proj-x")].into(), ..Scope::default() },
             allow_destroy: &allow.iter().map(|a| addr(a)).collect(),
             unfinished: &BTreeSet::new(),
         })

@@ -2,34 +2,50 @@
 //!
 //! Read over SSH, since one `cat` tells of all guests what the API would need two calls each for. The
 //! words are translated into those of the API, so that a rule means the same wherever it was read.
-//! Aliases and ipsets are not ours yet and are skipped. Format observed on 9.2.11.
+//! Aliases are not ours yet and are skipped. Format observed on 9.2.11.
 
 use std::collections::BTreeMap;
 
-use crate::model::observed::{ClusterFirewall, FirewallGroup, FirewallRule, GuestFirewall};
+use crate::model::entrance::HostFirewall;
+use crate::model::observed::{ClusterFirewall, FirewallGroup, FirewallRule, GuestFirewall, IpSetEntry};
 
 enum Section {
     Options,
     Rules,
     Group(String),
+    IpSet(String),
     Other,
 }
 
 /// Reads `cluster.fw`.
 #[must_use]
 pub fn read_cluster(text: &str) -> ClusterFirewall {
-    let mut firewall = ClusterFirewall::default();
+    let mut firewall = ClusterFirewall { present: true, ..ClusterFirewall::default() };
     each_line(text, |section, line| match section {
         Section::Options => insert_option(&mut firewall.options, line),
         Section::Group(header) => {
-            let (name, comment) = group_header(header);
+            let (name, comment) = named_header(header);
             let group = firewall.groups.entry(name).or_default();
             group.comment = comment;
             group.rules.extend(line.and_then(rule));
         }
-        Section::Rules | Section::Other => {}
+        Section::IpSet(header) => {
+            let (name, comment) = named_header(header);
+            let set = firewall.ipsets.entry(name).or_default();
+            set.comment = comment;
+            set.entries.extend(line.and_then(entry));
+        }
+        Section::Rules => firewall.rules.extend(line.and_then(rule)),
+        Section::Other => {}
     });
     firewall
+}
+
+/// Reads a host's `host.fw`.
+#[must_use]
+pub fn read_host(text: &str) -> HostFirewall {
+    let GuestFirewall { options, rules } = read_guest(text);
+    HostFirewall { present: true, options, rules }
 }
 
 /// Reads a guest's file.
@@ -39,7 +55,7 @@ pub fn read_guest(text: &str) -> GuestFirewall {
     each_line(text, |section, line| match section {
         Section::Options => insert_option(&mut firewall.options, line),
         Section::Rules => firewall.rules.extend(line.and_then(rule)),
-        Section::Group(_) | Section::Other => {}
+        Section::Group(_) | Section::IpSet(_) | Section::Other => {}
     });
     firewall
 }
@@ -65,16 +81,25 @@ fn header(line: &str) -> Section {
         Section::Rules
     } else if lower.starts_with("[group ") {
         Section::Group(line["[group ".len()..].to_owned())
+    } else if lower.starts_with("[ipset ") {
+        Section::IpSet(line["[ipset ".len()..].to_owned())
     } else {
         Section::Other
     }
 }
 
 /// `project-ct] # projects` is a name and a comment.
-fn group_header(rest: &str) -> (String, String) {
+fn named_header(rest: &str) -> (String, String) {
     let (name, after) = rest.split_once(']').unwrap_or((rest, ""));
     let comment = after.trim().strip_prefix('#').map(str::trim).unwrap_or_default();
     (name.trim().to_ascii_lowercase(), comment.to_owned())
+}
+
+/// `!10.0.0.0/24 # comment`.
+fn entry(line: &str) -> Option<(String, IpSetEntry)> {
+    let (body, comment) = line.split_once('#').unwrap_or((line, ""));
+    let (nomatch, cidr) = body.trim().strip_prefix('!').map_or((false, body.trim()), |cidr| (true, cidr.trim()));
+    (!cidr.is_empty()).then(|| (cidr.to_owned(), IpSetEntry { comment: comment.trim().to_owned(), nomatch }))
 }
 
 fn insert_option(options: &mut BTreeMap<String, String>, line: Option<&str>) {
@@ -144,6 +169,17 @@ mod tests {
         assert_eq!(group.rules[0].0["source"], "+dc/infra-projects");
         assert_eq!(group.rules[0].0["comment"], "no east-west");
         assert!(firewall.groups["empty"].rules.is_empty());
+        assert_eq!(firewall.ipsets["infra-projects"].entries["192.0.2.20"].comment, "proj-x");
+    }
+
+    #[test]
+    fn sets_and_rules_of_the_datacenter_are_read() {
+        let text = "[IPSET management] # us\n\n!192.0.2.7\n192.0.2.0/24\n\n[RULES]\n\nIN DROP -p tcp -dport 22\n";
+        let firewall = read_cluster(text);
+        let set = &firewall.ipsets["management"];
+        assert!(set.comment == "us" && set.entries["192.0.2.7"].nomatch && !set.entries["192.0.2.0/24"].nomatch);
+        assert_eq!(firewall.rules.len(), 1);
+        assert!(read_host("[OPTIONS]\n\nenable: 0\n").options["enable"] == "0");
     }
 
     #[test]

@@ -60,6 +60,10 @@ pub fn needs(request: &Request, pool: &str) -> Vec<Need> {
         }
         (Method::Get, ["cluster", "firewall", "groups", _]) => vec![Need::one("/", "Sys.Audit")],
         (_, ["cluster", "firewall", ..]) if !reads => vec![Need::one("/", "Sys.Modify")],
+        (Method::Get, ["cluster", "firewall", "options" | "ipset", ..]) => vec![Need::one("/", "Sys.Audit")],
+        (_, ["nodes", node, "firewall", ..]) => {
+            vec![Need::one(format!("/nodes/{node}"), if reads { "Sys.Audit" } else { "Sys.Modify" })]
+        }
         (_, ["pools"]) if !reads => {
             let mut needs = vec![Need::one(format!("/pool/{}", param("poolid")), "Pool.Allocate")];
             let members = param("vms").split(',').filter(|vmid| !vmid.is_empty());

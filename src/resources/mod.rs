@@ -5,13 +5,17 @@
 //! shows how to add one.
 
 mod container;
+mod datacenter_firewall;
 mod dataset;
 mod difference;
 mod firewall_group;
 mod form;
+mod guarded;
 mod guest;
 mod guest_firewall;
+mod host_firewall;
 mod image;
+mod lockout;
 mod operations;
 mod orphans;
 mod ownership;
@@ -32,6 +36,8 @@ pub use orphans::{Orphan, orphans};
 pub use ownership::{owner_tag, owns};
 pub use place::{guest_of, place_of};
 pub use snippet::snippets_of_interest;
+
+use serde::{Deserialize, Serialize};
 
 use crate::blueprint::Blueprint;
 use crate::diag::Diagnostics;
@@ -135,10 +141,35 @@ pub const KINDS: [(Kind, Desired); 9] = [
     (Kind::GuestFirewall, guest_firewall::desired),
 ];
 
-/// Everything that a blueprint asks for, in dependency order.
+/// Every kind of what is of a host itself, in dependency order: what `prepare` plans, and no other verb.
+pub const HOST_KINDS: [(Kind, Desired); 2] =
+    [(Kind::HostFirewall, host_firewall::desired), (Kind::DatacenterFirewall, datacenter_firewall::desired)];
+
+/// Everything that a blueprint asks for beside the hosts themselves, in dependency order.
 #[must_use]
 pub fn all(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
-    KINDS.iter().flat_map(|(_, desired)| desired(blueprint)).collect()
+    of(Part::Guests, blueprint)
+}
+
+/// Everything of a part that a blueprint asks for, in dependency order.
+#[must_use]
+pub fn of(part: Part, blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
+    let kinds: &[(Kind, Desired)] = match part {
+        Part::Guests => &KINDS,
+        Part::Hosts => &HOST_KINDS,
+    };
+    kinds.iter().flat_map(|(_, desired)| desired(blueprint)).collect()
+}
+
+/// What is planned together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Guests and all that they are made of.
+    #[default]
+    Guests,
+    /// The hosts themselves.
+    Hosts,
 }
 
 #[cfg(test)]
@@ -147,7 +178,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_listed_once_and_in_order() {
-        let listed: Vec<Kind> = KINDS.iter().map(|(kind, _)| *kind).collect();
+        let listed: Vec<Kind> = KINDS.iter().chain(&HOST_KINDS).map(|(kind, _)| *kind).collect();
         assert_eq!(listed, Kind::ALL);
     }
 }

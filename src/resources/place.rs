@@ -35,6 +35,14 @@ pub fn place_of(blueprint: &Blueprint, addr: &Addr, parameter: Option<&str>) -> 
             let mut gpus = blueprint.hosts.values().filter(|host| host.site == place).flat_map(|host| &host.gpus);
             whole(gpus.find(|(gpu, _)| gpu.as_str() == name)?.1.span)
         }
+        Kind::HostFirewall => {
+            let host = blueprint.hosts.values().find(|host| host.name.as_str() == addr.name)?;
+            Some((host.firewall.as_ref()?.span, Some("firewall")))
+        }
+        Kind::DatacenterFirewall => {
+            let mut hosts = blueprint.hosts.values().filter(|host| host.site == addr.name);
+            Some((hosts.find_map(|host| host.firewall.as_ref())?.span, Some("firewall")))
+        }
         Kind::Pool => whole(of_site()?.span),
         Kind::Dataset => {
             let mounts = blueprint.guests.values().filter(|guest| guest.host.as_str() == place);

@@ -191,6 +191,7 @@ pub fn blueprint() -> Blueprint {
             domain: None,
             vlan: None,
         },
+        firewall: None,
         gpus: BTreeMap::new(),
         span: place,
     };

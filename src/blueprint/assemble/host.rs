@@ -2,8 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::IpNet;
+
+use super::firewall;
 use crate::blueprint::draft::{Draft, NamedHost, site};
-use crate::blueprint::{Access, ApiAccess, Gpu, Host, HostNetwork, HostStorage, SecretRef, SshAccess, Trust};
+use crate::blueprint::{
+    Access, ApiAccess, Gpu, Host, HostFirewall, HostNetwork, HostStorage, SecretRef, SshAccess, Trust,
+};
 use crate::diag::Spanned;
 use crate::inventory;
 
@@ -57,8 +62,35 @@ pub(super) fn host(draft: &Draft<'_>, named: NamedHost<'_>) -> Option<Host> {
             domain: network.domain.as_ref().map(|domain| domain.value.0.clone()),
             vlan: network.vlan.map(|vlan| vlan.value),
         },
+        firewall: match &own.firewall {
+            Some(firewall) => Some(host_firewall(draft, own, firewall)?),
+            None => None,
+        },
         gpus: gpus?,
         span: name.span,
+    })
+}
+
+/// Ports that PVE opens itself for whoever is in the set `management`.
+const MANAGED: [u16; 3] = [22, 3128, API_PORT];
+/// What is served to people: the reverse proxy.
+const HTTPS_PORT: u16 = 443;
+
+fn host_firewall(
+    draft: &Draft<'_>,
+    host: &inventory::Host,
+    own: &Spanned<inventory::HostFirewall>,
+) -> Option<HostFirewall> {
+    let allow_from = own.allow_from.as_ref()?;
+    let api = host.api.as_ref().and_then(|api| api.port).map(|port| port.value);
+    let ssh = host.ssh.as_ref().and_then(|ssh| ssh.port).map(|port| port.value);
+    let ports = [Some(HTTPS_PORT), api, ssh].into_iter().flatten();
+    Some(HostFirewall {
+        allow_from: IpNet::aggregate(&allow_from.iter().map(|origin| origin.value.0).collect()).into_iter().collect(),
+        ports: ports.filter(|port| !MANAGED.contains(port) && !(5900..=5999).contains(port)).collect(),
+        rules: own.rules.iter().flatten().map(|rule| firewall::rule(draft, rule)).collect::<Option<_>>()?,
+        span: own.span,
+        allow_from_span: allow_from.first().map_or(own.span, |origin| origin.span),
     })
 }
 

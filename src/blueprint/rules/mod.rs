@@ -16,6 +16,7 @@ mod firewall_rule;
 mod gpu_known;
 mod gpu_unique;
 mod host_address;
+mod host_firewall;
 mod host_known;
 mod host_network;
 mod host_trust;
@@ -61,6 +62,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { id: "host-trust", check: host_trust::check },
     Rule { id: "host-unique", check: host_unique::check },
     Rule { id: "ssh-jump", check: ssh_jump::check },
+    Rule { id: "host-firewall", check: host_firewall::check },
     Rule { id: "host-known", check: host_known::check },
     Rule { id: "kind-keys", check: kind_keys::check },
     Rule { id: "vmid-unique", check: vmid_unique::check },

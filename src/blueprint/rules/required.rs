@@ -16,6 +16,12 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
     for (name, own) in draft.hosts() {
         missing.host(&format!("host `{}`", name.value), own, name.span);
     }
+    for (name, own) in draft.hosts() {
+        let Some(firewall) = &own.firewall else { continue };
+        let what = format!("the firewall of host `{}`", name.value);
+        let block = Block { what, span: firewall.span, at: firewall.span };
+        missing.need(&firewall.allow_from, &block, "allow_from", "name the network or the address that you work from");
+    }
     for (name, group) in draft.groups() {
         let block = Block { what: format!("firewall group `{}`", name.value), span: group.span, at: name.span };
         missing.need(&group.rules, &block, "rules", "write `rules: []` for a group without rules");

@@ -35,6 +35,11 @@ pub async fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError>
             BTreeSet::new()
         }
     };
+    for (host, there) in &observed.hosts {
+        if let Some((guard, _)) = there.entrance.pending() {
+            writer.tell(&format!("{host} is about to take back a change that nobody confirmed ({guard})\n"));
+        }
+    }
     let mut status = Status::of(&context.blueprint, &observed, &drifted);
     if !args.limit.is_empty() {
         let guests = context.blueprint.guests.values().filter(|guest| args.limit.contains(&guest.host));

@@ -54,6 +54,18 @@ text_value!(
 );
 
 text_value!(
+    /// From where somebody comes: a network, or a single address.
+    Origin(IpNet), r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$", |text| match text.parse::<IpAddr>() {
+        Ok(address) => Ok(IpNet::from(address)),
+        Err(_) => text.parse::<Subnet>().map(|subnet| subnet.0).map_err(|invalid| match text.contains('/') {
+            true => invalid,
+            false => Invalid::new(format!("`{}` is neither a network nor an address", text.escape_debug()))
+                .hint("write `203.0.113.0/24` or `203.0.113.7`; names are not looked up by the firewall"),
+        }),
+    }
+);
+
+text_value!(
     /// The name of a secret, written as `secret:NAME`.
     SecretName(String), "^secret:[A-Za-z0-9_.-]+$", |text| match text.strip_prefix("secret:") {
         Some(name) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) => {

@@ -1,7 +1,8 @@
 //! Firewalls as they were read.
 
-use crate::lab::world::{Firewall, Rule, SecurityGroup};
-use crate::model::observed::{ClusterFirewall, FirewallRule, GuestFirewall};
+use crate::lab::world::{Firewall, IpSet, IpSetEntry, Rule, SecurityGroup};
+use crate::model::entrance::HostFirewall;
+use crate::model::observed::{self, ClusterFirewall, FirewallIpSet, FirewallRule, GuestFirewall};
 
 /// The datacenter's.
 pub(super) fn cluster(read: &ClusterFirewall) -> Firewall {
@@ -11,9 +12,23 @@ pub(super) fn cluster(read: &ClusterFirewall) -> Firewall {
     };
     Firewall {
         options: read.options.clone(),
+        ipsets: read.ipsets.iter().map(|(name, one)| (name.clone(), ipset(one))).collect(),
+        rules: rules(&read.rules),
         groups: read.groups.iter().map(|(name, one)| (name.clone(), group(one))).collect(),
         ..Firewall::default()
     }
+}
+
+/// A host's own.
+pub(super) fn host(read: &HostFirewall) -> Firewall {
+    Firewall { options: read.options.clone(), rules: rules(&read.rules), ..Firewall::default() }
+}
+
+fn ipset(read: &FirewallIpSet) -> IpSet {
+    let said = |comment: &String| Some(comment.clone()).filter(|comment| !comment.is_empty());
+    let entry = |one: &observed::IpSetEntry| IpSetEntry { comment: said(&one.comment), nomatch: one.nomatch };
+    let entries = read.entries.iter().map(|(cidr, one)| (cidr.clone(), entry(one)));
+    IpSet { comment: said(&read.comment), entries: entries.collect() }
 }
 
 /// A guest's.

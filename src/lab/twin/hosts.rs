@@ -1,5 +1,6 @@
 //! Nodes: hardware, bridges, datasets, files.
 
+use super::firewall;
 use super::original::{Original, OriginalHost, Told};
 use crate::lab::world::{Dataset, DatasetKind, File, Network, Node, PciDevice, World};
 use crate::model::observed;
@@ -37,6 +38,9 @@ pub(super) fn seed(world: &mut World, original: &Original<'_>, told: &mut Told) 
             let bridge =
                 || Network { kind: "bridge".to_owned(), autostart: true, vlan_aware: true, ..Network::default() };
             node.networks = bridges.iter().map(|name| (name.to_string(), bridge())).collect();
+        }
+        if let Some(read) = host.there.entrance.firewall.value() {
+            node.firewall = firewall::host(read);
         }
         datasets(&mut node, host, told);
         files(&mut node, host, told);
