@@ -337,3 +337,64 @@ fn the_set_management_counts_only_entries_that_are_meant() {
     let done = run(carry_out(&rig, &goal, guarded(&goal, vec![let_us_in(), switch_on()])));
     assert_eq!(done.ended, Ended::Failed, "an exception keeps us out of the network that we are in");
 }
+
+/// The script as it is put on a host, run by a real `sh` on real files, and the units held to a real systemd.
+#[test]
+fn a_real_sh_takes_it_back_and_a_real_systemd_takes_the_units() {
+    let goal = goal();
+    let rig = rig();
+    dies_after(&rig, &goal, 1);
+    let text = |path: &str| {
+        rig.site
+            .look(|world| {
+                let node = world.nodes.values().next().unwrap();
+                String::from_utf8(node.files[path].content.clone()).unwrap()
+            })
+            .unwrap()
+    };
+    let root = tempfile::tempdir().unwrap();
+    let at = |path: &str| format!("{}{path}", root.path().display());
+    let home = "/var/lib/infra/guard/firewall";
+    for directory in [home, "/etc/pve/firewall", "/etc/pve/nodes/hq", "/etc/pve/local"] {
+        std::fs::create_dir_all(at(directory)).unwrap();
+    }
+    let node = goal.hosts.values().next().unwrap().node.to_string();
+    let host_fw = at(&format!("/etc/pve/nodes/{node}/host.fw"));
+    std::fs::create_dir_all(host_fw.rsplit_once('/').unwrap().0).unwrap();
+    // systemctl is not for a test to run; everything else is.
+    let script =
+        text(&format!("{home}/revert")).replace("/var/lib", &at("/var/lib")).replace("/etc/pve", &at("/etc/pve"));
+    let script = script.replace("systemctl disable", "true");
+    let sh = |script: &str| std::process::Command::new("sh").arg("-c").arg(script).status().unwrap().code();
+    let there = |name: &str| std::path::Path::new(&at(&format!("{home}/{name}"))).exists();
+    std::fs::write(at(&format!("{home}/0")), "[OPTIONS]\n\nenable: 0\n").unwrap();
+    std::fs::write(at("/etc/pve/firewall/cluster.fw"), "[OPTIONS]\n\nenable: 1\n").unwrap();
+    std::fs::write(&host_fw, "[RULES]\n").unwrap();
+    // Not armed any more: nothing happens.
+    assert_eq!(sh(&script), Some(0));
+    assert!(std::path::Path::new(&host_fw).exists());
+    std::fs::write(at(&format!("{home}/armed")), "").unwrap();
+    // The cluster file system is not there yet: it fails, so that systemd tries again.
+    std::fs::remove_dir(at("/etc/pve/local")).unwrap();
+    assert_eq!(sh(&script), Some(1));
+    assert!(there("reverting") && !there("reverted"));
+    std::fs::create_dir(at("/etc/pve/local")).unwrap();
+    assert_eq!(sh(&script), Some(0));
+    assert!(there("reverted") && !there("reverting") && !there("armed"));
+    assert_eq!(std::fs::read_to_string(at("/etc/pve/firewall/cluster.fw")).unwrap(), "[OPTIONS]\n\nenable: 0\n");
+    assert!(!std::path::Path::new(&host_fw).exists());
+
+    let units = ["infra-guard-firewall.service", "infra-guard-firewall.timer"];
+    let files: Vec<String> = units.iter().map(|unit| at(&format!("/{unit}"))).collect();
+    for (unit, file) in units.iter().zip(&files) {
+        std::fs::write(file, text(&format!("/etc/systemd/system/{unit}"))).unwrap();
+    }
+    match std::process::Command::new("systemd-analyze").arg("verify").arg("--man=no").args(&files).output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            let ours: Vec<&str> = said.lines().filter(|line| line.contains("infra-guard")).collect();
+            assert!(ours.is_empty(), "{ours:#?}");
+        }
+        Err(error) => println!("not run: systemd-analyze: {error}"),
+    }
+}

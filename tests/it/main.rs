@@ -22,6 +22,7 @@ mod facts_recorded;
 mod fault_sweep;
 mod fidelity;
 mod guard;
+mod host_firewall;
 mod https_real;
 mod interrupted;
 mod inventories;

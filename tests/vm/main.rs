@@ -3,5 +3,6 @@
 //! `cargo test` does not build this.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a suite that cannot run says so")]
 
+mod guard;
 mod machine;
 mod snapshots;

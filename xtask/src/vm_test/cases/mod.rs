@@ -2,6 +2,7 @@
 
 mod datasets;
 mod fit;
+mod guard;
 mod world;
 
 use anyhow::Result;
@@ -23,9 +24,10 @@ pub struct Case {
 }
 
 /// All of them, in their order.
-pub const CASES: [Case; 2] = [
+pub const CASES: [Case; 3] = [
     Case { name: "fit", holds: "a host without IOMMU is found unfit, mended, rebooted and found fit", run: fit::run },
     Case { name: "datasets", holds: "datasets and their snapshots on a real pool", run: datasets::run },
+    Case { name: "guard", holds: "what locks us out is taken back, also after a reboot", run: guard::run },
 ];
 
 /// Runs one on a machine of its own.
