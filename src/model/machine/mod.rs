@@ -3,44 +3,61 @@
 //! One type per fact, each read on its own: what could not be read is unavailable and says why, so that
 //! nothing is ever judged from a guess. `observe::facts::machine` reads them, `checks` judge them.
 
+mod boot;
 mod certificate;
+mod command_lines;
+mod config;
 mod cpu;
 mod device_nodes;
+mod framebuffers;
 mod guest_files;
 mod held_locks;
 mod host_clock;
 mod iommu;
 mod kernel;
+mod kernel_log;
+mod kernels;
 mod links;
 mod login;
+mod memory;
+mod modules;
 mod neighbourhood;
+mod pci;
+mod pci_reservation;
+mod pools;
+mod space;
 mod sub_ids;
+mod system;
+mod vfio;
 
+pub use boot::{Boot, Firmware, Loader, RootFileSystem, Sign};
 pub use certificate::{Certificate, Certificates};
+pub use command_lines::{CommandLines, GrubDefaults, GrubEntry};
+pub use config::{ConfigFile, ConfigFiles};
 pub use cpu::Cpu;
 pub use device_nodes::DeviceFile;
+pub use framebuffers::BootFramebuffer;
 pub use guest_files::{GuestFile, GuestFiles};
 pub use held_locks::HeldLock;
 pub use host_clock::HostClock;
 pub use iommu::{Iommu, IommuDomain, IommuGroup};
 pub use kernel::Kernel;
+pub use kernel_log::KernelLog;
+pub use kernels::{BootFile, Kernels, version_order};
 pub use links::{Link, Links};
 pub use login::Login;
+pub use memory::{Arc, Memory};
+pub use modules::{Directive, LoadedModules, ModprobeLine, ModuleConfig, ModuleLine};
 pub use neighbourhood::{Neighbour, Neighbourhood, Ping};
-pub use sub_ids::SubIds;
-
-use std::collections::{BTreeMap, BTreeSet};
-mod framebuffers;
-mod kernel_log;
-mod pci;
-mod pci_reservation;
-mod vfio;
-
-pub use framebuffers::BootFramebuffer;
-pub use kernel_log::KernelLog;
 pub use pci::{PciBus, PciFunction, PciLink, PciRole};
 pub use pci_reservation::{PciReservation, ReservationHolds};
+pub use pools::{Pool, Scan};
+pub use space::Space;
+pub use sub_ids::SubIds;
+pub use system::{Apt, AptSource, FailedUnits, NvidiaDriver, OsRelease, Packages};
 pub use vfio::Vfio;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +105,34 @@ pub struct Machine {
     pub boot_framebuffers: Fact<Vec<BootFramebuffer>>,
     /// Which VM has which PCI function of this host.
     pub pci_reservations: Fact<Vec<PciReservation>>,
+    /// Files that say how the host shall boot.
+    pub config: Fact<ConfigFiles>,
+    /// What booted the host, and what will.
+    pub boot: Fact<Boot>,
+    /// The kernel's command line where it is configured.
+    pub command_lines: Fact<CommandLines>,
+    /// Kernels and initial RAM disks.
+    pub kernels: Fact<Kernels>,
+    /// What is configured about kernel modules.
+    pub module_config: Fact<ModuleConfig>,
+    /// Modules in the running kernel.
+    pub modules: Fact<LoadedModules>,
+    /// The operating system.
+    pub os: Fact<OsRelease>,
+    /// Packages.
+    pub packages: Fact<Packages>,
+    /// Where packages come from.
+    pub apt: Fact<Apt>,
+    /// Units that failed.
+    pub failed_units: Fact<FailedUnits>,
+    /// Memory and ZFS's cache.
+    pub memory: Fact<Memory>,
+    /// ZFS pools by name.
+    pub pools: Fact<BTreeMap<String, Pool>>,
+    /// Space where the system itself needs it.
+    pub space: Fact<Vec<Space>>,
+    /// The NVIDIA driver of the host.
+    pub nvidia: Fact<NvidiaDriver>,
 }
 
 impl Machine {
@@ -114,6 +159,20 @@ impl Machine {
             kernel_log: Fact::unavailable(why),
             boot_framebuffers: Fact::unavailable(why),
             pci_reservations: Fact::unavailable(why),
+            config: Fact::unavailable(why),
+            boot: Fact::unavailable(why),
+            command_lines: Fact::unavailable(why),
+            kernels: Fact::unavailable(why),
+            module_config: Fact::unavailable(why),
+            modules: Fact::unavailable(why),
+            os: Fact::unavailable(why),
+            packages: Fact::unavailable(why),
+            apt: Fact::unavailable(why),
+            failed_units: Fact::unavailable(why),
+            memory: Fact::unavailable(why),
+            pools: Fact::unavailable(why),
+            space: Fact::unavailable(why),
+            nvidia: Fact::unavailable(why),
         }
     }
 }

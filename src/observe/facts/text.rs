@@ -19,6 +19,23 @@ pub(super) fn file(output: &Output) -> Result<Option<String>, Invalid> {
     good(output, "cat").map(Some)
 }
 
+/// The bytes that a `cat` printed; nothing if there is no such file.
+pub(super) fn file_bytes(output: &Output) -> Result<Option<&[u8]>, Invalid> {
+    match absent(output, "cat")? {
+        true => Ok(None),
+        false => Ok(Some(&output.stdout)),
+    }
+}
+
+/// Whether a command failed since what it was to look at is not there.
+pub(super) fn absent(output: &Output, program: &str) -> Result<bool, Invalid> {
+    match output.code {
+        0 => Ok(false),
+        _ if stderr(output).trim_end().ends_with("No such file or directory") => Ok(true),
+        _ => Err(failed(output, program)),
+    }
+}
+
 /// Why a command failed, in its own words.
 pub(super) fn failed(output: &Output, program: &str) -> Invalid {
     let words = stderr(output);

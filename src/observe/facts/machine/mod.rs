@@ -4,10 +4,16 @@
 //! that Proxmox VE does not ship, and work under dash. A missing program or an unreadable file makes its
 //! own fact unavailable and nothing else. The entry is [`Probe`].
 
+pub mod apt;
+pub mod boot;
 mod certificates;
+pub mod command_lines;
+pub mod config;
 mod cpu;
 mod device_nodes;
+pub mod failed_units;
 pub mod framebuffers;
+mod grub_defaults;
 mod guest_files;
 mod held_locks;
 mod host_clock;
@@ -15,12 +21,21 @@ pub mod interrupts;
 pub mod iommu;
 pub mod kernel;
 pub mod kernel_log;
+pub mod kernels;
 mod links;
 mod login;
+pub mod memory;
+pub mod module_config;
+pub mod modules;
 mod neighbourhood;
+pub mod nvidia;
+pub mod os;
+pub mod packages;
 pub mod pci;
+pub mod pools;
 pub mod reservations;
 mod rom_files;
+pub mod space;
 mod sub_ids;
 pub mod vfio;
 
@@ -87,6 +102,19 @@ pub struct Probe {
     kernel_log: Range<usize>,
     framebuffers: Range<usize>,
     reservations: Range<usize>,
+    config: Range<usize>,
+    boot: Range<usize>,
+    command_lines: Range<usize>,
+    kernels: Range<usize>,
+    modules: Range<usize>,
+    os: Range<usize>,
+    packages: Range<usize>,
+    apt: Range<usize>,
+    failed_units: Range<usize>,
+    memory: Range<usize>,
+    pools: Range<usize>,
+    space: Range<usize>,
+    nvidia: Range<usize>,
 }
 
 impl Probe {
@@ -116,6 +144,19 @@ impl Probe {
             kernel_log: push(batch, kernel_log::COMMANDS),
             framebuffers: push(batch, framebuffers::COMMANDS),
             reservations: push(batch, reservations::COMMANDS),
+            config: push(batch, config::COMMANDS),
+            boot: push(batch, boot::COMMANDS),
+            command_lines: push(batch, command_lines::COMMANDS),
+            kernels: push(batch, kernels::COMMANDS),
+            modules: push(batch, modules::COMMANDS),
+            os: push(batch, os::COMMANDS),
+            packages: push(batch, packages::COMMANDS),
+            apt: push(batch, apt::COMMANDS),
+            failed_units: push(batch, failed_units::COMMANDS),
+            memory: push(batch, memory::COMMANDS),
+            pools: push(batch, pools::COMMANDS),
+            space: push(batch, space::COMMANDS),
+            nvidia: push(batch, nvidia::COMMANDS),
             last_time: batch.push(host_clock::TIME.iter().copied()),
         }
     }
@@ -126,6 +167,8 @@ impl Probe {
         let at = |range: &Range<usize>| &outputs[range.clone()];
         let (first, last) = (&outputs[self.first_time], &outputs[self.last_time]);
         let pinged = self.ping.map(|at| &outputs[at]);
+        let config = config::read(at(&self.config));
+        let configured = config.as_ref().map_err(Clone::clone);
         Machine {
             kernel: fact(kernel::read(at(&self.kernel))),
             iommu: fact(iommu::read(at(&self.iommu))),
@@ -149,6 +192,22 @@ impl Probe {
             kernel_log: kernel_log::read(at(&self.kernel_log)),
             boot_framebuffers: fact(framebuffers::read(at(&self.framebuffers))),
             pci_reservations: fact(reservations::read(at(&self.reservations))),
+            boot: fact(boot::read(at(&self.boot))),
+            command_lines: fact(
+                configured.clone().and_then(|config| command_lines::read(at(&self.command_lines), config)),
+            ),
+            kernels: fact(kernels::read(at(&self.kernels))),
+            module_config: fact(configured.clone().map(module_config::read)),
+            modules: fact(modules::read(at(&self.modules))),
+            os: fact(os::read(at(&self.os))),
+            packages: fact(packages::read(at(&self.packages))),
+            apt: fact(configured.and_then(|config| apt::read(at(&self.apt), config))),
+            failed_units: fact(failed_units::read(at(&self.failed_units))),
+            memory: fact(memory::read(at(&self.memory))),
+            pools: fact(pools::read(at(&self.pools))),
+            space: fact(space::read(at(&self.space))),
+            nvidia: fact(nvidia::read(at(&self.nvidia))),
+            config: fact(config),
         }
     }
 }
