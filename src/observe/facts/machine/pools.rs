@@ -129,7 +129,8 @@ fn scan(text: &str) -> Scan {
         return Scan::Running;
     }
     let at = text.rsplit_once(" on ").and_then(|(_, date)| {
-        let date = jiff::civil::DateTime::strptime("%a %b %d %H:%M:%S %Y", date.trim()).ok()?;
+        let (_weekday, date) = date.trim().split_once(' ')?;
+        let date = jiff::civil::DateTime::strptime("%b %d %H:%M:%S %Y", date).ok()?;
         Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
     });
     let errors = text.split_once(" with ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
@@ -149,7 +150,7 @@ mod tests {
     const STATUS: &str = "\
   pool: rpool
  state: ONLINE
-  scan: scrub repaired 0B in 00:11:12 with 0 errors on Sun Nov  9 00:35:13 2026
+  scan: scrub repaired 0B in 00:11:12 with 0 errors on Sun Nov  8 00:35:13 2026
 config:
 
 \tNAME                                STATE     READ WRITE CKSUM
@@ -183,7 +184,7 @@ errors: 3 data errors, use '-v' for a list
         let pools = read(&[output(0, LIST, ""), output(0, STATUS, "")]).unwrap();
         let rpool = &pools["rpool"];
         assert_eq!((rpool.fragmentation, rpool.capacity, rpool.health.as_str()), (Some(23), 40, "ONLINE"));
-        assert_eq!(rpool.scan, Scan::Scrubbed { at: 1_794_184_513, errors: 0 });
+        assert_eq!(rpool.scan, Scan::Scrubbed { at: 1_794_098_113, errors: 0 });
         assert_eq!(rpool.bad_devices, ["nvme-eui.0025386-part3 ONLINE 0 0 12"]);
         assert_eq!((&rpool.errors, &rpool.status), (&None, &None));
         let tank = &pools["tank"];
