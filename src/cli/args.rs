@@ -42,8 +42,9 @@ pub(super) struct HostArgs {
     pub inventory: InventoryArgs,
     #[command(flatten)]
     pub state: StateArgs,
-    /// Work on a simulated host in this program, made of the inventory's hardware or of a scenario file;
-    /// its world is kept in the state directory
+    /// Work on a simulated host in this program, made of the inventory's hardware or of a scenario file, or on
+    /// one that is broken in a known way (`broken/NAME`, several joined with `+`; `broken` lists them); its
+    /// world is kept in the state directory
     #[arg(long, value_name = "SCENARIO", num_args = 0..=1, require_equals = true)]
     pub lab: Option<Option<Utf8PathBuf>>,
 }

@@ -29,4 +29,5 @@ mod verb;
 pub use command_line::Cli;
 pub use error::CommandError;
 pub use exit::Exit;
+pub use lab::scenario as lab_scenario;
 pub use run::main;

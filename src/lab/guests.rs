@@ -27,7 +27,7 @@ fn address_of(guest: &Guest) -> Option<String> {
 pub fn find(name: &str) -> Option<Program> {
     match name {
         "cat" => Some(cat),
-        "echo" | "false" | "hostname" | "id" | "printf" | "test" | "[" | "true" | "uname" => programs::find(name),
+        "echo" | "false" | "hostname" | "id" | "printf" | "test" | "[" | "true" | "uname" => programs::program(name),
         _ => None,
     }
 }

@@ -9,13 +9,13 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha512};
 
-use super::LabError;
 use super::faults::Fault;
 pub use super::hardware::{board, graphics_card};
 use super::world::{
     Acl, Appliance, Dataset, DatasetKind, Download, Grantee, Network, Node, PciDevice, Storage, StorageKind, Token,
-    User, Version, World, Zfs, Zpool, conf, known_privileges,
+    User, Version, World, Zfs, Zpool, conf, known_privileges, machine,
 };
+use super::{LabError, broken};
 use crate::model::Size;
 
 /// Everything that a lab starts from.
@@ -48,6 +48,9 @@ pub struct Scenario {
     /// What goes wrong.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// What is wrong with every host, by the names of [`broken`](super::broken), in this order.
+    #[serde(default)]
+    pub broken: Vec<String>,
 }
 
 /// A single host or a cluster.
@@ -317,6 +320,7 @@ impl Scenario {
             any_download: false,
             operator: None,
             faults: Vec::new(),
+            broken: Vec::new(),
         }
     }
 
@@ -402,6 +406,15 @@ impl Scenario {
         if user != "root@pam" {
             let grantee = Grantee::User(user.to_owned());
             world.access.acls.push(Acl { path: "/".to_owned(), grantee, role: "Infra".to_owned(), propagate: true });
+        }
+        for node in world.nodes.values_mut() {
+            machine::install(node, self.version, now_ms);
+        }
+        for name in &self.broken {
+            let defect = broken::find(name).map_err(|why| LabError::Scenario { why })?;
+            for node in world.nodes.keys().cloned().collect::<Vec<_>>() {
+                (defect.apply)(&mut world, &node);
+            }
         }
         Ok(world)
     }

@@ -8,6 +8,7 @@
 mod api_description;
 mod api_in_plan;
 mod bad_inventories;
+mod broken_hosts;
 mod canaries;
 mod cli;
 mod cluster;

@@ -10,5 +10,5 @@ pub(super) mod overlay;
 mod scenario;
 mod world;
 
-pub(super) use scenario::scenario;
+pub use scenario::scenario;
 pub(super) use world::{LabWorld, Reach, read_scenario};

@@ -15,7 +15,8 @@ use crate::model::{Size, StorageName};
 const OWN_MEMORY_GIB: u64 = 16;
 
 /// A scenario in which every host of the inventory is there, and nothing on it yet.
-pub(in crate::cli) fn scenario(blueprint: &Blueprint) -> Scenario {
+#[must_use]
+pub fn scenario(blueprint: &Blueprint) -> Scenario {
     let sites = blueprint.sites().into_keys().map(|name| site(name, blueprint)).collect();
     let mut scenario = Scenario::of(sites);
     scenario.appliances = usual_appliances();

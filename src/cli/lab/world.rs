@@ -21,7 +21,7 @@ use crate::cli::CommandError;
 use crate::cli::args::StateArgs;
 use crate::cli::error::{file, lab};
 use crate::diag::{Diagnostic, Invalid};
-use crate::lab::{Lab, LabError, LabHost, LabOptions, RunningLab, Scenario};
+use crate::lab::{Lab, LabError, LabHost, LabOptions, RunningLab, Scenario, broken};
 use crate::model::{Fingerprint, HostName};
 
 /// How long another process may take to say how its lab is reached.
@@ -91,10 +91,17 @@ impl LabWorld {
         state: &StateArgs,
         scenario_file: Option<&Utf8Path>,
     ) -> Result<Self, CommandError> {
-        let directory = Self::directory(state, blueprint);
+        let mut directory = Self::directory(state, blueprint);
         let scenario = match scenario_file {
             None => scenario(blueprint),
-            Some(path) => read_scenario(path)?,
+            Some(path) => match broken(path)? {
+                None => read_scenario(path)?,
+                Some(names) => {
+                    // A world of its own: the ordinary one stays in order.
+                    directory = directory.with_file_name(format!("{}@{}", blueprint.name, names.join("+")));
+                    Scenario { broken: names, ..scenario(blueprint) }
+                }
+            },
         };
         let start = Instant::now();
         loop {
@@ -243,6 +250,17 @@ pub(super) fn write_private(path: &Utf8Path, text: &str) -> std::io::Result<()> 
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(text.as_bytes())?;
     std::fs::rename(&temporary, path)
+}
+
+/// Defects that a scenario names: `broken/A+B`.
+fn broken(path: &Utf8Path) -> Result<Option<Vec<String>>, CommandError> {
+    let named = broken::named(path.as_str()).filter(|_| !path.exists()).transpose();
+    named.map_err(|why| {
+        Diagnostic::error("lab.broken", format!("there is no scenario `{path}`"))
+            .cause(why)
+            .hint("several are joined: `--lab=broken/iommu-firmware+intel`")
+            .into()
+    })
 }
 
 /// Reads a scenario file; where there is none of that name, one of this program's own may have it.

@@ -46,7 +46,7 @@ fn pci(call: &mut Call<'_>) -> Result<Answer, Refusal> {
             }
             let mut row = json!({
                 "id": id, "class": format!("0x{}", device.class), "vendor": format!("0x{}", device.vendor),
-                "device": format!("0x{}", device.device), "iommugroup": device.iommu_group,
+                "device": format!("0x{}", device.device), "iommugroup": node.iommu_group(id).map_or(-1, i64::from),
             });
             // Some devices have no subsystem.
             if !device.subsystem_vendor.is_empty() {

@@ -76,8 +76,9 @@ pub fn verify(world: &World, id: &str, map: &str) -> Result<(), String> {
             return Err(differs("id", &wanted, &device.id()));
         }
         let group = get("iommugroup");
-        if !group.is_empty() && group != device.iommu_group.to_string() {
-            return Err(differs("iommugroup", group, &device.iommu_group.to_string()));
+        let now = node.iommu_group(&full).map_or(-1, i64::from).to_string();
+        if !group.is_empty() && group != now {
+            return Err(differs("iommugroup", group, &now));
         }
         let subsystem = get("subsystem-id").to_ascii_lowercase();
         if !subsystem.is_empty() && subsystem != device.subsystem_id() {

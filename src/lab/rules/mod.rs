@@ -58,5 +58,6 @@ pub use formats::split_list;
 pub use guest::config::digest;
 pub use guest::volumes::possible as snapshot_possible;
 pub use locality::{is_proxied, lose_node, patience, regain_node};
+pub use nodes::guest_memory;
 pub use param::{Kind, Param, Values, check, check_value};
 pub use refusal::Refusal;

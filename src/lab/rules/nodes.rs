@@ -14,11 +14,16 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new(Get, "/nodes/{node}/status", &[], Every("/nodes/{node}", &["Sys.Audit"]), node_status),
 ];
 
+/// Memory that running guests take on a node, in bytes.
+#[must_use]
+pub fn guest_memory(world: &World, node: &str) -> u64 {
+    world.guests.values().filter(|g| g.node == node && g.is_running()).map(status::memory).sum()
+}
+
 /// Memory that running guests and the system take, in bytes.
 fn memory_used(world: &World, node: &str) -> u64 {
-    let guests = world.guests.values().filter(|g| g.node == node && g.is_running());
     let zfs_cache = 1 << 30;
-    (2u64 << 30) + zfs_cache + guests.map(status::memory).sum::<u64>()
+    (2u64 << 30) + zfs_cache + guest_memory(world, node)
 }
 
 /// A node as lists show it.
@@ -58,11 +63,7 @@ fn node_status(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let node = &call.world.nodes[&name];
     let used = used.min(node.memory);
     let system = &node.system;
-    let kernel = match (system.kernel_release.as_str(), version.release()) {
-        ("", "8.4") => "6.8.12-13-pve",
-        ("", _) => "6.17.2-1-pve",
-        (release, _) => release,
-    };
+    let kernel = node.kernel(version);
     let build = &system.kernel_version;
     let boot =
         if system.legacy_bios { json!({"mode": "legacy-bios"}) } else { json!({"mode": "efi", "secureboot": 0}) };

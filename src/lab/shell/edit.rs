@@ -3,7 +3,7 @@
 //! Owns the rules of writing, above all those of `/etc/pve` (9.2.11): owner and permission bits are
 //! fixed, without quorum nothing is written, what PVE renders cannot be replaced here.
 
-use super::tree::{FileError, FileKind, Meta, canonical, in_cluster, list, meta, parent, rendered, stored, stored_mut};
+use super::tree::{FileError, FileKind, Meta, in_cluster, list, meta, parent, rendered, resolve, stored, stored_mut};
 use crate::lab::rules::{Target, scope};
 use crate::lab::world::{File, World, firewall_file};
 
@@ -12,7 +12,7 @@ fn writable(world: &World, node: &str, path: &str) -> Result<(), FileError> {
     if let Some(up) = parent(path) {
         match meta(world, node, up)?.kind {
             FileKind::Directory => {}
-            FileKind::File | FileKind::Device => return Err(FileError::NotADirectory),
+            FileKind::File | FileKind::Device | FileKind::Link => return Err(FileError::NotADirectory),
         }
     }
     if in_cluster(path) && world.without_quorum {
@@ -51,13 +51,13 @@ fn set_firewall(world: &mut World, target: &Target, content: &[u8]) -> Result<()
 /// # Errors
 /// If its directory does not exist, it is a directory, or PVE renders it.
 pub fn write(world: &mut World, node: &str, path: &str, content: Vec<u8>, mode: u32) -> Result<(), FileError> {
-    let path = canonical(node, path);
+    let path = resolve(world, node, path, true);
     writable(world, node, &path)?;
     match meta(world, node, &path).map(|meta| meta.kind) {
         Ok(FileKind::Directory) => return Err(FileError::IsADirectory),
         Ok(FileKind::Device) if path == "/dev/null" => return Ok(()),
         Ok(FileKind::Device) => return Err(FileError::NotModelled),
-        Ok(FileKind::File) | Err(_) => {}
+        Ok(FileKind::File | FileKind::Link) | Err(_) => {}
     }
     if let Some(firewall) = firewall_at(world, &path) {
         return set_firewall(world, &firewall, &content);
@@ -81,7 +81,7 @@ pub fn write(world: &mut World, node: &str, path: &str, content: Vec<u8>, mode: 
 /// # Errors
 /// If something is there, or its parent is not.
 pub fn make_directory(world: &mut World, node: &str, path: &str, mode: u32) -> Result<(), FileError> {
-    let path = canonical(node, path);
+    let path = resolve(world, node, path, true);
     if meta(world, node, &path).is_ok() {
         return Err(FileError::Exists);
     }
@@ -97,7 +97,7 @@ pub fn make_directory(world: &mut World, node: &str, path: &str, mode: u32) -> R
 /// # Errors
 /// If it is none, is not empty, or belongs to the system.
 pub fn remove_directory(world: &mut World, node: &str, path: &str) -> Result<(), FileError> {
-    let path = canonical(node, path);
+    let path = resolve(world, node, path, true);
     if meta(world, node, &path)?.kind != FileKind::Directory {
         return Err(FileError::NotADirectory);
     }
@@ -118,7 +118,7 @@ pub fn remove_directory(world: &mut World, node: &str, path: &str) -> Result<(),
 /// # Errors
 /// If it is none, or PVE renders it.
 pub fn remove(world: &mut World, node: &str, path: &str) -> Result<(), FileError> {
-    let path = canonical(node, path);
+    let path = resolve(world, node, path, true);
     if meta(world, node, &path)?.kind == FileKind::Directory {
         return Err(FileError::IsADirectory);
     }
@@ -137,7 +137,7 @@ pub fn remove(world: &mut World, node: &str, path: &str) -> Result<(), FileError
 /// # Errors
 /// If there is no such file, or the target cannot be written.
 pub fn rename(world: &mut World, node: &str, from: &str, to: &str) -> Result<(), FileError> {
-    let (from, to) = (canonical(node, from), canonical(node, to));
+    let (from, to) = (resolve(world, node, from, false), resolve(world, node, to, false));
     if meta(world, node, &from)?.kind == FileKind::Directory {
         return Err(FileError::NotModelled);
     }
@@ -160,7 +160,7 @@ pub fn rename(world: &mut World, node: &str, from: &str, to: &str) -> Result<(),
 /// # Errors
 /// If there is nothing, or it is below `/etc/pve`.
 pub fn change(world: &mut World, node: &str, path: &str, edit: impl Fn(&mut Meta)) -> Result<(), FileError> {
-    let path = canonical(node, path);
+    let path = resolve(world, node, path, true);
     let mut wanted = meta(world, node, &path)?;
     if in_cluster(&path) || path == "/etc/pve" {
         return Err(FileError::NotPermitted);

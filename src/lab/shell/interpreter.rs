@@ -13,7 +13,7 @@ use crate::ports::Output;
 
 /// Runs one command line on a node, as sshd hands it to root's login shell.
 pub fn run_line(world: &mut World, node: &str, line: &str, stdin: &[u8]) -> Output {
-    run(world, node, programs::find, Shell::Bash, line, stdin)
+    run(world, node, programs::program, Shell::Bash, line, stdin)
 }
 
 /// Runs one command line inside a guest, which has programs of its own.

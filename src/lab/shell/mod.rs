@@ -10,6 +10,7 @@ mod call;
 mod direct;
 mod edit;
 mod interpreter;
+mod kernel;
 mod pmxcfs;
 pub mod programs;
 mod syntax;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::kernel::{self, Entry};
 use super::pmxcfs;
 use crate::lab::world::{File, Node, World};
 
@@ -46,6 +47,8 @@ pub enum FileKind {
     Directory,
     /// A character or block device.
     Device,
+    /// A symbolic link; only [`link_meta`] tells.
+    Link,
 }
 
 /// What `stat` tells.
@@ -123,6 +126,51 @@ pub fn canonical(node: &str, path: &str) -> String {
     path
 }
 
+/// Follows the symbolic links on the way to a path, and the one that it names itself if `last`.
+#[must_use]
+pub fn resolve(world: &World, node: &str, path: &str, last: bool) -> String {
+    let mut path = canonical(node, path);
+    // A loop of links ends here; the kernel gives up after as many.
+    for _ in 0..40 {
+        let Some(at) = first_link(world, node, &path, last) else { break };
+        let target = kernel::link(world, node, &path[..at]).unwrap_or_default();
+        let target = if target.starts_with('/') { target } else { format!("{}/../{target}", &path[..at]) };
+        path = canonical(node, &format!("{target}{}", &path[at..]));
+    }
+    path
+}
+
+/// Where the first link of a path ends.
+fn first_link(world: &World, node: &str, path: &str, last: bool) -> Option<usize> {
+    let ends = path.char_indices().skip(1).filter(|(_, c)| *c == '/').map(|(at, _)| at);
+    ends.chain(last.then_some(path.len())).find(|end| kernel::link(world, node, &path[..*end]).is_some())
+}
+
+/// What a path names, without following it if it is a link itself: what `lstat` tells.
+///
+/// # Errors
+/// If it names nothing.
+pub fn link_meta(world: &World, node: &str, path: &str) -> Result<Meta, FileError> {
+    let path = resolve(world, node, path, false);
+    match kernel::link(world, node, &path) {
+        Some(target) => Ok(Meta {
+            kind: FileKind::Link,
+            mode: 0o777,
+            uid: 0,
+            gid: 0,
+            size: if path.starts_with("/sys/") { 0 } else { target.len() as u64 },
+            modified_ms: 0,
+        }),
+        None => meta(world, node, &path),
+    }
+}
+
+/// What a link points at, as it is written in it.
+#[must_use]
+pub fn link_target(world: &World, node: &str, path: &str) -> Option<String> {
+    kernel::link(world, node, &resolve(world, node, path, false))
+}
+
 pub(super) fn in_cluster(path: &str) -> bool {
     path.starts_with("/etc/pve/")
 }
@@ -145,6 +193,10 @@ pub(super) fn stored_mut<'a>(world: &'a mut World, node: &str, path: &str) -> Op
 pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
     let mut files = pmxcfs::rendered(world, node);
     files.insert("/etc/hostname".to_owned(), format!("{node}\n").into_bytes());
+    if let Some(here) = world.nodes.get(node).filter(|here| !here.networks.is_empty()) {
+        let text = crate::lab::world::interfaces::text(&here.networks, here.networks_by_pve);
+        files.insert("/etc/network/interfaces".to_owned(), text.into_bytes());
+    }
     files.insert("/etc/subuid".to_owned(), b"root:100000:65536\n".to_vec());
     files.insert("/etc/subgid".to_owned(), b"root:100000:65536\n".to_vec());
     files
@@ -209,7 +261,16 @@ pub(super) fn parent(path: &str) -> Option<&str> {
 /// # Errors
 /// If it names nothing.
 pub fn meta(world: &World, node: &str, path: &str) -> Result<Meta, FileError> {
-    let path = canonical(node, path);
+    let path = resolve(world, node, path, true);
+    if let Some(entry) = kernel::entry(world, node, &path) {
+        let (kind, mode, size) = match entry {
+            Entry::File(_) if path.starts_with("/proc/") => (FileKind::File, 0o444, 0),
+            Entry::File(content) => (FileKind::File, 0o444, content.len() as u64),
+            Entry::Opaque(size) => (FileKind::File, 0o644, size),
+            Entry::Directory(_) => (FileKind::Directory, 0o755, 0),
+        };
+        return Ok(Meta { kind, mode, uid: 0, gid: 0, size, modified_ms: 0 });
+    }
     let file = |mode, uid, gid, size, modified_ms| Meta { kind: FileKind::File, mode, uid, gid, size, modified_ms };
     if let Some(found) = stored(world, node, &path) {
         return Ok(file(found.mode, found.uid, found.gid, found.content.len() as u64, found.modified_ms));
@@ -270,7 +331,13 @@ fn meta_of_file(world: &World, node: &str, path: &str) -> Option<FileKind> {
 /// # Errors
 /// If there is none, or its bytes are not modelled.
 pub fn read(world: &World, node: &str, path: &str) -> Result<Vec<u8>, FileError> {
-    let path = canonical(node, path);
+    let path = resolve(world, node, path, true);
+    match kernel::entry(world, node, &path) {
+        Some(Entry::File(content)) => return Ok(content.into_bytes()),
+        Some(Entry::Directory(_)) => return Err(FileError::IsADirectory),
+        Some(Entry::Opaque(_)) => return Err(FileError::NotModelled),
+        None => {}
+    }
     if let Some(found) = stored(world, node, &path) {
         return Ok(found.content.clone());
     }
@@ -280,14 +347,14 @@ pub fn read(world: &World, node: &str, path: &str) -> Result<Vec<u8>, FileError>
     match meta(world, node, &path)?.kind {
         FileKind::Directory => Err(FileError::IsADirectory),
         FileKind::Device if path == "/dev/null" => Ok(Vec::new()),
-        FileKind::File | FileKind::Device => Err(FileError::NotModelled),
+        FileKind::File | FileKind::Device | FileKind::Link => Err(FileError::NotModelled),
     }
 }
 
 /// SHA-256 of a volume or file whose bytes are not modelled.
 #[must_use]
 pub fn known_sha256(world: &World, node: &str, path: &str) -> Option<String> {
-    let path = canonical(node, path);
+    let path = resolve(world, node, path, true);
     match stored(world, node, &path) {
         Some(file) => file.sha256.clone(),
         None => volume(world, node, &path)?.1,
@@ -299,11 +366,18 @@ pub fn known_sha256(world: &World, node: &str, path: &str) -> Option<String> {
 /// # Errors
 /// If it is none.
 pub fn list(world: &World, node: &str, path: &str) -> Result<Vec<String>, FileError> {
-    let path = canonical(node, path);
+    let path = resolve(world, node, path, true);
     if meta(world, node, &path)?.kind != FileKind::Directory {
         return Err(FileError::NotADirectory);
     }
     let mut names = BTreeSet::new();
+    if let Some(Entry::Directory(found)) = kernel::entry(world, node, &path) {
+        names.extend(found);
+        if path.starts_with("/sys/") || path.starts_with("/proc/") || matches!(path.as_str(), "/sys" | "/proc") {
+            return Ok(names.into_iter().collect());
+        }
+    }
+    names.extend(kernel::links_in(&path));
     let mut add = |full: &str| {
         if parent(full) == Some(path.as_str()) {
             names.extend(full.rsplit('/').next().map(str::to_owned));

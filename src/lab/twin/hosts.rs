@@ -62,6 +62,7 @@ fn pci(device: &observed::PciDevice) -> PciDevice {
         subsystem_device: device.subsystem.as_ref().map(|id| hex(id.device)).unwrap_or_default(),
         iommu_group: device.iommu_group.and_then(|group| i32::try_from(group).ok()).unwrap_or(-1),
         driver: None,
+        ..PciDevice::default()
     }
 }
 

@@ -14,6 +14,7 @@ mod firewall;
 pub mod firewall_file;
 mod guest;
 pub mod interfaces;
+pub mod machine;
 mod node;
 mod privileges;
 pub mod property;

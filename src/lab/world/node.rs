@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Enforced, Firewall, System, Units, Volume, Zfs};
+use super::machine::{self, Machine};
+use super::{Enforced, Firewall, System, Units, Version, Volume, Zfs};
 
 /// One node of the site.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -44,6 +45,8 @@ pub struct Node {
     pub units: Units,
     /// Processor, kernel, services and settings of the host itself.
     pub system: System,
+    /// What is below Proxmox: firmware, boot chain, what runs.
+    pub machine: Machine,
     /// Files that were put there, by absolute path. What PVE makes of its configuration is not in here.
     pub files: BTreeMap<String, File>,
     /// Directories that were made, by absolute path, with their mode; parents of files exist without it.
@@ -99,10 +102,36 @@ pub struct PciDevice {
     pub subsystem_vendor: String,
     /// Subsystem device, four hex digits.
     pub subsystem_device: String,
-    /// IOMMU group; -1 without an active IOMMU.
+    /// Group that the hardware puts it in once the IOMMU is active; -1 where there is none at all. What
+    /// shows is [`Node::iommu_group`].
     pub iommu_group: i32,
     /// Driver that is bound to it.
     pub driver: Option<String>,
+    /// Driver that takes it by itself, where that is not the usual one of its kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub native_driver: Option<String>,
+    /// Whether the firmware shows its messages on it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub boot_vga: bool,
+}
+
+impl Node {
+    /// Release of the running kernel.
+    #[must_use]
+    pub fn kernel(&self, version: Version) -> &str {
+        match (self.machine.running.kernel.as_str(), self.system.kernel_release.as_str()) {
+            ("", "") => machine::usual_kernel(version),
+            ("", release) | (release, _) => release,
+        }
+    }
+
+    /// The IOMMU group of a function; none while no IOMMU is active.
+    #[must_use]
+    pub fn iommu_group(&self, address: &str) -> Option<u32> {
+        let active = !self.machine.is_installed() || self.machine.running.iommu;
+        let group = self.pci.get(address).filter(|_| active)?.iommu_group;
+        u32::try_from(group).ok()
+    }
 }
 
 impl PciDevice {

@@ -180,7 +180,7 @@ fn passthrough(world: &World, vmid: u32, guest: &Guest) -> Result<(), String> {
             return Err(format!("no PCI device found for '{path}'"));
         }
         for id in devices {
-            if host.pci[&id].iommu_group < 0 {
+            if host.iommu_group(&id).is_none() {
                 return Err("IOMMU not present".to_owned());
             }
             let user = world.guests.iter().find(|(other, g)| {

@@ -1,7 +1,7 @@
 //! The programs that a lab host has: one file each, in this list.
 //!
 //! A program prints what the real one prints, for the options that this project sends; for any other
-//! option it fails and says so. The entry is [`find`].
+//! option it fails and says so. The entry is [`program`].
 
 mod api;
 mod cat;
@@ -11,7 +11,11 @@ mod cmp;
 mod cp;
 mod date;
 mod dd;
+mod dmesg;
 mod echo;
+mod find;
+mod findmnt;
+mod grep;
 mod guest;
 mod head;
 mod hostname;
@@ -20,6 +24,7 @@ mod install;
 mod listsnapshot;
 mod ls;
 mod mkdir;
+mod modinfo;
 mod mv;
 mod pct;
 mod printenv;
@@ -29,6 +34,7 @@ mod pvesh;
 mod pvesm;
 mod pveum;
 mod qm;
+mod readlink;
 mod rm;
 mod rmdir;
 mod sha256sum;
@@ -56,14 +62,19 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("cp", cp::run),
     ("date", date::run),
     ("dd", dd::run),
+    ("dmesg", dmesg::run),
     ("echo", echo::run),
     ("false", |_| 1),
+    ("find", find::run),
+    ("findmnt", findmnt::run),
+    ("grep", grep::run),
     ("head", head::run),
     ("hostname", hostname::run),
     ("id", id::run),
     ("install", install::run),
     ("ls", ls::run),
     ("mkdir", mkdir::run),
+    ("modinfo", modinfo::run),
     ("mv", mv::run),
     ("pct", pct::run),
     ("printenv", printenv::run),
@@ -73,6 +84,7 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("pvesm", pvesm::run),
     ("pveum", pveum::run),
     ("qm", qm::run),
+    ("readlink", readlink::run),
     ("rm", rm::run),
     ("rmdir", rmdir::run),
     ("sha256sum", sha256sum::run),
@@ -97,7 +109,7 @@ pub fn zfs_properties() -> Vec<&'static str> {
 
 /// The program of that name.
 #[must_use]
-pub fn find(name: &str) -> Option<Program> {
+pub fn program(name: &str) -> Option<Program> {
     PROGRAMS.iter().find(|(known, _)| *known == name).map(|(_, program)| *program)
 }
 

@@ -42,6 +42,7 @@ fn line(format: &str, name: &str, meta: &Meta) -> Result<String, String> {
                 FileKind::File => "regular file",
                 FileKind::Directory => "directory",
                 FileKind::Device => "character special file",
+                FileKind::Link => "symbolic link",
             }),
             Some('%') => out.push('%'),
             other => return Err(format!("%{}", other.unwrap_or_default())),

@@ -1,14 +1,11 @@
-//! `uname`: the kernel that the release ships.
+//! `uname`: the kernel that runs.
 
 use crate::lab::shell::call::Call;
-use crate::lab::world::Version;
+use crate::lab::world::machine::usual_kernel;
 
 pub(super) fn run(call: &mut Call<'_>) -> i32 {
-    let release = match call.world.version {
-        Version::V8_4 => "6.8.12-15-pve",
-        Version::V9_1 => "6.17.2-1-pve",
-        Version::V9_2 => "6.17.9-1-pve",
-    };
+    let version = call.world.version;
+    let release = call.world.nodes.get(call.node).map_or(usual_kernel(version), |node| node.kernel(version)).to_owned();
     let node = call.node;
     match call.args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] | ["-s"] => call.print("Linux"),

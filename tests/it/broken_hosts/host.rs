@@ -1,0 +1,64 @@
+//! One scenario: the project's own inventory on the lab's hardware for it, looked at and judged.
+
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+use infra::adapters::files::read_inventory;
+use infra::blueprint::{Blueprint, resolve};
+use infra::checks::{HostReport, Subject, judge};
+use infra::client::{Door, Doors};
+use infra::inventory::load;
+use infra::lab::shell::DirectShell;
+use infra::lab::{DirectApi, LiveSite, Scenario};
+use infra::observe::{Interest, Question, observe};
+use infra::plan::{Request, Scope, build};
+use infra::ports::Clock;
+use infra::resources::{datasets_of_interest, snippets_of_interest};
+
+use crate::rig::{SECRET, VirtualClock};
+
+pub fn blueprint() -> Blueprint {
+    let path = Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("inventories/vrooli");
+    let loaded = load(&read_inventory(&[path]));
+    resolve(loaded.inventory.as_ref().unwrap()).0.unwrap()
+}
+
+/// What is found on the host of the inventory, broken so.
+pub fn report(defects: &[&str]) -> HostReport {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(look(defects))
+}
+
+async fn look(defects: &[&str]) -> HostReport {
+    let blueprint = blueprint();
+    let broken = defects.iter().map(|name| (*name).to_owned()).collect();
+    let scenario = Scenario { broken, ..infra::cli::lab_scenario(&blueprint) };
+    let spec = &scenario.sites[0];
+    let clock = VirtualClock::new();
+    let world = scenario.world(spec, SECRET, clock.now()).unwrap();
+    let site = LiveSite::new(world, Arc::<VirtualClock>::clone(&clock), Vec::new(), None).unwrap();
+    let token = format!("{}={SECRET}", spec.token_id);
+    let host = blueprint.hosts.values().next().unwrap();
+    let door = Door {
+        api: Arc::new(DirectApi::new(site.at(host.node.as_str()), token.into())),
+        shell: Some(Arc::new(DirectShell::new(site, host.node.as_str()))),
+    };
+    let sites = |name: &infra::model::HostName| blueprint.hosts.get(name).map(|host| host.site.as_str());
+    let doors = Doors::new([(host.name.clone(), door)].into(), Arc::<VirtualClock>::clone(&clock), 7).in_sites(sites);
+    let interest = Interest {
+        machines: [(host.name.clone(), Question::about(&blueprint, host))].into(),
+        snippets: snippets_of_interest(&blueprint),
+        datasets: datasets_of_interest(&blueprint),
+    };
+    let observed = observe(&blueprint, &doors, &interest).await;
+    let plan = build(&Request {
+        blueprint: &blueprint,
+        observed: &observed,
+        memory: &Default::default(),
+        scope: &Scope::default(),
+        allow_destroy: &Default::default(),
+        unfinished: &Default::default(),
+    });
+    let why = plan.as_ref().err().map(|problems| format!("{problems:?}")).unwrap_or_default();
+    let plan = plan.as_ref().map_err(|_| why.as_str());
+    judge(&Subject { plan, ..Subject::new(&blueprint, &observed, host, clock.now()) })
+}
