@@ -9,6 +9,7 @@ mod check;
 mod finding;
 mod iommu_off;
 mod report;
+mod revert_pending;
 mod subject;
 
 pub use catalogue::{catalogue, entry};
@@ -18,7 +19,7 @@ pub use report::{Counts, HostReport, Judged, Preflight, judge, judge_by};
 pub use subject::Subject;
 
 /// Every check, in the order in which a person wants to hear of them: what lies deepest comes first.
-pub const CHECKS: &[&Check] = &[&iommu_off::CHECK];
+pub const CHECKS: &[&Check] = &[&iommu_off::CHECK, &revert_pending::CHECK];
 
 /// The check of an id.
 #[must_use]

@@ -189,7 +189,6 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Diagnostics> {
         plan.notes.extend(firewall_notes(request));
         plan.notes.extend(cluster::misplaced(request));
     }
-    plan.notes.extend(guards(request.observed));
     finish(request, plan)
 }
 
@@ -275,6 +274,7 @@ fn not_named(unnamed: &[Addr]) -> Option<Diagnostic> {
 }
 
 fn finish(request: &Request<'_>, mut plan: Plan) -> Result<Plan, Diagnostics> {
+    plan.notes.extend(guards(request.observed));
     plan.notes.dedup();
     plan.steps = order(std::mem::take(&mut plan.steps)).map_err(|cycle| {
         Diagnostic::error("plan.cycle", cycle.to_string()).hint("this is a fault of infra: please report it")

@@ -309,7 +309,7 @@ fn bare_host_gets_everything_in_an_order_that_works() {
     let plan = plan(&blueprint, &bare());
     assert!(plan.changes.iter().all(|change| change.action == Action::Create));
     let kinds: BTreeSet<_> = plan.changes.iter().map(|change| change.addr.kind).collect();
-    assert_eq!(kinds.len(), crate::model::Kind::ALL.len(), "every kind takes part");
+    assert_eq!(kinds.len(), crate::resources::KINDS.len(), "every kind takes part");
     let at = |id: &str| plan.steps.iter().position(|step| step.id.0 == id).unwrap_or_else(|| panic!("no step {id}"));
     assert!(at("guest_firewall.plan-hq/set") < at("vm.plan-hq/start"), "no guest runs before its firewall is set");
     assert!(at("pci_mapping.hq:rtx4090/create") < at("vm.plan-hq/create"));

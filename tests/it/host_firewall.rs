@@ -1,23 +1,26 @@
 //! A host's own firewall as the operator declares it: planned, guarded, and never set against whoever asks for it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use infra::adapters::{Https, HttpsTarget, Ssh, SshSettings, SshTarget, Trust};
 use infra::blueprint::Blueprint;
 use infra::diag::Diagnostics;
 use infra::exec::{Ended, OnFailure, Stop};
-use infra::lab::Scenario;
 use infra::lab::rules::host_firewall::{Packet, Verdict, judge};
 use infra::lab::world::{IpSet, IpSetEntry, Rule, Version, World};
+use infra::lab::{Lab, LabOptions, Scenario};
 use infra::model::change::Risk;
 use infra::model::guard::GuardAct;
 use infra::model::step::{Op, Undo};
 use infra::plan::{Plan, Request, Scope, build};
-use infra::ports::Clock as _;
+use infra::ports::{Api as _, Clock, Command, Shell};
+use infra::proxmox::endpoints::VERSION;
 use infra::resources::Part;
 use serde_json::{Value, json};
 
 use crate::random_inventory::{inventory, usual};
-use crate::rig::{Rig, blueprint};
+use crate::rig::{Rig, VirtualClock, blueprint};
 
 /// Somebody who is not on the host's own network, which PVE always lets in.
 const OPERATOR: &str = "203.0.113.7";
@@ -337,4 +340,67 @@ fn who_gets_in_at_a_host_is_as_proxmoxs_own_compiler_has_it() {
     }
     println!("{asked} packets to hosts judged as Proxmox judges them");
     assert!(asked > 100);
+}
+
+/// pve-firewall looks at its files every ten seconds, and the kernel asks nobody whose connection stands.
+#[test]
+fn a_firewall_is_in_force_ten_seconds_late_and_lets_live_what_stands() {
+    let (rig, goal) = (rig(), usual_firewall());
+    let doors = rig.doors(&goal);
+    let host = goal.hosts.keys().next().unwrap();
+    let shell = doors.shell(host).unwrap();
+    let gets_in = |shell: &dyn Shell| run(shell.run(&Command::new(["true"]))).is_ok();
+    let wait = |seconds| run(rig.clock.sleep(std::time::Duration::from_secs(seconds)));
+    assert!(gets_in(&**shell), "a connection that stands from now on");
+    rig.site.change(|world| drop(world.firewall.options.insert("enable".to_owned(), "1".to_owned()))).unwrap();
+    wait(8);
+    assert!(gets_in(&*shell.anew().unwrap()), "it is set, and not in force yet");
+    wait(5);
+    assert!(!gets_in(&*shell.anew().unwrap()));
+    assert!(run(doors.own(host).unwrap().anew().unwrap().read(&VERSION.at(&[]).request())).is_err());
+    assert!(gets_in(&**shell), "what stands lives on");
+    rig.site.change(|world| drop(world.firewall.options.remove("enable"))).unwrap();
+    wait(11);
+    assert!(gets_in(&*shell.anew().unwrap()));
+}
+
+/// Our own clients over real TLS and real SSH: whoever is new is kept out, and a door opened anew is new.
+#[test]
+fn over_real_doors_only_what_stands_lives_on() {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(async {
+        let clock = VirtualClock::new();
+        let scenario = Scenario { operator: Some(OPERATOR.parse().unwrap()), ..Scenario::example() };
+        let shared: Arc<dyn Clock> = Arc::<VirtualClock>::clone(&clock);
+        let lab = Lab::start(LabOptions { scenario, state: None, clock: shared, listen: None }).await.unwrap();
+        let host = lab.hosts.values().next().unwrap().clone();
+        let target = SshTarget {
+            host: host.ssh.host.clone(),
+            port: host.ssh.port,
+            user: host.ssh.user.clone(),
+            host_key: Some(host.ssh.host_key.clone()),
+            identities: vec![camino::Utf8PathBuf::from_path_buf(host.ssh.identity.clone()).unwrap()],
+            jump: None,
+        };
+        let shell = Ssh::new(target, SshSettings::isolated());
+        let (api, trust) = (&host.api, Trust::Pinned(host.api.fingerprint));
+        let api = HttpsTarget::new(&api.host, api.port, trust, &api.token_id, api.token.clone());
+        let api = Https::new(&api).unwrap();
+        let (command, version) = (Command::new(["printenv", "SSH_CONNECTION"]), VERSION.at(&[]).request());
+        let seen = shell.run(&command).await.unwrap();
+        assert!(String::from_utf8(seen.stdout).unwrap().starts_with(OPERATOR), "the host sees us come from there");
+        assert!(api.anew().unwrap().send(&version).await.is_ok());
+
+        host.site.change(|world| drop(world.firewall.options.insert("enable".to_owned(), "1".to_owned()))).unwrap();
+        clock.sleep(std::time::Duration::from_secs(11)).await;
+        assert!(shell.anew().unwrap().run(&command).await.is_err(), "nobody new over SSH");
+        assert!(api.anew().unwrap().send(&version).await.is_err(), "nobody new at the API");
+        assert!(shell.run(&command).await.is_ok(), "what stands lives on");
+
+        let set = IpSet { entries: [("203.0.113.0/24".to_owned(), IpSetEntry::default())].into(), ..IpSet::default() };
+        host.site.change(|world| drop(world.firewall.ipsets.insert("management".to_owned(), set))).unwrap();
+        clock.sleep(std::time::Duration::from_secs(11)).await;
+        assert!(shell.anew().unwrap().run(&command).await.is_ok());
+        assert!(api.anew().unwrap().send(&version).await.is_ok());
+        lab.stop().await;
+    });
 }

@@ -167,25 +167,25 @@ fn a_real_host_takes_back_what_locks_us_out() {
         assert_eq!(anew(&shell, &["cat", FILE]).await.unwrap().1, rules("accept"), "as it was before");
 
         // Whoever made it dies: no Reconnect, no Disarm.
-        let cut: Vec<Op> = ops("drop", 40).into_iter().take(3).collect();
+        let cut: Vec<Op> = ops("drop", 120).into_iter().take(3).collect();
         assert_eq!(run(&shell, cut).await.0, Ended::Done);
         assert!(anew(&shell, &["true"]).await.is_none(), "nobody new gets in");
-        let took = within(120, &shell, &["test", "-e", &format!("{HOME}/reverted")], |code, _| code == 0).await;
+        let took = within(400, &shell, &["test", "-e", &format!("{HOME}/reverted")], |code, _| code == 0).await;
         println!("machine: left alone, it took the change back by itself; reachable again {took} s later");
         assert_eq!(anew(&shell, &["cat", FILE]).await.unwrap().1, rules("accept"));
 
         // And with a reboot in between; what was loaded into the kernel is gone then, the file is not.
-        let cut: Vec<Op> = ops("drop", 60).into_iter().take(2).collect();
+        let cut: Vec<Op> = ops("drop", 120).into_iter().take(2).collect();
         assert_eq!(run(&shell, cut).await.0, Ended::Done);
         assert_eq!(anew(&shell, &["cat", FILE]).await.unwrap().1, rules("drop"));
         const BOOT: &[&str] = &["cat", "/proc/sys/kernel/random/boot_id"];
         let before = anew(&shell, BOOT).await.unwrap().1;
         let _ = shell.run(&Command::new(["systemctl", "reboot"]).limit(Duration::from_secs(20))).await;
-        let up = within(300, &shell, BOOT, |code, said| code == 0 && said != before).await;
+        let up = within(900, &shell, BOOT, |code, said| code == 0 && said != before).await;
         let pending = anew(&shell, &["ls", "-1", HOME]).await.unwrap().1;
         println!("machine: rebooted within {up} s; the guard is there: {}", pending.trim().replace('\n', " "));
         assert!(pending.contains("armed") || pending.contains("revert"), "{pending}");
-        let took = within(180, &shell, &["test", "-e", &format!("{HOME}/reverted")], |code, _| code == 0).await;
+        let took = within(400, &shell, &["test", "-e", &format!("{HOME}/reverted")], |code, _| code == 0).await;
         println!("machine: {took} s later it took the change back");
         assert_eq!(anew(&shell, &["cat", FILE]).await.unwrap().1, rules("accept"));
         let enabled = anew(&shell, &["systemctl", "is-enabled", "infra-guard-firewall.timer"]).await.unwrap().1;

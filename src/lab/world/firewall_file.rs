@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn what_is_written_reads_back_byte_for_byte() {
         let text = "[OPTIONS]\n\nenable: 1\npolicy_in: DROP\n\n[ALIASES]\n\nPlanHq 192.0.2.10 # a: b\n\n\
-                    [IPSET blacklist]\n\n\n[IPSET management] # ours\n\n!192.0.2.7\n192.0.2.0/24 # us\n\n\
+                    [IPSET blacklist]\n\n\n[IPSET management] # ours\n\n192.0.2.0/24 # us\n!192.0.2.7\n\n\
                     [RULES]\n\nIN SSH(ACCEPT) -i vmbr0 -source +management\n|IN DROP -p tcp -dport 80,443 -log info # off\nGROUP web\n\n\
                     [group web] # shown\n\nIN ACCEPT -p tcp -dport 443\n\n";
         assert_eq!(conf::firewall(&read(text)), text);
