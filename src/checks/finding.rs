@@ -1,5 +1,7 @@
 //! What a check found.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::Addr;
@@ -196,6 +198,18 @@ impl Finding {
     pub fn concerns(mut self, addrs: impl IntoIterator<Item = Addr>) -> Self {
         self.concerns.extend(addrs);
         self
+    }
+}
+
+/// What to do, in one line without a period.
+impl fmt::Display for Fix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prepare { mend } => write!(f, "`infra prepare` sees to {}", mend.what()),
+            Self::Run { command } => write!(f, "run `{command}`"),
+            Self::Edit { path, value } => write!(f, "write `{path}: {value}` into the inventory"),
+            Self::ByHand { what } => f.write_str(what),
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 mod catalogue;
 mod check;
 mod finding;
+mod gate;
 mod iommu_off;
 mod report;
 mod revert_pending;
@@ -15,6 +16,7 @@ mod subject;
 pub use catalogue::{catalogue, entry};
 pub use check::{Area, Check, NotRun, Severity};
 pub use finding::{Evidence, Finding, Fix, Mend, Verdict};
+pub use gate::{Gate, gate};
 pub use report::{Counts, HostReport, Judged, Preflight, judge, judge_by};
 pub use subject::Subject;
 
@@ -36,7 +38,7 @@ mod tests {
     #[test]
     fn folder_and_list_agree() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/checks");
-        let shared = ["catalogue", "check", "finding", "mod", "report", "subject", "testing"];
+        let shared = ["catalogue", "check", "finding", "gate", "mod", "report", "subject", "testing"];
         let files: BTreeSet<String> = std::fs::read_dir(folder)
             .unwrap()
             .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))

@@ -71,6 +71,14 @@ pub(super) struct AllowArgs {
     pub allow_replace: Vec<Addr>,
 }
 
+/// Which checks are not heeded.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct CheckArgs {
+    /// Go on although this very check fails, and note it in the plan; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub ignore_check: Vec<String>,
+}
+
 /// How many steps run at once unless it is said.
 pub(super) const DEFAULT_PARALLELISM: u8 = 4;
 

@@ -1,10 +1,11 @@
 //! Asking the checks about hosts, as `preflight`, `plan` and `apply` do it.
 
-use super::CommandError;
+use super::args::CheckArgs;
 use super::context::Context;
 use super::planning::{self, Intent};
-use crate::checks::{self, Check, HostReport, Preflight, Subject};
-use crate::diag::Severity;
+use super::{CommandError, Exit};
+use crate::checks::{self, CHECKS, Check, Gate, HostReport, Preflight, Subject};
+use crate::diag::{Diagnostic, Diagnostics, Severity, did_you_mean};
 use crate::exec::journal;
 use crate::model::observed::Observed;
 use crate::plan::Plan;
@@ -35,6 +36,48 @@ pub(super) fn hosts(
     let hosts = context.blueprint.hosts.values().filter(|host| limit.is_empty() || limit.contains(&host.name));
     let subject = |host| Subject { plan, last_run, ..Subject::new(&context.blueprint, observed, host, now) };
     Ok(hosts.map(|host| checks::judge_by(checks, &subject(host))).collect())
+}
+
+/// Holds a plan against what the checks say of the hosts that it touches: refuses it where one fails that concerns
+/// its steps, and notes what else there is to know.
+pub(super) fn hold(
+    context: &Context,
+    observed: &Observed,
+    intent: &Intent,
+    plan: &mut Plan,
+    args: &CheckArgs,
+) -> Result<(), CommandError> {
+    let ignored = named(&args.ignore_check)?;
+    if plan.steps.is_empty() {
+        return Ok(());
+    }
+    let reports = hosts(context, observed, intent, Ok(plan), CHECKS)?;
+    let ignored = ignored.iter().map(|check| check.id).collect();
+    let Gate { problems, notes } = checks::gate(&reports, plan, &context.blueprint, &ignored);
+    if problems.has_errors() {
+        return Err(problems.into());
+    }
+    for note in notes {
+        if !plan.notes.contains(&note) {
+            plan.notes.push(note);
+        }
+    }
+    Ok(())
+}
+
+/// The checks of these ids; every one that there is none of is reported.
+pub(super) fn named(ids: &[String]) -> Result<Vec<&'static Check>, CommandError> {
+    let problems: Diagnostics = ids.iter().filter(|id| checks::find(id).is_none()).map(|id| unknown(id)).collect();
+    if problems.has_errors() {
+        return Err(CommandError::from(problems).with_exit(Exit::Usage));
+    }
+    Ok(ids.iter().filter_map(|id| checks::find(id)).collect())
+}
+
+fn unknown(id: &str) -> Diagnostic {
+    let hint = did_you_mean(id, CHECKS.iter().map(|check| check.id));
+    Diagnostic::error("cli.unknown-check", format!("there is no check `{id}`"))
+        .hint(hint.unwrap_or_else(|| "`docs/checks.md` lists them".to_owned()))
 }
 
 /// Why there is no plan, in one line.

@@ -24,12 +24,12 @@ mod theme;
 mod writer;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 pub use diagnostics::{diagnostic_text, diagnostics_text};
 pub use history_view::{moment, run_list, run_steps};
 pub use plan_view::{Detail, plan_text};
-pub use preflight_view::{explain_text, fix_text, preflight_text};
+pub use preflight_view::{explain_text, preflight_text};
 pub use problem::problem_text;
 pub use progress::Progress;
 pub use prompt::{PromptError, confirm, type_name};

@@ -2,7 +2,7 @@
 
 use super::text::{columns, one_line, pad, plural, wrap};
 use super::{Detail, Role, Terminal};
-use crate::checks::{Area, Check, Counts, Evidence, Fix, HostReport, Judged, Preflight, Verdict, entry};
+use crate::checks::{Area, Check, Counts, Evidence, HostReport, Judged, Preflight, Verdict, entry};
 
 /// Columns of the words that begin the lines below a finding.
 const LABEL: usize = 4;
@@ -83,20 +83,9 @@ fn finding_text(judged: &Judged, terminal: &Terminal) -> String {
         line("for", Role::Faint, &names.join(", "));
     }
     for fix in &finding.fixes {
-        line("fix", Role::Hint, &fix_text(fix));
+        line("fix", Role::Hint, &one_line(&fix.to_string()));
     }
     out
-}
-
-/// What to do, in one line.
-#[must_use]
-pub fn fix_text(fix: &Fix) -> String {
-    match fix {
-        Fix::Prepare { mend } => format!("`infra prepare` sees to {}", mend.what()),
-        Fix::Run { command } => format!("run `{}`", one_line(command)),
-        Fix::Edit { path, value } => format!("write `{}: {}` into the inventory", one_line(path), one_line(value)),
-        Fix::ByHand { what } => one_line(what),
-    }
 }
 
 /// `1 fail, 2 warn, 14 pass`: only those that there are.

@@ -2,13 +2,13 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::cli::args::{AllowArgs, HostArgs, Output, RunArgs, SelectArgs};
+use crate::cli::args::{AllowArgs, CheckArgs, HostArgs, Output, RunArgs, SelectArgs};
 use crate::cli::context::Context;
 use crate::cli::execution::{self, Execution};
 use crate::cli::memory::remember;
 use crate::cli::planning::{self, Intent};
 use crate::cli::verb::Verb;
-use crate::cli::{CommandError, Exit, consent, error, lease, rehearsing};
+use crate::cli::{CommandError, Exit, consent, error, judging, lease, rehearsing};
 use crate::diag::Diagnostic;
 use crate::event::RunState;
 use crate::model::change::Action;
@@ -31,6 +31,8 @@ pub struct Args {
     select: SelectArgs,
     #[command(flatten)]
     allow: AllowArgs,
+    #[command(flatten)]
+    checks: CheckArgs,
     #[command(flatten)]
     run: RunArgs,
     /// Carry the plan out on a twin of the hosts first, and on the hosts only if all of it worked there
@@ -65,13 +67,14 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
     };
     planning::quiet(context, &intent.scope, writer).await?;
     let (observed, now) = planning::look_and_plan(context, &intent).await?;
-    let plan = match saved {
+    let mut plan = match saved {
         None => now,
         Some(saved) => {
             execution::refuse_stale(&saved, &now)?;
             saved
         }
     };
+    judging::hold(context, &observed, &intent, &mut plan, &args.checks)?;
     let output = args.run.output.output;
     if output == Output::Human {
         let detail = if args.full { Detail::Full } else { Detail::Usual };

@@ -5,10 +5,10 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::cli::args::{AllowArgs, DEFAULT_PARALLELISM, HostArgs, Output, OutputArgs, SelectArgs};
+use crate::cli::args::{AllowArgs, CheckArgs, DEFAULT_PARALLELISM, HostArgs, Output, OutputArgs, SelectArgs};
 use crate::cli::context::Context;
 use crate::cli::planning::{self, Intent};
-use crate::cli::{CommandError, Exit, error, rehearsing};
+use crate::cli::{CommandError, Exit, error, judging, rehearsing};
 use crate::plan::Plan;
 use crate::rehearsal::Verdict;
 use crate::ui::json::{self, PlanDocument};
@@ -25,6 +25,8 @@ pub struct Args {
     select: SelectArgs,
     #[command(flatten)]
     allow: AllowArgs,
+    #[command(flatten)]
+    checks: CheckArgs,
     #[command(flatten)]
     output: OutputArgs,
     /// Show every field and the differences of texts
@@ -45,7 +47,8 @@ pub struct Args {
 pub async fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError> {
     let context = Context::open(&args.host, writer).await?;
     let intent = Intent::new(&args.select, &args.allow, &context.blueprint)?;
-    let (observed, plan) = planning::look_and_plan(&context, &intent).await?;
+    let (observed, mut plan) = planning::look_and_plan(&context, &intent).await?;
+    judging::hold(&context, &observed, &intent, &mut plan, &args.checks)?;
     if let Some(path) = &args.out {
         save(&plan, path)?;
     }

@@ -2,12 +2,11 @@
 
 use clap::ValueEnum;
 
-use crate::checks::{self, CHECKS, Check};
+use crate::checks::{CHECKS, Check};
 use crate::cli::args::{AllowArgs, HostArgs, SelectArgs};
 use crate::cli::context::Context;
 use crate::cli::planning::Intent;
 use crate::cli::{CommandError, Exit, judging};
-use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::model::HostName;
 use crate::ui::reports::{PreflightDocument, preflight_github, preflight_junit, preflight_sarif};
 use crate::ui::{Detail, Writer, explain_text, json, preflight_text};
@@ -63,8 +62,9 @@ enum Form {
 
 pub async fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError> {
     if let Some(id) = &args.explain {
-        let text = explain_text(find(id)?, &writer.out());
-        writer.answer(&text)?;
+        for check in judging::named(std::slice::from_ref(id))? {
+            writer.answer(&explain_text(check, &writer.out()))?;
+        }
         return Ok(Exit::Fine);
     }
     let checks = chosen(&args.check)?;
@@ -103,20 +103,7 @@ async fn within(
 
 /// The checks that are named, in the order of the list; all where none is.
 fn chosen(ids: &[String]) -> Result<Vec<&'static Check>, CommandError> {
-    let problems: Diagnostics = ids.iter().filter(|id| checks::find(id).is_none()).map(|id| unknown(id)).collect();
-    if problems.has_errors() {
-        return Err(CommandError::from(problems).with_exit(Exit::Usage));
-    }
-    let meant = |check: &Check| ids.is_empty() || ids.iter().any(|id| id == check.id);
+    let named = judging::named(ids)?;
+    let meant = |check: &Check| ids.is_empty() || named.iter().any(|named| named.id == check.id);
     Ok(CHECKS.iter().copied().filter(|check| meant(check)).collect())
-}
-
-fn find(id: &str) -> Result<&'static Check, CommandError> {
-    checks::find(id).ok_or_else(|| CommandError::from(unknown(id)).with_exit(Exit::Usage))
-}
-
-fn unknown(id: &str) -> Diagnostic {
-    let hint = did_you_mean(id, CHECKS.iter().map(|check| check.id));
-    Diagnostic::error("cli.unknown-check", format!("there is no check `{id}`"))
-        .hint(hint.unwrap_or_else(|| "`docs/checks.md` lists them".to_owned()))
 }

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::{github, junit, sarif};
 use crate::checks::{Area, Check, Counts, Evidence, Fix, HostReport, Judged, Preflight, Severity, Verdict, entry};
 use crate::diag::SourceMap;
-use crate::ui::fix_text;
 
 /// Whether hosts are fit.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -252,7 +251,7 @@ fn message(report: &HostReport, Judged { check, finding }: &Judged) -> String {
     let verdict = finding.verdict.as_str();
     let mut lines = vec![format!("{}: {verdict}: {object}{}: {}", report.host, check.title, finding.summary)];
     lines.extend(finding.evidence.iter().map(|Evidence { source, text }| format!("seen: {source}: {text}")));
-    lines.extend(finding.fixes.iter().map(|fix| format!("fix: {}", fix_text(fix))));
+    lines.extend(finding.fixes.iter().map(|fix| format!("fix: {}", fix)));
     lines.join("\n")
 }
 
