@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use super::{CHECKS, Check, Finding, NotRun, Subject, Verdict};
 use crate::diag::Span;
 use crate::model::{Addr, EnvironmentName, HostName};
+use crate::plan::Gap;
 
 /// A finding and the check that made it.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct Preflight {
     pub hosts: Vec<HostReport>,
     /// Why there was no plan to judge, if so.
     pub unplanned: Option<String>,
+    /// What could not be planned, and so was not judged.
+    pub gaps: Vec<Gap>,
 }
 
 impl Preflight {

@@ -68,6 +68,15 @@ impl Context {
 
     /// Reads what is there now, on the sites in scope. Of the others nothing is known then.
     pub async fn observe(&self, scope: &Scope) -> Observed {
+        self.look(scope, false).await
+    }
+
+    /// The same in one round trip over SSH per host: what that does not tell stays unknown.
+    pub async fn observe_in_one_go(&self, scope: &Scope) -> Observed {
+        self.look(scope, true).await
+    }
+
+    async fn look(&self, scope: &Scope, in_one_go: bool) -> Observed {
         let part = self.part(scope);
         let interest = Interest {
             machines: part
@@ -77,6 +86,7 @@ impl Context {
                 .collect(),
             snippets: resources::snippets_of_interest(&part),
             datasets: resources::datasets_of_interest(&part),
+            in_one_go,
         };
         let mut observed = observe::observe(&part, &self.doors, &interest).await;
         for host in self.blueprint.hosts.values() {

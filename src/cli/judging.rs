@@ -19,7 +19,11 @@ pub(super) fn preflight(
 ) -> Result<Preflight, CommandError> {
     let plan = planning::from_observed(context, observed, intent).map_err(|error| why(&error));
     let hosts = hosts(context, observed, intent, plan.as_ref().map_err(String::as_str), checks)?;
-    Ok(Preflight { inventory: context.blueprint.name.clone(), hosts, unplanned: plan.err() })
+    let (gaps, unplanned) = match plan {
+        Ok(plan) => (plan.gaps, None),
+        Err(why) => (Vec::new(), Some(why)),
+    };
+    Ok(Preflight { inventory: context.blueprint.name.clone(), hosts, unplanned, gaps })
 }
 
 /// Asks these checks about every host in scope.

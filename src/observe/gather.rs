@@ -254,6 +254,7 @@ fn shell_reads(host: &blueprint::Host, doors: &Doors, interest: &Interest) -> Op
         snippets: interest.snippets.get(&host.name).cloned().unwrap_or_default(),
         machine: interest.machines.get(&host.name).cloned(),
         datasets: interest.datasets.get(&host.name).cloned().unwrap_or_default(),
+        in_one_go: interest.in_one_go,
     })
 }
 

@@ -19,4 +19,7 @@ pub struct Interest {
     pub machines: BTreeMap<HostName, Question>,
     /// Datasets whose directory's owner is needed.
     pub datasets: BTreeMap<HostName, BTreeSet<DatasetName>>,
+    /// Whether each host is read in one round trip at any rate. Where a dataset or a storage is not where it
+    /// usually is, owners are not known then, and files are unavailable.
+    pub in_one_go: bool,
 }

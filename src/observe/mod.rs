@@ -17,6 +17,6 @@ mod site;
 #[cfg(test)]
 mod tests;
 
-pub use facts::machine::Question;
+pub use facts::machine::{Asked, Probe, Question};
 pub use gather::{observe, reverts, working};
 pub use interest::Interest;

@@ -27,6 +27,8 @@ pub(super) struct ShellReads {
     pub snippets: BTreeSet<String>,
     pub machine: Option<Question>,
     pub datasets: BTreeSet<DatasetName>,
+    /// Whether there is no second batch.
+    pub in_one_go: bool,
 }
 
 /// What was read on one host.
@@ -135,7 +137,12 @@ impl ShellReads {
         if let Err(why) = &wanted {
             files = Fact::unavailable(why);
         }
-        if !second.is_empty() {
+        if self.in_one_go {
+            if file_reads.is_some() {
+                files =
+                    Fact::unavailable("they are not where such a storage usually has them, and nobody looked again");
+            }
+        } else if !second.is_empty() {
             match self.run(&second).await {
                 Ok((outputs, _)) => {
                     known.extend(owners.map(|at| facts::owners::read(&outputs[at])).unwrap_or_default());
@@ -176,9 +183,12 @@ impl ShellReads {
         }
     }
 
-    /// Where the snippets are if the storage is where PVE puts `local`.
+    /// Where the snippets are if the storage is where PVE puts `local`, or what it mounts.
     fn guessed_files(&self) -> Vec<String> {
-        if self.storage.as_str() == "local" { self.below("/var/lib/vz") } else { Vec::new() }
+        match self.storage.as_str() {
+            "local" => self.below("/var/lib/vz"),
+            name => self.below(&format!("/mnt/pve/{name}")),
+        }
     }
 
     fn below(&self, directory: &str) -> Vec<String> {

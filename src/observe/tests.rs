@@ -203,6 +203,31 @@ async fn a_healthy_host_is_read_completely() {
     assert_eq!(shell.seen().len(), 2, "the second batch asks for the one dataset that is mounted elsewhere");
 }
 
+/// A dataset and the storage for files are not where they usually are: what that leaves unknown is said.
+#[tokio::test]
+async fn in_one_go_a_host_is_asked_once_and_never_guessed_about() {
+    let api = FakeApi::rule(|request| healthy(&request.path));
+    let shell = FakeShell::rule(|script| Ok(batch_reply(script, command)));
+    for files in ["local", "elsewhere"] {
+        let interest = Interest {
+            snippets: BTreeMap::from([("hq".parse().unwrap(), BTreeSet::from(["a.yaml".to_owned()]))]),
+            datasets: BTreeMap::from([(
+                "hq".parse().unwrap(),
+                ["rpool/containers/a", "rpool/containers/b"].map(|name| name.parse().unwrap()).into(),
+            )]),
+            in_one_go: true,
+            ..Interest::default()
+        };
+        let before = shell.seen().len();
+        let blueprint = blueprint(vec![host("hq", "hq", files)], vec![guest("proj-x", "hq", 104)]);
+        let observed = observe(&blueprint, &doors(vec![("hq", &api, Some(&shell))]), &interest).await;
+        assert_eq!(shell.seen().len() - before, 1, "{files}");
+        let host = &observed.hosts[&"hq".parse().unwrap()];
+        assert_eq!(host.files.is_complete(), files == "local", "{:?}", host.files);
+        assert_eq!(host.datasets.value().unwrap()[&"rpool/containers/b".parse().unwrap()].uid_gid, None);
+    }
+}
+
 #[tokio::test]
 async fn requests_are_a_constant_and_one_per_managed_guest() {
     let count = |managed: u32| async move {

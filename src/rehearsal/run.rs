@@ -196,9 +196,9 @@ impl Stage<'_> {
     async fn look(&self) -> Observed {
         let blueprint = self.request.blueprint;
         let interest = Interest {
-            machines: Default::default(),
             snippets: resources::snippets_of_interest(blueprint),
             datasets: resources::datasets_of_interest(blueprint),
+            ..Interest::default()
         };
         observe::observe(blueprint, &self.doors, &interest).await
     }

@@ -12,7 +12,7 @@ use crate::event::{Event, Outcome, RunState};
 use crate::model::EnvironmentName;
 use crate::model::change::{Action, FieldChange, Risk, Via};
 use crate::model::step::Undo;
-use crate::plan::{Plan, Summary};
+use crate::plan::{Gap, Plan, Summary};
 
 /// What would be done.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -76,6 +76,12 @@ pub struct GapDocument {
     pub addr: String,
     /// Why.
     pub why: String,
+}
+
+impl From<&Gap> for GapDocument {
+    fn from(gap: &Gap) -> Self {
+        Self { addr: gap.addr.to_string(), why: gap.why.clone() }
+    }
 }
 
 /// One step of the plan.
@@ -145,7 +151,7 @@ impl From<&Plan> for PlanDocument {
                     description: o.description.clone(),
                 })
                 .collect(),
-            gaps: plan.gaps.iter().map(|g| GapDocument { addr: g.addr.to_string(), why: g.why.clone() }).collect(),
+            gaps: plan.gaps.iter().map(Into::into).collect(),
             notes: plan.notes.clone(),
             steps: plan
                 .steps

@@ -19,16 +19,25 @@ pub fn preflight_text(preflight: &Preflight, detail: Detail, terminal: &Terminal
         let text = format!("No plan could be made, so nothing could be judged from it: {}", one_line(why));
         out.push_str(&wrap(&terminal.paint(Role::Caution, text), terminal.width, 2));
     }
+    for gap in &preflight.gaps {
+        let text = format!("Not planned, and so not judged: {}: {}", gap.addr, one_line(&gap.why));
+        out.push_str(&wrap(&terminal.paint(Role::Caution, text), terminal.width, 2));
+    }
     let hosts = plural(preflight.hosts.len(), "host", "hosts");
     let counts = preflight.counts();
     let (fit, role) = match () {
         () if preflight.is_unfit() => ("Not fit", Role::Bad),
-        () if counts.could_not_run > 0 => ("No fault was found, but not everything could be judged", Role::Caution),
+        () if counts == Counts::default() => ("Nothing was judged", Role::Caution),
+        () if counts.could_not_run > 0 || !preflight.gaps.is_empty() || preflight.unplanned.is_some() => {
+            ("No fault was found, but not everything could be judged", Role::Caution)
+        }
         () if counts.warn > 0 => ("Fit, with warnings", Role::Change),
         () => ("Fit", Role::Good),
     };
     let counts = counts_text(counts, terminal);
-    out.push_str(&wrap(&format!("{} {hosts}: {counts}", terminal.paint(role, format!("{fit}."))), terminal.width, 2));
+    let colon = if counts.is_empty() { "" } else { ": " };
+    let line = format!("{} {hosts}{colon}{counts}", terminal.paint(role, format!("{fit}.")));
+    out.push_str(&wrap(&line, terminal.width, 2));
     out
 }
 
@@ -96,7 +105,7 @@ fn counts_text(counts: Counts, terminal: &Terminal) -> String {
         (count > 0).then(|| terminal.paint(role, format!("{symbol} {count} {}", verdict.as_str())))
     };
     let parts: Vec<String> = Verdict::ALL.iter().filter_map(part).collect();
-    if parts.is_empty() { "nothing was judged".to_owned() } else { parts.join(", ") }
+    parts.join(", ")
 }
 
 fn look(verdict: Verdict, terminal: &Terminal) -> (&'static str, Role) {
@@ -124,4 +133,59 @@ pub fn explain_text(check: &Check, terminal: &Terminal) -> String {
         out.push_str(&wrap(&line, terminal.width, columns(&line[..start])));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_shown_with_evidence_and_fix_and_the_rest_is_counted() {
+        assert_snapshot!(preflight_text(&sample::preflight(), Detail::Usual, &Terminal::plain()), @"");
+    }
+
+    #[test]
+    fn everything_is_shown_when_asked_for() {
+        let text = preflight_text(&sample::preflight(), Detail::Full, &Terminal::plain());
+        assert!(text.contains("✔ pass  the IOMMU is active"), "{text}");
+        assert!(text.contains("· skipped  the IOMMU is active"), "{text}");
+        assert!(!text.contains("--full"), "{text}");
+    }
+
+    #[test]
+    fn narrow_terminals_without_unicode_get_every_word() {
+        let terminal = Terminal { unicode: false, ..Terminal::plain().with_width(40) };
+        let text = preflight_text(&sample::preflight(), Detail::Full, &terminal);
+        assert!(text.is_ascii(), "{text}");
+        let wide = text.lines().find(|line| columns(line) > 40 && line.trim().contains(' '));
+        assert!(wide.is_none_or(|line| line.contains("/sys/bus")), "{wide:?}");
+        for word in ["x fail", "! warn", "+ pass", ". skipped", "? could not run"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+
+    /// Nobody is told that a host is fit which nobody could look at.
+    #[test]
+    fn only_what_was_judged_is_called_fit() {
+        let last = |preflight: &Preflight| {
+            let text = preflight_text(preflight, Detail::Usual, &Terminal::plain());
+            text.lines().last().unwrap().to_owned()
+        };
+        let mut preflight = sample::preflight();
+        preflight.gaps.clear();
+        preflight.hosts.remove(0);
+        let keep = |preflight: &Preflight, verdicts: &[Verdict]| {
+            let mut kept = preflight.clone();
+            kept.hosts[0].findings.retain(|judged| verdicts.contains(&judged.finding.verdict));
+            last(&kept)
+        };
+        assert_eq!(keep(&preflight, &[Verdict::Pass]), "Fit. 1 host: ✔ 1 pass");
+        assert_eq!(keep(&preflight, &[Verdict::Pass, Verdict::Warn]), "Fit, with warnings. 1 host: ! 1 warn, ✔ 1 pass");
+        assert!(keep(&preflight, &[Verdict::CouldNotRun, Verdict::Pass]).starts_with("No fault was found, but"));
+        assert!(keep(&preflight, &[Verdict::Fail, Verdict::Pass]).starts_with("Not fit. 1 host: ✘ 1 fail"));
+        assert_eq!(keep(&preflight, &[]), "Nothing was judged. 1 host");
+    }
 }

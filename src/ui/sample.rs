@@ -9,6 +9,7 @@ use crate::blueprint::{
     Access, ApiAccess, Blueprint, Container, Firewall, Guest, GuestShape, Host, HostNetwork, HostStorage, Limits,
     PowerState, SecretRef, Startup, Trust, Verdict,
 };
+use crate::checks::{Finding, Fix, HostReport, Judged, Mend, Preflight};
 use crate::diag::{FileId, Span};
 use crate::event::{Event, Outcome, RunId, RunOutcome, StepOutline, What};
 use crate::model::change::{Action, Change, FieldChange, FieldValue, Risk, Via};
@@ -239,4 +240,39 @@ pub fn blueprint() -> Blueprint {
         images: BTreeMap::new(),
         groups: BTreeMap::new(),
     }
+}
+
+/// What preflight found, with one of each verdict.
+pub fn preflight() -> Preflight {
+    let check = crate::checks::find("iommu-off").unwrap();
+    let vm = || ["vm.plan-hq".parse().unwrap()];
+    let findings = vec![
+        Finding::fail("no IOMMU is active")
+            .seen("ls -A /sys/class/iommu", "(empty)")
+            .seen("/proc/cmdline", "intel_iommu=off")
+            .fix(Fix::prepare(Mend::KernelCommandLine))
+            .fix(Fix::by_hand("switch VT-d (Intel) or AMD-Vi (AMD) on in the firmware"))
+            .concerns(vm()),
+        Finding::warn("the link is at half its width")
+            .about("gpu rtx4090 at 0000:01:00")
+            .seen("/sys/bus/pci/devices/0000:01:00.0/current_link_width", "8\nof 16")
+            .fix(Fix::edit("hosts.hq.gpus.rtx4090.address", "0000:02:00")),
+        Finding::pass("active, with 19 groups").concerns(vm()),
+        Finding::skipped("no GPU of this host is passed to a VM"),
+        Finding::blind("`ls` failed: <no> \"such\" file & directory"),
+    ];
+    let hq = HostReport {
+        host: "hq".parse().unwrap(),
+        place: Span { file: FileId(0), start: 0, end: 4 },
+        shut: Vec::new(),
+        findings: findings.into_iter().map(|finding| Judged { check, finding }).collect(),
+    };
+    let far = HostReport {
+        host: "far".parse().unwrap(),
+        shut: vec!["its API does not answer: 192.0.2.9:8006: connection refused".to_owned()],
+        findings: Vec::new(),
+        ..hq.clone()
+    };
+    let gap = Gap { addr: "vm.far".parse().unwrap(), why: "node pve2 does not answer".to_owned() };
+    Preflight { inventory: "vrooli".parse().unwrap(), hosts: vec![far, hq], unplanned: None, gaps: vec![gap] }
 }

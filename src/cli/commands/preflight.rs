@@ -82,7 +82,7 @@ async fn within(
 ) -> Result<Exit, CommandError> {
     let select = SelectArgs { limit: args.limit.clone(), ..SelectArgs::default() };
     let intent = Intent::new(&select, &AllowArgs::default(), &context.blueprint)?;
-    let observed = context.observe(&intent.scope).await;
+    let observed = context.observe_in_one_go(&intent.scope).await;
     let preflight = judging::preflight(context, &observed, &intent, checks)?;
     let answer = match args.output {
         Form::Human => {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{github, junit, sarif};
 use crate::checks::{Area, Check, Counts, Evidence, Fix, HostReport, Judged, Preflight, Severity, Verdict, entry};
 use crate::diag::SourceMap;
+use crate::ui::json::GapDocument;
 
 /// Whether hosts are fit.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -22,6 +23,8 @@ pub struct PreflightDocument {
     pub counts: Counts,
     /// Why there was no plan to judge; `null` where there was one.
     pub unplanned: Option<String>,
+    /// What could not be planned, and so was not judged.
+    pub gaps: Vec<GapDocument>,
     /// Every host that was asked, by name.
     pub hosts: Vec<HostDocument>,
 }
@@ -69,6 +72,7 @@ impl From<&Preflight> for PreflightDocument {
             inventory: preflight.inventory.to_string(),
             counts: preflight.counts(),
             unplanned: preflight.unplanned.clone(),
+            gaps: preflight.gaps.iter().map(Into::into).collect(),
             hosts: preflight.hosts.iter().map(Into::into).collect(),
         }
     }
@@ -259,4 +263,87 @@ fn place(report: &HostReport, sources: &SourceMap) -> Value {
     let mut location = sarif::physical(&sources.place(report.place));
     location["logicalLocations"] = json!([{ "name": report.host.as_str(), "kind": "host" }]);
     location
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ui::sample;
+
+    fn sources() -> SourceMap {
+        let mut sources = SourceMap::default();
+        sources.add("inv/hosts.yaml", "hq: {}\n");
+        sources
+    }
+
+    #[test]
+    fn the_schema_requires_what_the_document_always_has() {
+        let schema = preflight_schema().to_value();
+        let document = serde_json::to_value(PreflightDocument::from(&sample::preflight())).unwrap();
+        let required: Vec<&str> = schema["required"].as_array().unwrap().iter().filter_map(|k| k.as_str()).collect();
+        let mut keys: Vec<&str> = document.as_object().unwrap().keys().map(String::as_str).collect();
+        keys.retain(|key| *key != "unplanned");
+        assert_eq!(required, keys);
+        assert_eq!(document["hosts"][1]["findings"][4]["verdict"], "could-not-run");
+        assert_eq!(
+            document["hosts"][1]["findings"][0]["fixes"][0],
+            json!({ "fix": "prepare", "mend": "kernel-command-line" })
+        );
+    }
+
+    #[test]
+    fn sarif_tells_the_five_verdicts_apart() {
+        let log = preflight_sarif(&sample::preflight(), &sources());
+        let results = log["runs"][0]["results"].as_array().unwrap();
+        let kinds: Vec<(&str, &str)> = results
+            .iter()
+            .map(|result| (result["kind"].as_str().unwrap(), result["level"].as_str().unwrap()))
+            .collect();
+        let expected =
+            [("fail", "error"), ("fail", "warning"), ("pass", "none"), ("notApplicable", "none"), ("open", "none")];
+        assert_eq!(kinds[..5], expected);
+        assert_eq!(results[5]["ruleId"], "host.unreachable");
+        let place = &results[0]["locations"][0];
+        assert_eq!(place["physicalLocation"]["artifactLocation"]["uri"], "inv/hosts.yaml");
+        assert_eq!(place["logicalLocations"][0]["name"], "hq");
+        let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
+        assert_eq!(
+            rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect::<Vec<_>>(),
+            ["iommu-off", "host.unreachable"]
+        );
+    }
+
+    #[test]
+    fn junit_has_failures_errors_and_skips_and_a_warning_passes() {
+        let report = preflight_junit(&sample::preflight());
+        let head = "<testsuites name=\"infra preflight\" tests=\"6\" failures=\"1\" errors=\"2\" skipped=\"1\">";
+        assert!(report.contains(head), "{report}");
+        assert!(
+            report.contains("<testsuite name=\"hq\" tests=\"5\" failures=\"1\" errors=\"1\" skipped=\"1\">"),
+            "{report}"
+        );
+        assert!(report.contains("<failure type=\"iommu-off\" message=\"no IOMMU is active\">"), "{report}");
+        assert!(
+            report.contains("message=\"`ls` failed: &lt;no&gt; &quot;such&quot; file &amp; directory\""),
+            "{report}"
+        );
+        assert!(report.contains("<system-out>warning: hq: warn: gpu rtx4090 at 0000:01:00: "), "{report}");
+    }
+
+    #[test]
+    fn github_is_told_what_is_wrong_and_how_much_is_not() {
+        let commands = preflight_github(&sample::preflight(), &sources());
+        let lines: Vec<&str> = commands.lines().collect();
+        assert_eq!(lines.len(), 5, "{commands}");
+        assert!(
+            lines[0].starts_with("::error file=inv/hosts.yaml,line=1,col=1,title=host.unreachable::far: "),
+            "{commands}"
+        );
+        assert!(
+            lines[1].contains("title=preflight.iommu-off::hq: fail: the IOMMU is active: no IOMMU is active%0Aseen: "),
+            "{commands}"
+        );
+        assert!(lines[2].starts_with("::warning ") && lines[3].starts_with("::notice "), "{commands}");
+        assert_eq!(lines[4], "::notice title=preflight::1 fail, 1 warn, 1 pass, 1 could not run, 1 skipped");
+    }
 }
