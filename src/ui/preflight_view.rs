@@ -144,7 +144,33 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_shown_with_evidence_and_fix_and_the_rest_is_counted() {
-        assert_snapshot!(preflight_text(&sample::preflight(), Detail::Usual, &Terminal::plain()), @"");
+        assert_snapshot!(preflight_text(&sample::preflight(), Detail::Usual, &Terminal::plain()), @r#"
+        far
+        its API does not answer: 192.0.2.9:8006: connection refused
+
+        hq
+
+        GPU passthrough
+        ✘ fail  the IOMMU is active  [iommu-off]
+            no IOMMU is active
+            seen ls -A /sys/class/iommu: (empty)
+            seen /proc/cmdline: intel_iommu=off
+            for  vm.plan-hq
+            fix  `infra prepare` sees to the kernel's command line
+            fix  switch VT-d (Intel) or AMD-Vi (AMD) on in the firmware
+        ! warn  gpu rtx4090 at 0000:01:00: the IOMMU is active  [iommu-off]
+            the link is at half its width
+            seen /sys/bus/pci/devices/0000:01:00.0/current_link_width: 8
+                 of 16
+            fix  write `hosts.hq.gpus.rtx4090.address: 0000:02:00` into the inventory
+        ? could not run  the IOMMU is active  [iommu-off]
+            `ls` failed: <no> "such" file & directory
+
+        ✔ 1 pass, · 1 skipped; `--full` shows them
+
+        Not planned, and so not judged: vm.far: node pve2 does not answer
+        Not fit. 2 hosts: ✘ 1 fail, ! 1 warn, ✔ 1 pass, ? 1 could not run, · 1 skipped
+        "#);
     }
 
     #[test]
@@ -171,7 +197,7 @@ mod tests {
     #[test]
     fn only_what_was_judged_is_called_fit() {
         let last = |preflight: &Preflight| {
-            let text = preflight_text(preflight, Detail::Usual, &Terminal::plain());
+            let text = preflight_text(preflight, Detail::Usual, &Terminal::plain().with_width(120));
             text.lines().last().unwrap().to_owned()
         };
         let mut preflight = sample::preflight();
