@@ -48,6 +48,7 @@ async fn look(defects: &[&str]) -> HostReport {
         machines: [(host.name.clone(), Question::about(&blueprint, host))].into(),
         snippets: snippets_of_interest(&blueprint),
         datasets: datasets_of_interest(&blueprint),
+        ..Interest::default()
     };
     let observed = observe(&blueprint, &doors, &interest).await;
     let plan = build(&Request {
