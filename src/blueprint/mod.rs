@@ -18,6 +18,6 @@ pub use resolve::resolve;
 pub use selection::Selection;
 pub use types::{
     Access, Agent, ApiAccess, Blueprint, Container, CpuModel, DatasetMount, DeviceNode, Firewall, Gpu, Guest,
-    GuestShape, Host, HostFirewall, HostNetwork, HostStorage, Image, ImageSource, Limits, PowerState, Rule, SecretRef,
-    SecurityGroup, SshAccess, Startup, Trust, Verdict, Vm,
+    GuestShape, Host, HostFirewall, HostNetwork, HostStorage, HostSystem, Image, ImageSource, Limits, PowerState, Rule,
+    SecretRef, SecurityGroup, SshAccess, Startup, Trust, Verdict, Vm,
 };

@@ -126,6 +126,11 @@ fn unknown_target(addr: &Addr, blueprint: &Blueprint) -> Option<Diagnostic> {
             let there = known.contains(&typed);
             (!there).then(|| unknown("selection.target", "resource", &typed, known.iter().map(String::as_str)))
         }
+        Kind::Packages | Kind::KernelCommandLine | Kind::Modules | Kind::Modprobe | Kind::ArcLimit | Kind::Sysctl => {
+            let hosts = blueprint.hosts.keys().map(HostName::as_str);
+            let there = hosts.clone().any(|host| host == addr.name);
+            (!there).then(|| unknown("selection.target", "host", &addr.name, hosts))
+        }
         Kind::Pool | Kind::PciMapping | Kind::Image | Kind::Snippet | Kind::Dataset | Kind::FirewallGroup => {
             let places: BTreeSet<&str> =
                 blueprint.hosts.values().flat_map(|host| [host.name.as_str(), host.site.as_str()]).collect();

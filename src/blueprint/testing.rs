@@ -79,6 +79,12 @@ pub(crate) fn good() -> Blueprint {
     blueprint.unwrap_or_else(|| panic!("the good inventory is good: {diagnostics:#?}"))
 }
 
+/// The blueprint of the good inventory with something over it that is as good.
+pub(crate) fn with(over: &str) -> Blueprint {
+    let (blueprint, diagnostics) = check(over, &[]);
+    blueprint.unwrap_or_else(|| panic!("this is good as well: {diagnostics:#?}"))
+}
+
 /// Codes of what is said about the good inventory with `over` laid over it.
 pub(crate) fn codes(over: &str) -> Vec<&'static str> {
     codes_with_profiles(over, &[])

@@ -70,6 +70,8 @@ pub struct Host {
     pub firewall: Option<HostFirewall>,
     /// Its GPUs.
     pub gpus: BTreeMap<GpuName, Gpu>,
+    /// What its own system shall be.
+    pub system: HostSystem,
     /// Where it was declared.
     pub span: Span,
 }
@@ -175,6 +177,27 @@ pub struct HostNetwork {
     pub domain: Option<String>,
     /// VLAN of the guests, 1 to 4094.
     pub vlan: Option<u16>,
+}
+
+/// What a host's own system shall be; what is not said stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostSystem {
+    /// Parameters that the kernel shall be started with, in order.
+    pub kernel_parameters: Vec<String>,
+    /// Whether `vfio-pci` takes the GPUs that are passed to VMs at boot, and not when a VM starts.
+    pub vfio_at_boot: bool,
+    /// Modules to load at boot, beside those that passing GPUs through needs.
+    pub modules: Vec<String>,
+    /// The most that ZFS may take for its cache (ARC).
+    pub arc: Option<Size>,
+    /// Memory that is kept for the host itself, beside guests and ZFS's cache.
+    pub reserve: Option<Size>,
+    /// Settings of the kernel.
+    pub sysctl: BTreeMap<String, String>,
+    /// Debian packages that the host shall have.
+    pub packages: Vec<String>,
+    /// Where it was declared, if it was.
+    pub span: Option<Span>,
 }
 
 /// A GPU by its identity; where it sits is looked up on the host.

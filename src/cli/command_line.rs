@@ -31,8 +31,10 @@ Example: infra apply --lab -i inventories/vrooli --yes";
 pub(super) enum Command {
     Validate(commands::validate::Args),
     Preflight(commands::preflight::Args),
+    Prepare(commands::prepare::Args),
     Plan(commands::plan::Args),
     Apply(commands::apply::Args),
+    Rollback(commands::rollback::Args),
     Status(commands::status::Args),
     Destroy(commands::destroy::Args),
     History(commands::history::Args),

@@ -31,6 +31,12 @@ pub(super) fn touched(plan: &Plan, blueprint: &Blueprint) -> Sites {
     sites(blueprint, &hosts.map(|host| host.site.as_str()).collect())
 }
 
+/// The sites of these hosts, with every host that can hold their leases.
+pub(super) fn sites_of<'a>(blueprint: &Blueprint, hosts: impl IntoIterator<Item = &'a HostName>) -> Sites {
+    let hosts = hosts.into_iter().filter_map(|host| blueprint.hosts.get(host));
+    sites(blueprint, &hosts.map(|host| host.site.as_str()).collect())
+}
+
 fn sites(blueprint: &Blueprint, names: &BTreeSet<&str>) -> Sites {
     let mut sites = Sites::new();
     for host in blueprint.hosts.values().filter(|host| names.contains(host.site.as_str())) {

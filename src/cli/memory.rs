@@ -43,7 +43,7 @@ fn applied_memory(before: &Memory, plan: &Plan, state: &RunState, verb: Verb, le
             memory.insert(addr.clone(), fields.clone());
         }
     }
-    if matches!(verb, Verb::Destroy) {
+    if matches!(verb, Verb::Destroy | Verb::Rollback) {
         for change in plan.changes.iter().filter(|change| !differs(&change.addr)) {
             if plan.steps.iter().filter(|step| step.addr == change.addr).all(stands) {
                 memory.remove(&change.addr);

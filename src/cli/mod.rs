@@ -20,6 +20,7 @@ mod lease;
 mod load;
 mod memory;
 mod planning;
+mod reboot;
 mod rehearsing;
 mod run;
 mod settings;

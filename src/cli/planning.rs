@@ -9,6 +9,7 @@ use super::descriptions;
 use super::{CommandError, Exit};
 use crate::blueprint::Blueprint;
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
+use crate::event::RunId;
 use crate::exec::journal;
 use crate::model::observed::Observed;
 use crate::model::{Addr, HostName};
@@ -28,6 +29,8 @@ const REVERT_LOOKS: u32 = 450;
 pub(super) struct Intent {
     pub scope: Scope,
     pub allow_destroy: BTreeSet<Addr>,
+    /// The run that is taken back.
+    pub run: Option<RunId>,
 }
 
 impl Intent {
@@ -52,12 +55,10 @@ impl Intent {
                 ..Scope::default()
             },
             allow_destroy: allow.allow_destroy.iter().chain(&allow.allow_replace).cloned().collect(),
+            run: None,
         })
     }
 }
-
-/// How a plan is made from an observation.
-type Maker = fn(&Request<'_>) -> Result<Plan, Diagnostics>;
 
 /// Reads what is there and plans what makes it be as the inventory says.
 pub(super) async fn plan(context: &Context, intent: &Intent) -> Result<Plan, CommandError> {
@@ -79,6 +80,17 @@ pub(super) async fn look_and_plan(context: &Context, intent: &Intent) -> Result<
     let plan = build(context, &observed, intent, plan::build)?;
     let plan = descriptions::checked(context, &observed, plan).await?;
     Ok((observed, plan))
+}
+
+/// Reads what is there and plans what takes back the run that is meant.
+pub(super) async fn take_back(context: &Context, intent: &Intent) -> Result<Plan, CommandError> {
+    let run = intent.run.clone().unwrap_or_else(|| RunId(String::new()));
+    let inventory = &context.blueprint.name;
+    let done = journal::plan(&context.state, inventory, &run)?;
+    let state = crate::event::fold(&journal::events(&context.state, inventory, &run)?);
+    let observed = context.observe(&intent.scope).await;
+    reachable(context, &observed, &intent.scope)?;
+    build(context, &observed, intent, |request| plan::take_back(request, &plan::Earlier { plan: &done, state: &state }))
 }
 
 /// As [`teardown`], after `done` was carried out: an orphan that it removed is not known any more, and so is
@@ -104,7 +116,12 @@ pub(super) fn from_observed(context: &Context, observed: &Observed, intent: &Int
     build(context, observed, intent, plan::build)
 }
 
-fn build(context: &Context, observed: &Observed, intent: &Intent, maker: Maker) -> Result<Plan, CommandError> {
+fn build(
+    context: &Context,
+    observed: &Observed,
+    intent: &Intent,
+    maker: impl Fn(&Request<'_>) -> Result<Plan, Diagnostics>,
+) -> Result<Plan, CommandError> {
     let memory = journal::recall(&context.state, &context.blueprint.name)?;
     let unfinished = journal::unfinished(&context.state, &context.blueprint.name)?;
     let request = Request {

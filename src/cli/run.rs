@@ -32,6 +32,8 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command, verbose: u8, writer: &mut Writer) -> Result<Exit, CommandError> {
     match command {
         Command::Validate(args) => commands::validate::run(&args, writer),
+        Command::Prepare(args) => block_on(commands::prepare::run(&args, verbose, writer)),
+        Command::Rollback(args) => block_on(commands::rollback::run(&args, verbose, writer)),
         Command::Preflight(args) => block_on(commands::preflight::run(&args, writer)),
         Command::Plan(args) => block_on(commands::plan::run(&args, writer)),
         Command::Apply(args) => block_on(commands::apply::run(&args, verbose, writer)),

@@ -1,4 +1,4 @@
-//! The two verbs that change something.
+//! The verbs that change something.
 
 use super::CommandError;
 use super::context::Context;
@@ -12,6 +12,10 @@ pub(super) enum Verb {
     Apply,
     /// Remove what is ours.
     Destroy,
+    /// Make the hosts themselves be what the inventory says.
+    Prepare,
+    /// Take an earlier run back.
+    Rollback,
 }
 
 impl Verb {
@@ -19,22 +23,26 @@ impl Verb {
         match self {
             Self::Apply => "apply",
             Self::Destroy => "destroy",
+            Self::Prepare => "prepare",
+            Self::Rollback => "rollback",
         }
     }
 
     /// What is still to be done by this verb.
     pub async fn plan(self, context: &Context, intent: &Intent) -> Result<Plan, CommandError> {
         match self {
-            Self::Apply => planning::plan(context, intent).await,
+            Self::Apply | Self::Prepare => planning::plan(context, intent).await,
             Self::Destroy => planning::teardown(context, intent).await,
+            Self::Rollback => planning::take_back(context, intent).await,
         }
     }
 
     /// What is still to be done by this verb after `done` was carried out.
     pub async fn plan_left(self, context: &Context, intent: &Intent, done: &Plan) -> Result<Plan, CommandError> {
         match self {
-            Self::Apply => planning::plan(context, intent).await,
+            Self::Apply | Self::Prepare => planning::plan(context, intent).await,
             Self::Destroy => planning::teardown_left(context, intent, done).await,
+            Self::Rollback => planning::take_back(context, intent).await,
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod journal;
 pub mod lease;
 mod manual;
 mod ops;
+pub mod reboot;
 mod record;
 mod recover;
 mod run;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::HostSystem;
 use super::firewall::HostFirewall;
 use super::values::{Domain, Ip, LocalPath, PublicKey, SecretName, Subnet, TokenId, UserName};
 use crate::diag::Spanned;
@@ -38,6 +39,8 @@ pub struct Host {
     pub firewall: Option<Spanned<HostFirewall>>,
     /// Its GPUs by name.
     pub gpus: Option<BTreeMap<Spanned<GpuName>, Spanned<Gpu>>>,
+    /// Its own system, as far as `infra prepare` shall see to it.
+    pub system: Option<Spanned<HostSystem>>,
 }
 
 /// The API of a host.

@@ -20,6 +20,7 @@ mod files;
 mod firewall;
 mod guest;
 mod host;
+mod host_system;
 mod image;
 mod layers;
 mod load;
@@ -33,12 +34,13 @@ pub use files::{InventoryFiles, Layer, SourceFile};
 pub use firewall::{FirewallSection, Group, GuestFirewall, HostFirewall, Rule};
 pub use guest::{Agent, Dataset, Device, Guest, Limits, Profile, Shape, Startup};
 pub use host::{Api, Gpu, Host, HostStorage, Jump, Network, Ssh};
+pub use host_system::HostSystem;
 pub use image::Image;
 pub use load::{Inventory, Loaded, load};
 pub use mask::mask;
 pub use schema::schema;
 pub use values::{
-    Action, Compression, CpuName, DatasetPath, DevicePath, Direction, Domain, HttpsUrl, Ip, KindName, LocalPath,
-    MountPath, Origin, Package, Peer, PeerList, Ports, Protocol, PublicKey, SecretName, ServiceName, ServiceRef,
-    Sha256, SiteName, State, Subnet, TokenId, UserName,
+    Action, Compression, CpuName, DatasetPath, DevicePath, Direction, Domain, HttpsUrl, Ip, KernelParameter, KindName,
+    LocalPath, ModuleName, MountPath, Origin, Package, Peer, PeerList, Ports, Protocol, PublicKey, SecretName,
+    ServiceName, ServiceRef, Sha256, SiteName, State, Subnet, SysctlKey, SysctlValue, TokenId, UserName, VfioBinding,
 };

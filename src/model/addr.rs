@@ -28,6 +28,18 @@ pub enum Kind {
     Container,
     /// A guest's own firewall options and rules.
     GuestFirewall,
+    /// Debian packages of a host.
+    Packages,
+    /// The kernel's command line of a host, where its boot loader takes it from.
+    KernelCommandLine,
+    /// Modules that a host loads at boot.
+    Modules,
+    /// Options of a host's modules, as its initial RAM disk has them.
+    Modprobe,
+    /// How much ZFS of a host may cache from now on.
+    ArcLimit,
+    /// Kernel settings of a host.
+    Sysctl,
     /// A host's own firewall options and rules.
     HostFirewall,
     /// The firewall of a datacenter: its switch, its policy, and who may manage its hosts.
@@ -36,7 +48,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::Pool,
         Self::PciMapping,
         Self::Image,
@@ -46,6 +58,12 @@ impl Kind {
         Self::Vm,
         Self::Container,
         Self::GuestFirewall,
+        Self::Packages,
+        Self::KernelCommandLine,
+        Self::Modules,
+        Self::Modprobe,
+        Self::ArcLimit,
+        Self::Sysctl,
         Self::HostFirewall,
         Self::DatacenterFirewall,
     ];
@@ -54,6 +72,12 @@ impl Kind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Packages => "packages",
+            Self::KernelCommandLine => "kernel_command_line",
+            Self::Modules => "modules",
+            Self::Modprobe => "modprobe",
+            Self::ArcLimit => "arc_limit",
+            Self::Sysctl => "sysctl",
             Self::Pool => "pool",
             Self::PciMapping => "pci_mapping",
             Self::Image => "image",

@@ -49,6 +49,7 @@ fn host(name: &str, site: &str, files: &str) -> Host {
         },
         firewall: None,
         gpus: BTreeMap::new(),
+        system: Default::default(),
         span: SPAN,
     }
 }

@@ -133,7 +133,7 @@ impl<'a> Request<'a> {
             .collect()
     }
 
-    fn plan(&self) -> Plan {
+    pub(super) fn plan(&self) -> Plan {
         Plan {
             format: Plan::FORMAT,
             infra: env!("CARGO_PKG_VERSION").to_owned(),
@@ -273,7 +273,7 @@ fn not_named(unnamed: &[Addr]) -> Option<Diagnostic> {
     )
 }
 
-fn finish(request: &Request<'_>, mut plan: Plan) -> Result<Plan, Diagnostics> {
+pub(super) fn finish(request: &Request<'_>, mut plan: Plan) -> Result<Plan, Diagnostics> {
     plan.notes.extend(guards(request.observed));
     plan.notes.dedup();
     plan.steps = order(std::mem::take(&mut plan.steps)).map_err(|cycle| {

@@ -13,6 +13,7 @@ mod privileges;
 mod reality;
 mod saved;
 mod stale;
+mod take_back;
 #[cfg(test)]
 mod tests;
 
@@ -20,5 +21,7 @@ pub use api::{ApiCheck, Described, hold_against_api};
 pub use build::{Request, Scope, build, teardown};
 pub use graph::{Cycle, order};
 pub use lint::lint;
+
 pub use saved::{Gap, Memory, Orphan, Plan, Summary};
 pub use stale::{Moved, stale};
+pub use take_back::{Earlier, take_back};

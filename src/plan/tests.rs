@@ -1,5 +1,6 @@
 //! Plans of a small inventory against hosts in every state that matters.
 
+mod hosts;
 mod reality;
 
 use std::collections::{BTreeMap, BTreeSet};

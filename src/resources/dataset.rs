@@ -55,6 +55,15 @@ pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
     datasets
 }
 
+/// Parents of the datasets that are mounted into containers, of each host that has one declared.
+pub fn parents(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
+    let parents = blueprint.hosts.values().filter(|host| host.access.ssh.is_some()).filter_map(|host| {
+        let name = host.storage.datasets.clone()?;
+        Some(Dataset { blueprint, host, name, mount: None })
+    });
+    parents.map(|parent| Box::new(parent) as Box<dyn Resource>).collect()
+}
+
 /// Datasets whose directory's owner matters, of each host.
 #[must_use]
 pub fn datasets_of_interest(blueprint: &Blueprint) -> BTreeMap<HostName, BTreeSet<DatasetName>> {

@@ -13,6 +13,7 @@ mod form;
 mod guarded;
 mod guest;
 mod guest_firewall;
+pub mod host;
 mod host_firewall;
 mod image;
 mod lockout;
@@ -141,9 +142,19 @@ pub const KINDS: [(Kind, Desired); 9] = [
     (Kind::GuestFirewall, guest_firewall::desired),
 ];
 
-/// Every kind of what is of a host itself, in dependency order: what `prepare` plans, and no other verb.
-pub const HOST_KINDS: [(Kind, Desired); 2] =
-    [(Kind::HostFirewall, host_firewall::desired), (Kind::DatacenterFirewall, datacenter_firewall::desired)];
+/// Every kind of what is of a host itself, in dependency order: what `prepare` plans, and no other verb. The parent
+/// of all datasets is of both.
+pub const HOST_KINDS: [(Kind, Desired); 9] = [
+    (Kind::Dataset, dataset::parents),
+    (Kind::Packages, host::packages::desired),
+    (Kind::KernelCommandLine, host::kernel_command_line::desired),
+    (Kind::Modules, host::modules::desired),
+    (Kind::Modprobe, host::modprobe::desired),
+    (Kind::ArcLimit, host::arc_limit::desired),
+    (Kind::Sysctl, host::sysctl::desired),
+    (Kind::HostFirewall, host_firewall::desired),
+    (Kind::DatacenterFirewall, datacenter_firewall::desired),
+];
 
 /// Everything that a blueprint asks for beside the hosts themselves, in dependency order.
 #[must_use]
@@ -178,7 +189,8 @@ mod tests {
 
     #[test]
     fn every_kind_is_listed_once_and_in_order() {
-        let listed: Vec<Kind> = KINDS.iter().chain(&HOST_KINDS).map(|(kind, _)| *kind).collect();
+        let hosts = HOST_KINDS.iter().filter(|(kind, _)| *kind != Kind::Dataset);
+        let listed: Vec<Kind> = KINDS.iter().chain(hosts).map(|(kind, _)| *kind).collect();
         assert_eq!(listed, Kind::ALL);
     }
 }

@@ -43,6 +43,10 @@ pub fn place_of(blueprint: &Blueprint, addr: &Addr, parameter: Option<&str>) -> 
             let mut hosts = blueprint.hosts.values().filter(|host| host.site == addr.name);
             Some((hosts.find_map(|host| host.firewall.as_ref())?.span, Some("firewall")))
         }
+        Kind::Packages | Kind::KernelCommandLine | Kind::Modules | Kind::Modprobe | Kind::ArcLimit | Kind::Sysctl => {
+            let host = blueprint.hosts.values().find(|host| host.name.as_str() == name)?;
+            whole(host.system.span.unwrap_or(host.span))
+        }
         Kind::Pool => whole(of_site()?.span),
         Kind::Dataset => {
             let mounts = blueprint.guests.values().filter(|guest| guest.host.as_str() == place);

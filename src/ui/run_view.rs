@@ -19,6 +19,9 @@ pub fn run_end(state: &RunState, left: Option<(&Plan, usize)>, terminal: &Termin
     let destroy = state.verb == "destroy";
     let (role, word, rest) = match state.outcome {
         Some(RunOutcome::Converged) if destroy => (Role::Good, "Removed:", "nothing of it is left."),
+        Some(RunOutcome::Converged) if state.verb == "rollback" => {
+            (Role::Good, "Taken back:", "a last look found every file as it was before that run.")
+        }
         Some(RunOutcome::Converged) => (Role::Good, "Applied:", "a last look found everything as the inventory says."),
         Some(RunOutcome::Unconverged) => match left {
             Some((left, _)) if !left.is_empty() => {

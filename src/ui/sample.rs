@@ -194,6 +194,7 @@ pub fn blueprint() -> Blueprint {
         },
         firewall: None,
         gpus: BTreeMap::new(),
+        system: Default::default(),
         span: place,
     };
     let container = Container {

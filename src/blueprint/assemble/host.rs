@@ -7,10 +7,10 @@ use ipnet::IpNet;
 use super::firewall;
 use crate::blueprint::draft::{Draft, NamedHost, site};
 use crate::blueprint::{
-    Access, ApiAccess, Gpu, Host, HostFirewall, HostNetwork, HostStorage, SecretRef, SshAccess, Trust,
+    Access, ApiAccess, Gpu, Host, HostFirewall, HostNetwork, HostStorage, HostSystem, SecretRef, SshAccess, Trust,
 };
 use crate::diag::Spanned;
-use crate::inventory;
+use crate::inventory::{self, VfioBinding};
 
 const API_PORT: u16 = 8006;
 const SSH_PORT: u16 = 22;
@@ -67,6 +67,7 @@ pub(super) fn host(draft: &Draft<'_>, named: NamedHost<'_>) -> Option<Host> {
             None => None,
         },
         gpus: gpus?,
+        system: own.system.as_ref().map(system).unwrap_or_default(),
         span: name.span,
     })
 }
@@ -92,6 +93,36 @@ fn host_firewall(
         span: own.span,
         allow_from_span: allow_from.first().map_or(own.span, |origin| origin.span),
     })
+}
+
+fn system(declared: &Spanned<inventory::HostSystem>) -> HostSystem {
+    let vfio = declared.vfio.map(|vfio| vfio.value);
+    HostSystem {
+        kernel_parameters: texts(&declared.kernel_parameters, |parameter| &parameter.0),
+        vfio_at_boot: vfio == Some(VfioBinding::Boot),
+        modules: texts(&declared.modules, |module| &module.0),
+        arc: declared.arc.map(|arc| arc.value),
+        reserve: declared.reserve.map(|reserve| reserve.value),
+        sysctl: declared
+            .sysctl
+            .iter()
+            .flatten()
+            .map(|(key, value)| (key.value.0.clone(), value.value.0.clone()))
+            .collect(),
+        packages: texts(&declared.packages, |package| &package.0),
+        span: Some(declared.span),
+    }
+}
+
+/// The texts of a list, each once, in order.
+fn texts<T>(list: &Option<Vec<Spanned<T>>>, text: impl Fn(&T) -> &String) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for item in list.iter().flatten() {
+        if !texts.contains(text(&item.value)) {
+            texts.push(text(&item.value).clone());
+        }
+    }
+    texts
 }
 
 fn text(value: Option<&Spanned<String>>) -> Option<String> {

@@ -19,6 +19,7 @@ mod host_address;
 mod host_firewall;
 mod host_known;
 mod host_network;
+mod host_system;
 mod host_trust;
 mod host_unique;
 mod image_kind;
@@ -59,6 +60,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { id: "number-range", check: number_range::check },
     Rule { id: "host-address", check: host_address::check },
     Rule { id: "host-network", check: host_network::check },
+    Rule { id: "host-system", check: host_system::check },
     Rule { id: "host-trust", check: host_trust::check },
     Rule { id: "host-unique", check: host_unique::check },
     Rule { id: "ssh-jump", check: ssh_jump::check },

@@ -63,6 +63,7 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
                 .filter(|change| matches!(change.action, Action::Replace | Action::Destroy))
                 .map(|change| change.addr.clone())
                 .collect(),
+            run: None,
         },
     };
     planning::quiet(context, &intent.scope, writer).await?;

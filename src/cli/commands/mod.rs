@@ -8,6 +8,8 @@ pub mod history;
 pub mod lab;
 pub mod plan;
 pub mod preflight;
+pub mod prepare;
+pub mod rollback;
 pub mod schema;
 pub mod status;
 pub mod unlock;

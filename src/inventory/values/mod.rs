@@ -3,6 +3,7 @@
 //! What is wrong with a value is said once, here, with what to write instead; nothing here looks at a
 //! second value.
 
+mod host;
 mod lists;
 mod macros;
 mod public_key;
@@ -10,6 +11,7 @@ mod refs;
 mod text;
 mod words;
 
+pub use host::{KernelParameter, ModuleName, SysctlKey, SysctlValue};
 pub use lists::{PeerList, Ports};
 pub use public_key::PublicKey;
 pub use refs::{Peer, ServiceRef};
@@ -17,4 +19,4 @@ pub use text::{
     CpuName, DatasetPath, DevicePath, Domain, HttpsUrl, Ip, LocalPath, MountPath, Origin, Package, SecretName,
     ServiceName, Sha256, SiteName, Subnet, TokenId, UserName,
 };
-pub use words::{Action, Compression, Direction, KindName, Protocol, State};
+pub use words::{Action, Compression, Direction, KindName, Protocol, State, VfioBinding};

@@ -100,3 +100,12 @@ words!(
         Lzjb => "lzjb",
     }
 );
+words!(
+    /// When the GPUs that are passed to VMs are taken by `vfio-pci`.
+    VfioBinding {
+        /// When the VM starts: Proxmox takes them from whatever driver has them, and nothing is set on the host.
+        Start => "start",
+        /// At boot, by their ids: no other driver ever touches them.
+        Boot => "boot",
+    }
+);

@@ -133,6 +133,10 @@ pub struct Machine {
     pub space: Fact<Vec<Space>>,
     /// The NVIDIA driver of the host.
     pub nvidia: Fact<NvidiaDriver>,
+    /// Kernel settings that were asked for, as they are now; what the kernel does not have is not in it.
+    pub sysctl: Fact<BTreeMap<String, String>>,
+    /// Packages of those that were asked for that are installed.
+    pub wanted_packages: Fact<BTreeSet<String>>,
 }
 
 impl Machine {
@@ -173,6 +177,8 @@ impl Machine {
             pools: Fact::unavailable(why),
             space: Fact::unavailable(why),
             nvidia: Fact::unavailable(why),
+            sysctl: Fact::unavailable(why),
+            wanted_packages: Fact::unavailable(why),
         }
     }
 }

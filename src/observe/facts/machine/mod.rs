@@ -37,7 +37,9 @@ pub mod reservations;
 mod rom_files;
 pub mod space;
 mod sub_ids;
+mod sysctl;
 pub mod vfio;
+mod wanted_packages;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -58,6 +60,10 @@ pub struct Question {
     pub addresses: BTreeSet<IpAddr>,
     /// Device nodes whose owner and mode are needed.
     pub device_nodes: BTreeSet<String>,
+    /// Kernel settings, as `sysctl` names them.
+    pub sysctl: BTreeSet<String>,
+    /// Debian packages.
+    pub packages: BTreeSet<String>,
 }
 
 impl Question {
@@ -72,6 +78,8 @@ impl Question {
         Self {
             addresses: guests().map(|guest| guest.interface.address()).collect(),
             device_nodes: containers.flat_map(|ct| ct.devices.iter().map(|node| node.path.clone())).collect(),
+            sysctl: host.system.sysctl.keys().cloned().collect(),
+            packages: host.system.packages.iter().cloned().collect(),
         }
     }
 }
@@ -115,6 +123,9 @@ pub struct Probe {
     pools: Range<usize>,
     space: Range<usize>,
     nvidia: Range<usize>,
+    question: Question,
+    sysctl: Option<usize>,
+    wanted_packages: Option<usize>,
 }
 
 impl Probe {
@@ -157,6 +168,9 @@ impl Probe {
             pools: push(batch, pools::COMMANDS),
             space: push(batch, space::COMMANDS),
             nvidia: push(batch, nvidia::COMMANDS),
+            sysctl: sysctl::command(&question.sysctl).map(|argv| batch.push(argv)),
+            wanted_packages: wanted_packages::command(&question.packages).map(|argv| batch.push(argv)),
+            question: question.clone(),
             last_time: batch.push(host_clock::TIME.iter().copied()),
         }
     }
@@ -208,6 +222,8 @@ impl Probe {
             space: fact(space::read(at(&self.space))),
             nvidia: fact(nvidia::read(at(&self.nvidia))),
             config: fact(config),
+            sysctl: fact(sysctl::read(&self.question.sysctl, self.sysctl.map(|at| &outputs[at]))),
+            wanted_packages: fact(wanted_packages::read(self.wanted_packages.map(|at| &outputs[at]))),
         }
     }
 }
