@@ -4,14 +4,39 @@
 //! the evidence; it reads nothing itself, changes nothing, and never takes what is unknown for good. The
 //! entry is [`judge`]. `docs/checks.md` is made of this list.
 
+mod amounts;
+mod arc_limit;
+mod boot_loader;
 mod catalogue;
 mod check;
+mod command_line;
+mod container_gpu_driver;
+mod container_overlay;
+mod container_runc;
+mod failed_units;
 mod finding;
 mod gate;
+mod host_os;
+mod initramfs_stale;
+mod initramfs_unfinished;
 mod iommu_off;
+mod kernel_newest;
+#[cfg(test)]
+mod machine_scene;
+mod memory_fit;
+mod module_blocked;
+mod package_sources;
+mod packages_unfinished;
+mod pool_health;
+mod pool_scrub;
+mod pool_space;
+mod proxmox_version;
 mod report;
 mod revert_pending;
+mod secure_boot;
 mod subject;
+mod system_space;
+mod vfio_virqfd;
 
 pub use catalogue::{catalogue, entry};
 pub use check::{Area, Check, NotRun, Severity};
@@ -21,7 +46,32 @@ pub use report::{Counts, HostReport, Judged, Preflight, judge, judge_by};
 pub use subject::Subject;
 
 /// Every check, in the order in which a person wants to hear of them: what lies deepest comes first.
-pub const CHECKS: &[&Check] = &[&iommu_off::CHECK, &revert_pending::CHECK];
+pub const CHECKS: &[&Check] = &[
+    &boot_loader::CHECK,
+    &command_line::CHECK,
+    &kernel_newest::CHECK,
+    &initramfs_unfinished::CHECK,
+    &initramfs_stale::CHECK,
+    &module_blocked::CHECK,
+    &vfio_virqfd::CHECK,
+    &secure_boot::CHECK,
+    &proxmox_version::CHECK,
+    &host_os::CHECK,
+    &package_sources::CHECK,
+    &packages_unfinished::CHECK,
+    &failed_units::CHECK,
+    &memory_fit::CHECK,
+    &arc_limit::CHECK,
+    &system_space::CHECK,
+    &pool_health::CHECK,
+    &pool_space::CHECK,
+    &pool_scrub::CHECK,
+    &container_runc::CHECK,
+    &container_overlay::CHECK,
+    &container_gpu_driver::CHECK,
+    &iommu_off::CHECK,
+    &revert_pending::CHECK,
+];
 
 /// The check of an id.
 #[must_use]
@@ -38,7 +88,18 @@ mod tests {
     #[test]
     fn folder_and_list_agree() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/checks");
-        let shared = ["catalogue", "check", "finding", "gate", "mod", "report", "subject", "testing"];
+        let shared = [
+            "amounts",
+            "machine_scene",
+            "catalogue",
+            "check",
+            "finding",
+            "gate",
+            "mod",
+            "report",
+            "subject",
+            "testing",
+        ];
         let files: BTreeSet<String> = std::fs::read_dir(folder)
             .unwrap()
             .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
