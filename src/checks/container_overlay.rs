@@ -63,6 +63,7 @@ mod tests {
     #[test]
     fn only_old_zfs_under_containers_with_nesting_warns() {
         let mut scene = Scene::sound();
+        scene.container().nesting = false;
         assert_eq!(scene.verdicts(&CHECK), [Verdict::Skipped]);
         scene.container().nesting = true;
         for (version, verdict) in
