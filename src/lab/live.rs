@@ -170,7 +170,8 @@ impl LiveSite {
     pub fn reboot(&self, node: &str) -> Result<(), LabError> {
         self.change(|world| {
             rules::lose_node(world, node);
-            units::boot(world, node);
+            rules::regain_node(world, node);
+            units::advance(world);
         })
     }
 

@@ -398,3 +398,19 @@ fn a_real_sh_takes_it_back_and_a_real_systemd_takes_the_units() {
         Err(error) => println!("not run: systemd-analyze: {error}"),
     }
 }
+
+/// The connection breaks for good in the moment in which the change is confirmed: whatever is said, it is one of two.
+#[test]
+fn a_confirmation_whose_answer_never_comes_stands_and_is_not_waited_for() {
+    let (rig, goal) = (rig(), goal());
+    let confirm = "*mv -T /var/lib/infra/guard/firewall/armed /var/lib/infra/guard/firewall/confirmed*";
+    let lost = |nth| Fault::Command { line: confirm.to_owned(), nth, effect: CommandEffect::LostAfter };
+    rig.faults(vec![lost(0)]);
+    let began = rig.clock.now();
+    let done = run(carry_out(&rig, &goal, guarded(&goal, vec![let_us_in(), switch_on()])));
+    assert_eq!(done.ended, Ended::Failed, "it could not be seen to the end");
+    assert!(done.failures[0].contains("the change stands"), "{:#?}", done.failures);
+    assert!(rig.clock.now().duration_since(began).as_secs() < 120);
+    wait(&rig, 1000);
+    assert_eq!(state(&rig).0.options["enable"], "1");
+}

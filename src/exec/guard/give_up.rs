@@ -44,6 +44,12 @@ impl Armed {
                 let why = format!("{}; {host} has taken the change back and can be reached again", failed.why);
                 return (OpError { why, effect: Effect::None, ..failed }, true);
             }
+            if state == Ok(GuardState::Confirmed) {
+                // Only the answer to that got lost: the host takes nothing back any more.
+                let why =
+                    format!("{}; {host} was told that all is well all the same, and the change stands", failed.why);
+                return (OpError { why, effect: Effect::Unknown, ..failed }, false);
+            }
             if doors.clock().now().duration_since(self.since).as_secs() >= deadline {
                 let seen = match (state, entered) {
                     (Err(why), _) | (Ok(_), Err(why)) => why,

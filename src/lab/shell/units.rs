@@ -5,13 +5,13 @@
 
 use super::interpreter::run_line;
 use super::tree;
-use crate::lab::world::World;
+use crate::lab::world::{Node, World};
 
 const DIRECTORY: &str = "/etc/systemd/system";
 
 /// Does all that was due by now, in its order; whether there was anything.
 pub fn advance(world: &mut World) -> bool {
-    let mut any = false;
+    let mut any = booted(world);
     while let Some((node, due)) = next(world) {
         any = true;
         match due {
@@ -64,19 +64,22 @@ fn seconds(text: &str) -> Option<i64> {
     text.trim().trim_end_matches('s').trim().parse().ok()
 }
 
+fn start_timer(world: &mut World, node: &str, timer: &str, since: i64) {
+    let after = |key: &str| setting(world, node, timer, key).and_then(|text| seconds(&text));
+    let booted = world.nodes.get(node).map_or(0, |host| host.booted_ms);
+    let active = after("OnActiveSec").map(|seconds| since + seconds * 1000);
+    // A moment after the boot that is past already elapses at once.
+    let boot = after("OnBootSec").map(|seconds| (booted + seconds * 1000).max(since));
+    let due = active.into_iter().chain(boot).min();
+    if let Some(host) = world.nodes.get_mut(node) {
+        host.units.timers.insert(timer.to_owned(), due);
+    }
+}
+
 /// Starts a unit: a timer counts from now, a service runs to its end.
 pub fn start(world: &mut World, node: &str, unit: &str) -> i32 {
     if unit.ends_with(".timer") {
-        let after = setting(world, node, unit, "OnActiveSec").and_then(|text| seconds(&text));
-        let due = after.map(|seconds| world.now_ms + seconds * 1000);
-        // A moment after the boot that is past already elapses at once.
-        let booted = world.nodes.get(node).map_or(0, |host| host.booted_ms);
-        let boot = setting(world, node, unit, "OnBootSec").and_then(|text| seconds(&text));
-        let boot = boot.map(|seconds| (booted + seconds * 1000).max(world.now_ms));
-        let due = due.into_iter().chain(boot).min();
-        if let Some(host) = world.nodes.get_mut(node) {
-            host.units.timers.insert(unit.to_owned(), due);
-        }
+        start_timer(world, node, unit, world.now_ms);
         return 0;
     }
     let Some(command) = setting(world, node, unit, "ExecStart") else { return 1 };
@@ -101,15 +104,19 @@ pub fn start(world: &mut World, node: &str, unit: &str) -> i32 {
     code
 }
 
-/// What a boot does: what was set is gone, what is enabled begins anew.
-pub fn boot(world: &mut World, node: &str) {
-    let now = world.now_ms;
-    let Some(host) = world.nodes.get_mut(node) else { return };
-    (host.online, host.booted_ms) = (true, now);
-    host.units.timers.clear();
-    host.units.restarts.clear();
-    let enabled = host.units.enabled.clone();
-    for unit in enabled.iter().filter(|unit| unit.ends_with(".timer")) {
-        start(world, node, unit);
+/// Lets hosts that were booted begin anew, whoever booted them: what was set is gone, what is enabled is started.
+fn booted(world: &mut World) -> bool {
+    let anew = |node: &Node| node.online && node.units.booted_ms != node.booted_ms;
+    let nodes: Vec<String> = world.nodes.iter().filter(|(_, node)| anew(node)).map(|(name, _)| name.clone()).collect();
+    for name in &nodes {
+        let Some(host) = world.nodes.get_mut(name) else { continue };
+        host.units.booted_ms = host.booted_ms;
+        host.units.timers.clear();
+        host.units.restarts.clear();
+        let (since, enabled) = (host.booted_ms, host.units.enabled.clone());
+        for timer in enabled.iter().filter(|unit| unit.ends_with(".timer")) {
+            start_timer(world, name, timer, since);
+        }
     }
+    !nodes.is_empty()
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Units {
+    /// The boot that all of this is of, in milliseconds since the epoch: another one begins anew.
+    pub booted_ms: i64,
     /// Units that are started with the host.
     pub enabled: BTreeSet<String>,
     /// Timers that are active, and when they elapse, in milliseconds; one that has elapsed stays active.
