@@ -43,8 +43,8 @@ fn host() -> HostName {
 /// As a stateful firewall does it: connections that stand live on, and of the new ones only some get in.
 fn rules(verdict: &str) -> String {
     format!(
-        "flush ruleset\ntable inet guard {{ chain input {{ type filter hook input priority 0; \
-         ct state established,related accept; iif lo accept; tcp dport 22 {verdict} }} }}\n"
+        "flush ruleset\ntable inet guard {{\n chain input {{\n  type filter hook input priority 0;\n  \
+         ct state established,related accept\n  iif lo accept\n  tcp dport 22 {verdict}\n }}\n}}\n"
     )
 }
 
@@ -167,15 +167,15 @@ fn a_real_host_takes_back_what_locks_us_out() {
         assert_eq!(anew(&shell, &["cat", FILE]).await.unwrap().1, rules("accept"), "as it was before");
 
         // Whoever made it dies: no Reconnect, no Disarm.
-        let cut: Vec<Op> = ops("drop", 120).into_iter().take(3).collect();
+        let cut: Vec<Op> = ops("drop", 200).into_iter().take(3).collect();
         assert_eq!(run(&shell, cut).await.0, Ended::Done);
         assert!(anew(&shell, &["true"]).await.is_none(), "nobody new gets in");
-        let took = within(400, &shell, &["test", "-e", &format!("{HOME}/reverted")], |code, _| code == 0).await;
+        let took = within(500, &shell, &["test", "-e", &format!("{HOME}/reverted")], |code, _| code == 0).await;
         println!("machine: left alone, it took the change back by itself; reachable again {took} s later");
         assert_eq!(anew(&shell, &["cat", FILE]).await.unwrap().1, rules("accept"));
 
         // And with a reboot in between; what was loaded into the kernel is gone then, the file is not.
-        let cut: Vec<Op> = ops("drop", 120).into_iter().take(2).collect();
+        let cut: Vec<Op> = ops("drop", 200).into_iter().take(2).collect();
         assert_eq!(run(&shell, cut).await.0, Ended::Done);
         assert_eq!(anew(&shell, &["cat", FILE]).await.unwrap().1, rules("drop"));
         const BOOT: &[&str] = &["cat", "/proc/sys/kernel/random/boot_id"];
@@ -185,7 +185,7 @@ fn a_real_host_takes_back_what_locks_us_out() {
         let pending = anew(&shell, &["ls", "-1", HOME]).await.unwrap().1;
         println!("machine: rebooted within {up} s; the guard is there: {}", pending.trim().replace('\n', " "));
         assert!(pending.contains("armed") || pending.contains("revert"), "{pending}");
-        let took = within(400, &shell, &["test", "-e", &format!("{HOME}/reverted")], |code, _| code == 0).await;
+        let took = within(500, &shell, &["test", "-e", &format!("{HOME}/reverted")], |code, _| code == 0).await;
         println!("machine: {took} s later it took the change back");
         assert_eq!(anew(&shell, &["cat", FILE]).await.unwrap().1, rules("accept"));
         let enabled = anew(&shell, &["systemctl", "is-enabled", "infra-guard-firewall.timer"]).await.unwrap().1;
