@@ -161,7 +161,7 @@ pub(super) async fn quiet(context: &Context, scope: &Scope, writer: &mut Writer)
 }
 
 /// Waits until no host is about to take back what an earlier run did not confirm: it would be taken for what is there.
-async fn reverted(context: &Context, scope: &Scope, writer: &mut Writer) -> Result<(), CommandError> {
+pub(super) async fn reverted(context: &Context, scope: &Scope, writer: &mut Writer) -> Result<(), CommandError> {
     let mut told = false;
     for _ in 0..REVERT_LOOKS {
         let pending = context.reverting(scope).await;

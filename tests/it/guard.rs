@@ -171,7 +171,7 @@ fn a_change_that_lets_us_in_is_confirmed_and_nothing_of_the_guard_is_left() {
     // Long after the time that it was guarded for.
     wait(&rig, 1000);
     assert_eq!(state(&rig).0.options["enable"], "1");
-    assert_eq!(on_host(&rig, "systemctl is-active infra-guard-firewall.timer"), (3, "inactive\n".to_owned()));
+    assert_eq!(on_host(&rig, "systemctl is-active infra-guard-firewall.timer"), (4, "inactive\n".to_owned()));
 }
 
 #[test]

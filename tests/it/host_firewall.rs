@@ -7,7 +7,9 @@ use infra::adapters::{Https, HttpsTarget, Ssh, SshSettings, SshTarget, Trust};
 use infra::blueprint::Blueprint;
 use infra::diag::Diagnostics;
 use infra::exec::{Ended, OnFailure, Stop};
+use infra::lab::hardware::graphics_card;
 use infra::lab::rules::host_firewall::{Packet, Verdict, judge};
+use infra::lab::scenario::{HostSpec, SiteSpec};
 use infra::lab::world::{IpSet, IpSetEntry, Rule, Version, World};
 use infra::lab::{Lab, LabOptions, Scenario};
 use infra::model::change::Risk;
@@ -19,6 +21,7 @@ use infra::proxmox::endpoints::VERSION;
 use infra::resources::Part;
 use serde_json::{Value, json};
 
+use crate::desk::Desk;
 use crate::random_inventory::{inventory, usual};
 use crate::rig::{Rig, VirtualClock, blueprint};
 
@@ -403,4 +406,45 @@ fn over_real_doors_only_what_stands_lives_on() {
         assert!(api.anew().unwrap().send(&version).await.is_ok());
         lab.stop().await;
     });
+}
+
+/// The command itself, over TLS and SSH, in real time: refused with the line, set, and nothing more to do.
+#[test]
+fn prepare_refuses_a_firewall_that_locks_us_out_and_sets_one_that_does_not() {
+    let desk = Desk::new();
+    let card = graphics_card("0000:01:00", ("10de", "2684"), "AD102 [GeForce RTX 4090]", 14);
+    let host = HostSpec::workstation("hq", "pve1", "192.168.10.2").with_pci(card);
+    let operator = Some(OPERATOR.parse().unwrap());
+    let scenario = Scenario { operator, ..Scenario::of(vec![SiteSpec::single(host)]) };
+    std::fs::write(desk.path("lab.json"), serde_json::to_string(&scenario).unwrap()).unwrap();
+    let args = |verb: &[&'static str]| {
+        let mut args = vec!["prepare", "--lab=lab.json", "-i", "inventories/vrooli"];
+        args.extend(["--target", "host_firewall.hq", "--target", "datacenter_firewall.hq"]);
+        args.extend(verb);
+        args
+    };
+    let declare = |origin: &str| {
+        let block = format!("    firewall: {{ allow_from: [{origin}] }}\n    network:\n      bridge");
+        desk.rewrite("inventories/vrooli/hosts.yaml", &[("    network:\n      bridge", &block)]);
+    };
+    declare("198.51.100.0/24");
+    let refused = desk.command(&args(&["--yes"])).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    for words in ["lock us out of host `hq`", OPERATOR, "hosts.yaml:", "allow_from"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    declare("203.0.113.0/24");
+    let planned = desk.run(0, &args(&["--dry-run"]));
+    assert!(planned.contains("datacenter_firewall.hq"), "{planned}");
+    let set = desk.run(0, &args(&["--yes"]));
+    assert!(set.contains("set the datacenter firewall of hq"), "{set}");
+    desk.run(0, &args(&["--dry-run", "--detailed-exitcode"]));
+    // Somebody who is let in by nothing does not get in at all any more.
+    let world = desk.path(".infra/lab/vrooli/site-hq.json");
+    let text = std::fs::read_to_string(&world).unwrap();
+    let elsewhere = text.replacen("\"operator\":\"203.0.113.7\"", "\"operator\":\"198.51.100.1\"", 1);
+    assert_ne!(text, elsewhere);
+    std::fs::write(&world, elsewhere).unwrap();
+    desk.run(1, &args(&["--dry-run"]));
 }

@@ -5,7 +5,7 @@ use crate::cli::args::{AllowArgs, HostArgs, Output, RunArgs, SelectArgs};
 use crate::cli::context::Context;
 use crate::cli::execution::{self, Execution};
 use crate::cli::memory::remember;
-use crate::cli::planning::Intent;
+use crate::cli::planning::{self, Intent};
 use crate::cli::verb::Verb;
 use crate::cli::{CommandError, Exit, consent, lease, reboot};
 use crate::event::RunState;
@@ -54,6 +54,9 @@ pub async fn run(args: &Args, verbose: u8, writer: &mut Writer) -> Result<Exit, 
 async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer) -> Result<Exit, CommandError> {
     let mut intent = Intent::new(&args.select, &AllowArgs::default(), &context.blueprint)?;
     intent.scope.part = Part::Hosts;
+    if !args.dry_run {
+        planning::reverted(context, &intent.scope, writer).await?;
+    }
     let plan = Verb::Prepare.plan(context, &intent).await?;
     let output = args.run.output.output;
     if output == Output::Human {

@@ -45,7 +45,12 @@ pub(super) fn run(call: &mut Call<'_>) -> i32 {
             if !quiet {
                 call.print(if active { "active" } else { "inactive" });
             }
-            if active { 0 } else { 3 }
+            // Of a unit that is not there at all: 4 (systemd 257).
+            match (active, units::exists(call.world, call.node, unit)) {
+                (true, _) => 0,
+                (false, true) => 3,
+                (false, false) => 4,
+            }
         }
         ["is-enabled", unit] => {
             let enabled = host(call).is_some_and(|host| host.enabled.contains(unit));
