@@ -438,7 +438,7 @@ fn prepare_refuses_a_firewall_that_locks_us_out_and_sets_one_that_does_not() {
     let planned = desk.run(0, &args(&["--dry-run"]));
     assert!(planned.contains("datacenter_firewall.hq"), "{planned}");
     let set = desk.run(0, &args(&["--yes"]));
-    assert!(set.contains("set the datacenter firewall of hq"), "{set}");
+    assert!(set.contains("datacenter_firewall.hq"), "{set}");
     desk.run(0, &args(&["--dry-run", "--detailed-exitcode"]));
     // Somebody who is let in by nothing does not get in at all any more.
     let world = desk.path(".infra/lab/vrooli/site-hq.json");
