@@ -11,6 +11,7 @@ use super::LabError;
 use super::envelope;
 use super::faults::{Fault, Faults, RequestEffect};
 use super::persist::Store;
+use super::power;
 use super::rules::{self, Request, host_firewall, work};
 use super::shell::units;
 use super::site::{Loss, Site};
@@ -110,7 +111,18 @@ impl LiveSite {
     #[must_use]
     pub fn is_down(&self) -> bool {
         let Some(node) = &self.node else { return false };
-        lock(&self.shared.world).nodes.get(node).is_some_and(|node| !node.online)
+        self.is_off(node)
+    }
+
+    /// Whether a node is off now: time may have come for it to stop or to be up again.
+    fn is_off(&self, node: &str) -> bool {
+        let mut world = lock(&self.shared.world);
+        if self.advance(&mut world)
+            && let Err(error) = self.keep(&world)
+        {
+            tracing::error!(%error, "the lab cannot keep its state");
+        }
+        world.nodes.get(node).is_some_and(|node| !node.online)
     }
 
     /// Whether a new connection to the API comes through this door.
@@ -134,7 +146,7 @@ impl LiveSite {
             !over
         });
         let worked = work::advance(world);
-        let fired = units::advance(world);
+        let fired = power::advance(world) | units::advance(world);
         host_firewall::follow(world);
         worked || fired
     }
@@ -170,7 +182,7 @@ impl LiveSite {
     pub fn reboot(&self, node: &str) -> Result<(), LabError> {
         self.change(|world| {
             rules::lose_node(world, node);
-            rules::regain_node(world, node);
+            power::start(world, node);
             units::advance(world);
         })
     }
@@ -297,7 +309,7 @@ impl Site for LiveSite {
     }
 
     fn loss(&self, node: &str, line: &str) -> Option<Loss> {
-        if lock(&self.shared.world).nodes.get(node).is_some_and(|node| !node.online) {
+        if self.is_off(node) {
             return Some(Loss::Before);
         }
         lock(&self.shared.faults).at_command(line)

@@ -16,6 +16,7 @@ mod intake;
 mod live;
 mod multipart;
 mod persist;
+pub mod power;
 pub mod rules;
 mod running;
 pub mod scenario;

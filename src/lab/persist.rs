@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::LabError;
 use super::rules::work;
-use super::world::World;
+use super::world::{World, machine};
 
 /// Where one site is kept.
 #[derive(Debug, Clone)]
@@ -75,6 +75,11 @@ impl Store {
         };
         let mut world: World = serde_json::from_str(&text)
             .map_err(|error| LabError::Format { path: self.file.display().to_string(), why: error.to_string() })?;
+        let (version, now_ms) = (world.version, world.now_ms);
+        for node in world.nodes.values_mut() {
+            // What was kept by an earlier release has no host below Proxmox yet.
+            machine::install(node, version, now_ms);
+        }
         work::advance(&mut world);
         work::kill_all(&mut world);
         Ok(Some(world))

@@ -21,6 +21,7 @@ use super::serve::Server;
 use super::site::Site;
 use super::ssh_keys::SshKeys;
 use super::sshd::Sshd;
+use super::world::File;
 use crate::model::Fingerprint;
 use crate::ports::Clock;
 
@@ -221,6 +222,9 @@ impl Lab {
                 entry.port = listener.local_addr().map_err(no_server)?.port();
                 if let Some(node) = world.nodes.get_mut(&host.node) {
                     node.fingerprint = fingerprint.to_string();
+                    let key = format!("{} root@{}\n", ssh_keys.host_key(), host.node);
+                    let file = File { content: key.into_bytes(), mode: 0o644, ..File::default() };
+                    node.files.insert("/etc/ssh/ssh_host_ed25519_key.pub".to_owned(), file);
                 }
                 ready.push((host, listener, acceptor, fingerprint, entry.port));
                 identity.hosts.insert(host.name.clone(), entry);

@@ -33,6 +33,8 @@ mod lab_alone;
 mod lab_commands;
 mod lab_host_side;
 mod lab_http;
+mod lab_machine;
+mod lab_real_programs;
 mod lab_replay;
 mod lab_run;
 mod lab_shell;

@@ -61,10 +61,12 @@ fn here<'a>(world: &'a mut World, node: &str) -> &'a mut Node {
     world.nodes.get_mut(node).expect("a defect is applied to a node of the world")
 }
 
-/// Replaces a file of a node.
+/// Replaces a file of a node, ten minutes before it was booted.
 fn put(node: &mut Node, path: &str, text: &str) {
+    let modified_ms = node.booted_ms - 600_000;
     let file = node.files.entry(path.to_owned()).or_insert_with(|| File { mode: 0o644, ..File::default() });
     file.content = text.as_bytes().to_vec();
+    file.modified_ms = modified_ms;
 }
 
 /// Edits a text file of a node; one that is not there is empty.
@@ -85,12 +87,13 @@ fn add_to_command_line(node: &mut Node, words: &str) {
     }
 }
 
-/// Takes everything in `/etc` over (loader and images), as somebody does who knows how.
+/// Takes everything in `/etc` over (loader and images), as somebody does who knows how: five minutes before
+/// the boot.
 fn refresh(world: &mut World, node: &str) {
-    let now_ms = world.now_ms;
     let node = here(world, node);
+    let made_ms = node.booted_ms - 300_000;
     refresh_loader(node);
-    refresh_images(node, &[], now_ms);
+    refresh_images(node, &[], made_ms);
 }
 
 /// Boots a node; what was not taken over by a refresh is not seen by it.
@@ -99,13 +102,14 @@ fn reboot(world: &mut World, node: &str) {
     boot(here(world, node), booted_ms);
 }
 
-/// Installs a kernel and boots it.
+/// Replaces the kernel by another one and boots it.
 fn boot_kernel(world: &mut World, node: &str, release: &str) {
     let machine = &mut here(world, node).machine;
-    machine.boot.kernels.insert(release.to_owned());
+    machine.boot.kernels = [release.to_owned()].into();
+    machine.boot.images.clear();
+    machine.packages.retain(|name, _| !name.starts_with("proxmox-kernel-"));
     let packages = super::world::machine::usual_packages(super::world::Version::V9_2, [&release.to_owned()]);
     machine.packages.extend(packages.into_iter().filter(|(name, _)| name.starts_with("proxmox-kernel-")));
-    put(here(world, node), "/etc/kernel/proxmox-boot-pin", &format!("{release}\n"));
     refresh(world, node);
     reboot(world, node);
 }

@@ -5,13 +5,17 @@ use serde_json::{Map, Value, json};
 use super::super::world::{Caller, World};
 use super::endpoint::Access::{All, Every};
 use super::guest::status;
+use super::param::{Kind, Param, required};
 use super::{Answer, Call, Endpoint, Refusal};
-use crate::ports::Method::Get;
+use crate::ports::Method::{Get, Post};
+
+const COMMAND: &[Param] = &[required("command", Kind::Enum(&["reboot", "shutdown"]))];
 
 /// The rows of this area.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint::new(Get, "/nodes", &[], All, list),
     Endpoint::new(Get, "/nodes/{node}/status", &[], Every("/nodes/{node}", &["Sys.Audit"]), node_status),
+    Endpoint::new(Post, "/nodes/{node}/status", &[COMMAND], Every("/nodes/{node}", &["Sys.PowerMgmt"]), node_command),
 ];
 
 /// Memory that running guests take on a node, in bytes.
@@ -54,6 +58,15 @@ pub fn row(world: &World, caller: &Caller, name: &str) -> Map<String, Value> {
 fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let rows = call.world.nodes.keys().map(|name| Value::Object(row(call.world, call.caller, name))).collect();
     Ok(Value::Array(rows).into())
+}
+
+fn node_command(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let node = call.node();
+    if call.values.text("command") == "reboot" {
+        crate::lab::power::reboot(call.world, &node);
+        return Ok(().into());
+    }
+    Err("the lab has nobody who would switch a host on again".into())
 }
 
 fn node_status(call: &mut Call<'_>) -> Result<Answer, Refusal> {

@@ -52,6 +52,9 @@ fn set_firewall(world: &mut World, target: &Target, content: &[u8]) -> Result<()
 /// If its directory does not exist, it is a directory, or PVE renders it.
 pub fn write(world: &mut World, node: &str, path: &str, content: Vec<u8>, mode: u32) -> Result<(), FileError> {
     let path = resolve(world, node, path, true);
+    if path.starts_with("/sys/") || path.starts_with("/proc/") {
+        return set_kernel(world, node, &path, &content);
+    }
     writable(world, node, &path)?;
     match meta(world, node, &path).map(|meta| meta.kind) {
         Ok(FileKind::Directory) => return Err(FileError::IsADirectory),
@@ -74,6 +77,25 @@ pub fn write(world: &mut World, node: &str, path: &str, content: Vec<u8>, mode: 
     file.sha256 = None;
     file.modified_ms = now;
     Ok(())
+}
+
+/// Tells the kernel something: a parameter of a module, a setting.
+fn set_kernel(world: &mut World, node: &str, path: &str, content: &[u8]) -> Result<(), FileError> {
+    meta(world, node, path)?;
+    let value = String::from_utf8_lossy(content).trim().to_owned();
+    let Some(host) = world.nodes.get_mut(node) else { return Err(FileError::NotFound) };
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    match parts[..] {
+        ["sys", "module", module, "parameters", name] => {
+            host.machine.running.modules.entry(module.to_owned()).or_default().insert(name.to_owned(), value);
+            Ok(())
+        }
+        ["proc", "sys", ref name @ ..] => {
+            host.machine.sysctls.insert(name.join("."), value);
+            Ok(())
+        }
+        _ => Err(FileError::NotModelled),
+    }
 }
 
 /// Makes one directory.

@@ -99,6 +99,20 @@ const DIRECTORIES: [&str; 27] = [
     "/var/tmp",
 ];
 
+/// Directories of a host below Proxmox.
+const MACHINE_DIRECTORIES: [&str; 10] = [
+    "/etc/apt/sources.list.d",
+    "/etc/default/grub.d",
+    "/etc/initramfs-tools",
+    "/etc/kernel",
+    "/etc/ssh",
+    "/etc/sysctl.d",
+    "/run/qemu-server",
+    "/usr/lib/modprobe.d",
+    "/usr/lib/modules-load.d",
+    "/var/lib/apt/lists",
+];
+
 /// Devices that every host has.
 const DEVICES: [&str; 7] =
     ["/dev/null", "/dev/zero", "/dev/stdin", "/dev/fuse", "/dev/kvm", "/dev/net/tun", "/dev/vfio/vfio"];
@@ -216,7 +230,8 @@ fn volume(world: &World, node: &str, path: &str) -> Option<(u64, Option<String>,
 
 /// Every directory of a node.
 fn directories(world: &World, node: &str) -> BTreeSet<String> {
-    let mut found: BTreeSet<String> = DIRECTORIES.iter().map(|path| (*path).to_owned()).collect();
+    let mut found: BTreeSet<String> =
+        DIRECTORIES.iter().chain(&MACHINE_DIRECTORIES).map(|path| (*path).to_owned()).collect();
     for name in world.nodes.keys() {
         found.extend(["lxc", "qemu-server", "priv"].map(|sub| format!("/etc/pve/nodes/{name}/{sub}")));
     }
@@ -262,16 +277,16 @@ pub(super) fn parent(path: &str) -> Option<&str> {
 /// If it names nothing.
 pub fn meta(world: &World, node: &str, path: &str) -> Result<Meta, FileError> {
     let path = resolve(world, node, path, true);
+    let file = |mode, uid, gid, size, modified_ms| Meta { kind: FileKind::File, mode, uid, gid, size, modified_ms };
     if let Some(entry) = kernel::entry(world, node, &path) {
         let (kind, mode, size) = match entry {
             Entry::File(_) if path.starts_with("/proc/") => (FileKind::File, 0o444, 0),
             Entry::File(content) => (FileKind::File, 0o444, content.len() as u64),
-            Entry::Opaque(size) => (FileKind::File, 0o644, size),
+            Entry::Opaque { size, modified_ms } => return Ok(file(0o644, 0, 0, size, modified_ms)),
             Entry::Directory(_) => (FileKind::Directory, 0o755, 0),
         };
         return Ok(Meta { kind, mode, uid: 0, gid: 0, size, modified_ms: 0 });
     }
-    let file = |mode, uid, gid, size, modified_ms| Meta { kind: FileKind::File, mode, uid, gid, size, modified_ms };
     if let Some(found) = stored(world, node, &path) {
         return Ok(file(found.mode, found.uid, found.gid, found.content.len() as u64, found.modified_ms));
     }
@@ -335,7 +350,7 @@ pub fn read(world: &World, node: &str, path: &str) -> Result<Vec<u8>, FileError>
     match kernel::entry(world, node, &path) {
         Some(Entry::File(content)) => return Ok(content.into_bytes()),
         Some(Entry::Directory(_)) => return Err(FileError::IsADirectory),
-        Some(Entry::Opaque(_)) => return Err(FileError::NotModelled),
+        Some(Entry::Opaque { .. }) => return Err(FileError::NotModelled),
         None => {}
     }
     if let Some(found) = stored(world, node, &path) {
@@ -377,7 +392,7 @@ pub fn list(world: &World, node: &str, path: &str) -> Result<Vec<String>, FileEr
             return Ok(names.into_iter().collect());
         }
     }
-    names.extend(kernel::links_in(&path));
+    names.extend(kernel::more_in(world, node, &path));
     let mut add = |full: &str| {
         if parent(full) == Some(path.as_str()) {
             names.extend(full.rsplit('/').next().map(str::to_owned));

@@ -24,13 +24,14 @@ pub(super) fn entry(view: View<'_>, path: &[&str]) -> Option<Entry> {
         ["grub", "grub.cfg"] => Entry::file(menu(view)),
         [name] => {
             if let Some(release) = name.strip_prefix("initrd.img-").and_then(|rest| rest.strip_suffix(".new")) {
-                return chain.half_written.contains(release).then_some(Entry::Opaque(0));
+                let at = view.node.booted_ms - 60_000;
+                return chain.half_written.contains(release).then(|| Entry::opaque(0, at)).flatten();
             }
             let (kind, release) = name.split_once('-')?;
             match kind {
-                "initrd.img" if chain.images.contains_key(release) => Some(Entry::Opaque(78_000_000)),
-                "vmlinuz" if chain.kernels.contains(release) => Some(Entry::Opaque(15_000_000)),
-                "System.map" if chain.kernels.contains(release) => Some(Entry::Opaque(9_000_000)),
+                "initrd.img" => Entry::opaque(78_000_000, chain.images.get(release)?.made_ms),
+                "vmlinuz" if chain.kernels.contains(release) => Entry::opaque(15_000_000, 0),
+                "System.map" if chain.kernels.contains(release) => Entry::opaque(9_000_000, 0),
                 "config" if chain.kernels.contains(release) => Entry::file(config(release)),
                 _ => None,
             }

@@ -171,9 +171,9 @@ pub(super) fn entry(view: View<'_>, address: &str, path: &[&str]) -> Option<Entr
         ["power" | "pci_bus"] if has(path[0]) => Entry::directory(["control", "runtime_status"]),
         ["power", "control"] => Entry::line("on"),
         ["power", "runtime_status"] => Entry::line("active"),
-        ["config"] => Some(Entry::Opaque(4096)),
-        ["rom"] if has("rom") => Some(Entry::Opaque(131_072)),
-        ["reset"] if has("reset") => Some(Entry::Opaque(4096)),
+        ["config"] => Entry::opaque(4096, 0),
+        ["rom"] if has("rom") => Entry::opaque(131_072, 0),
+        ["reset"] if has("reset") => Entry::opaque(4096, 0),
         [name] => Entry::line(attribute(view.node, address, name)?),
         _ => None,
     }

@@ -9,6 +9,7 @@
 mod boot;
 mod devices;
 mod groups;
+mod host;
 mod messages;
 mod modules;
 mod proc;
@@ -25,12 +26,21 @@ pub(super) enum Entry {
     /// A file and what is in it.
     File(String),
     /// A file of this size; what is in it is not modelled.
-    Opaque(u64),
+    Opaque {
+        /// Bytes.
+        size: u64,
+        /// When it was last written, in milliseconds since the epoch.
+        modified_ms: i64,
+    },
     /// A directory and the names in it.
     Directory(Vec<String>),
 }
 
 impl Entry {
+    fn opaque(size: u64, modified_ms: i64) -> Option<Self> {
+        Some(Self::Opaque { size, modified_ms })
+    }
+
     fn file(text: impl Into<String>) -> Option<Self> {
         Some(Self::File(text.into()))
     }
@@ -69,11 +79,12 @@ fn view<'a>(world: &'a World, node: &'a str) -> Option<View<'a>> {
 /// What a path names; links on the way were followed before.
 pub(super) fn entry(world: &World, node: &str, path: &str) -> Option<Entry> {
     let parts: Vec<&str> = path.split('/').skip(1).filter(|part| !part.is_empty()).collect();
-    if !matches!(parts.first(), Some(&("proc" | "sys" | "boot"))) {
+    if !matches!(parts.first(), Some(&("proc" | "sys" | "boot" | "run" | "etc" | "usr" | "var"))) {
         return None;
     }
     let view = view(world, node)?;
     match parts.split_first()? {
+        (&("run" | "etc" | "usr" | "var"), _) => host::entry(view, path),
         (&"proc", rest) => proc::entry(view, rest),
         (&"sys", rest) => sys::entry(view, rest),
         (_, rest) => boot::entry(view, rest),
@@ -93,8 +104,17 @@ pub(super) fn link(world: &World, node: &str, path: &str) -> Option<String> {
     }
 }
 
-/// Names of links in a directory that is otherwise made of files.
-pub(super) fn links_in(directory: &str) -> Vec<String> {
-    let names = LINKS.iter().filter_map(|(link, _)| link.strip_prefix(directory)?.strip_prefix('/'));
-    names.filter(|name| !name.contains('/')).map(str::to_owned).collect()
+/// Names in a directory that is otherwise made of files: links, and what is shown of the host itself.
+pub(super) fn more_in(world: &World, node: &str, directory: &str) -> Vec<String> {
+    let Some(view) = view(world, node) else { return Vec::new() };
+    let links = LINKS.iter().map(|(link, _)| *link);
+    let own = host::paths(view);
+    let names =
+        links.chain(own.iter().map(String::as_str)).filter_map(|path| path.strip_prefix(directory)?.strip_prefix('/'));
+    names.filter_map(|name| name.split('/').next()).map(str::to_owned).collect()
+}
+
+/// Loaded modules, their sizes and who uses them.
+pub(super) fn modules(world: &World, node: &str) -> Vec<(String, u64, Vec<&'static str>)> {
+    view(world, node).map(modules::table).unwrap_or_default()
 }

@@ -27,8 +27,8 @@ pub(super) fn entry(view: View<'_>, path: &[&str]) -> Option<Entry> {
     let seconds = (view.world.now_ms - view.node.booted_ms).max(0) / 1000;
     match path {
         [] => Entry::directory([
-            "cmdline", "cpuinfo", "iomem", "loadavg", "meminfo", "modules", "mounts", "self", "spl", "sys", "uptime",
-            "version",
+            "cmdline", "cpuinfo", "iomem", "loadavg", "meminfo", "modules", "mounts", "self", "spl", "stat", "sys",
+            "uptime", "version",
         ]),
         ["cmdline"] => Entry::line(&running.command_line),
         ["cpuinfo"] => Entry::file(cpuinfo(view)),
@@ -36,6 +36,12 @@ pub(super) fn entry(view: View<'_>, path: &[&str]) -> Option<Entry> {
         ["loadavg"] => Entry::line("0.10 0.10 0.10 1/512 4242"),
         ["meminfo"] => Entry::file(meminfo(view)),
         ["modules"] => Entry::file(modules::proc(view)),
+        ["stat"] => {
+            Entry::file(format!("cpu  0 0 0 0 0 0 0 0 0 0\nbtime {}\nprocesses 4242\n", view.node.booted_ms / 1000))
+        }
+        ["driver", "nvidia", "version"] if view.node.machine.running.modules.contains_key("nvidia") => Entry::file(
+            "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95.05  Tue Sep 23 10:11:16 UTC 2025\nGCC version:  gcc version 14.2.0 (Debian 14.2.0-19)\n",
+        ),
         ["self"] => Entry::directory(["mounts"]),
         ["self", "mounts"] => Entry::file(mounts_file(view)),
         ["uptime"] => Entry::line(format!("{seconds}.00 {}.00", seconds * i64::from(view.node.cpus))),

@@ -113,6 +113,10 @@ impl Find<'_> {
                 }
                 inner
             }
+            "-size" => match self.value("-size")?.as_str() {
+                "+0" => Expr::Not(Box::new(Expr::Empty)),
+                other => return Err(format!("-size {other}")),
+            },
             "-type" => Expr::Kind(match self.value("-type")?.as_str() {
                 "f" => FileKind::File,
                 "d" => FileKind::Directory,
@@ -242,7 +246,7 @@ impl Walk {
                 call.print(path);
                 true
             }
-            Expr::Printf(format) => match printed(call, format, path, name, kind, depth) {
+            Expr::Printf(format) => match printed(call, format, (path, name), kind, depth, self.follow) {
                 Ok(text) => {
                     call.stdout.extend(text.into_bytes());
                     true
@@ -268,11 +272,15 @@ impl Walk {
 fn printed(
     call: &Call<'_>,
     format: &str,
-    path: &str,
-    name: &str,
+    (path, name): (&str, &str),
     kind: FileKind,
     depth: usize,
+    follow: bool,
 ) -> Result<String, String> {
+    let told = || {
+        let own = link_meta(call.world, call.node, path);
+        if follow { meta(call.world, call.node, path).or(own) } else { own }
+    };
     let mut out = String::new();
     let mut chars = format.chars();
     while let Some(c) = chars.next() {
@@ -292,13 +300,15 @@ fn printed(
                 Some('l') => out.push_str(&link_target(call.world, call.node, path).unwrap_or_default()),
                 Some('d') => out.push_str(&depth.to_string()),
                 Some('s') => {
-                    let size = link_meta(call.world, call.node, path).map(|meta| meta.size).unwrap_or_default();
+                    let size = told().map(|meta| meta.size).unwrap_or_default();
                     out.push_str(&size.to_string());
                 }
                 Some('m') => {
-                    let mode = link_meta(call.world, call.node, path).map(|meta| meta.mode).unwrap_or_default();
+                    let mode = told().map(|meta| meta.mode).unwrap_or_default();
                     out.push_str(&format!("{mode:o}"));
                 }
+                Some('U') => out.push_str(&owner(call, path).0.to_string()),
+                Some('G') => out.push_str(&owner(call, path).1.to_string()),
                 Some('y') => out.push(match kind {
                     FileKind::File => 'f',
                     FileKind::Directory => 'd',
@@ -306,7 +316,7 @@ fn printed(
                     FileKind::Device => 'c',
                 }),
                 Some('T') if chars.next() == Some('@') => {
-                    let at = link_meta(call.world, call.node, path).map(|meta| meta.modified_ms).unwrap_or_default();
+                    let at = told().map(|meta| meta.modified_ms).unwrap_or_default();
                     out.push_str(&format!("{}.0000000000", at / 1000));
                 }
                 other => return Err(format!("%{}", other.unwrap_or_default())),
@@ -315,6 +325,10 @@ fn printed(
         }
     }
     Ok(out)
+}
+
+fn owner(call: &Call<'_>, path: &str) -> (u32, u32) {
+    link_meta(call.world, call.node, path).map(|meta| (meta.uid, meta.gid)).unwrap_or_default()
 }
 
 /// Runs a program of this host as a child.

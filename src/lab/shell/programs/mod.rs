@@ -4,6 +4,7 @@
 //! option it fails and says so. The entry is [`program`].
 
 mod api;
+mod apt_get;
 mod cat;
 mod chmod;
 mod chown;
@@ -11,8 +12,12 @@ mod cmp;
 mod cp;
 mod date;
 mod dd;
+mod df;
 mod dmesg;
+mod dpkg_query;
 mod echo;
+mod efibootmgr;
+mod env;
 mod find;
 mod findmnt;
 mod grep;
@@ -23,28 +28,37 @@ mod id;
 mod install;
 mod listsnapshot;
 mod ls;
+mod lsmod;
 mod mkdir;
 mod modinfo;
+mod modprobe;
 mod mv;
 mod pct;
+mod pgrep;
 mod printenv;
 mod printf;
+mod proxmox_boot_tool;
 mod pvecm;
 mod pvesh;
 mod pvesm;
 mod pveum;
+mod pveversion;
 mod qm;
 mod readlink;
+mod reboot;
 mod rm;
 mod rmdir;
 mod sha256sum;
 mod sleep;
 mod stat;
+mod sysctl;
 mod systemctl;
 mod tee;
 mod test;
 mod touch;
 mod uname;
+mod update_grub;
+mod update_initramfs;
 mod zfs;
 mod zfs_list;
 mod zfs_property;
@@ -55,6 +69,7 @@ use super::call::Program;
 /// Every program by name, in the order of their names.
 pub const PROGRAMS: &[(&str, Program)] = &[
     ("[", test::run),
+    ("apt-get", apt_get::run),
     ("cat", cat::run),
     ("chmod", chmod::run),
     ("chown", chown::run),
@@ -62,8 +77,12 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("cp", cp::run),
     ("date", date::run),
     ("dd", dd::run),
+    ("df", df::run),
     ("dmesg", dmesg::run),
+    ("dpkg-query", dpkg_query::run),
     ("echo", echo::run),
+    ("efibootmgr", efibootmgr::run),
+    ("env", env::run),
     ("false", |_| 1),
     ("find", find::run),
     ("findmnt", findmnt::run),
@@ -73,30 +92,40 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("id", id::run),
     ("install", install::run),
     ("ls", ls::run),
+    ("lsmod", lsmod::run),
     ("mkdir", mkdir::run),
     ("modinfo", modinfo::run),
+    ("modprobe", modprobe::run),
     ("mv", mv::run),
     ("pct", pct::run),
+    ("pgrep", pgrep::run),
     ("printenv", printenv::run),
     ("printf", printf::run),
+    ("proxmox-boot-tool", proxmox_boot_tool::run),
     ("pvecm", pvecm::run),
     ("pvesh", pvesh::run),
     ("pvesm", pvesm::run),
     ("pveum", pveum::run),
+    ("pveversion", pveversion::run),
     ("qm", qm::run),
     ("readlink", readlink::run),
+    ("reboot", reboot::run),
     ("rm", rm::run),
     ("rmdir", rmdir::run),
     ("sha256sum", sha256sum::run),
     ("sleep", sleep::run),
     ("stat", stat::run),
     ("sync", |_| 0),
+    ("sysctl", sysctl::run),
     ("systemctl", systemctl::run),
     ("tee", tee::run),
     ("test", test::run),
     ("touch", touch::run),
     ("true", |_| 0),
     ("uname", uname::run),
+    ("update-grub", update_grub::run),
+    ("update-initramfs", update_initramfs::run),
+    ("wait", |_| 0),
     ("zfs", zfs::run),
     ("zpool", zpool::run),
 ];

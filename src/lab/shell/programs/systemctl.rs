@@ -6,11 +6,37 @@ use crate::lab::shell::units;
 pub(super) fn run(call: &mut Call<'_>) -> i32 {
     let args: Vec<&str> = call.args.iter().map(String::as_str).collect();
     let (options, words): (Vec<&str>, Vec<&str>) = args.iter().partition(|arg| arg.starts_with('-'));
-    if let Some(option) = options.iter().find(|option| !["--now", "--no-block", "--quiet", "-q"].contains(option)) {
+    if let Some(option) = options.iter().find(|option| {
+        !["--now", "--no-block", "--quiet", "-q", "--failed", "--no-legend", "--plain", "--no-pager"].contains(option)
+    }) {
         return call.unknown(option);
     }
     let (now, quiet) = (options.contains(&"--now"), options.contains(&"--quiet") || options.contains(&"-q"));
     match words[..] {
+        [] if options.contains(&"--failed") => {
+            let node = call.world.nodes.get(call.node);
+            let lines: Vec<String> = node
+                .into_iter()
+                .flat_map(|node| node.machine.failed.iter().map(move |unit| (node, unit)))
+                .map(|(node, unit)| {
+                    let known = node.machine.units.get(unit).map_or("", |unit| unit.description.as_str());
+                    format!("{unit} loaded failed failed {known}")
+                })
+                .collect();
+            lines.iter().for_each(|line| call.print(line));
+            0
+        }
+        ["reboot"] => {
+            crate::lab::power::reboot(call.world, call.node);
+            0
+        }
+        ["is-failed", unit] => {
+            let failed = call.world.nodes.get(call.node).is_some_and(|node| node.machine.failed.contains(unit));
+            if !quiet {
+                call.print(if failed { "failed" } else { "active" });
+            }
+            i32::from(!failed)
+        }
         ["daemon-reload"] => 0,
         ["enable", unit] => enable(call, unit, now),
         ["disable", unit] => {
@@ -99,6 +125,8 @@ fn is_active(call: &mut Call<'_>, unit: &str) -> bool {
     own.is_some_and(|node| {
         node.units.timers.contains_key(unit)
             || node.units.restarts.contains_key(unit)
+            || node.machine.units.get(&format!("{service}.service")).is_some_and(|known| known.running)
+            || node.machine.units.get(unit).is_some_and(|known| known.running)
             || node.system.services.get(service).is_some_and(|service| service.running)
     })
 }

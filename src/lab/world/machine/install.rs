@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::{Loader, boot, module_of, native_driver, refresh_images, refresh_loader, usual_packages};
+use sha2::{Digest, Sha256};
+
+use super::{Loader, PoolState, boot, module_of, native_driver, refresh_images, refresh_loader, usual_packages};
 use crate::lab::world::{File, Node, Service, Version};
 
 const PVE_BLACKLIST: &str = "\
@@ -151,11 +153,20 @@ pub fn install(node: &mut Node, version: Version, now_ms: i64) {
         release => release,
     };
     chain.kernels = BTreeSet::from([release.to_owned()]);
+    if node.fingerprint.is_empty() {
+        let digest = Sha256::digest(format!("certificate of {}", node.address));
+        node.fingerprint = digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":");
+    }
     node.machine.packages = usual_packages(version, &node.machine.boot.kernels);
     node.machine.units = usual_units();
-    files(node, version, now_ms);
+    let day = 86_400_000;
+    for name in node.zfs.pools.keys() {
+        let state = PoolState { scrubbed_ms: Some(now_ms - 13 * day), ..PoolState::default() };
+        node.machine.pools.insert(name.clone(), state);
+    }
+    files(node, version, now_ms - 30 * day);
     refresh_loader(node);
-    refresh_images(node, &[], now_ms);
+    refresh_images(node, &[], now_ms - 29 * day);
     let booted_ms = node.booted_ms;
     boot(node, booted_ms);
 }

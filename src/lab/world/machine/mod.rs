@@ -21,7 +21,7 @@ pub use install::{install, usual_kernel, usual_units};
 pub use modprobe::{Modprobe, module_name};
 pub use packages::usual_packages;
 pub use refresh::{kernel_command_line, refresh_images, refresh_loader};
-pub use running::{Running, boot, has_module};
+pub use running::{Running, boot, has_module, load_module, unload_module};
 
 use std::collections::BTreeMap;
 
@@ -52,8 +52,35 @@ pub struct Machine {
     pub units: BTreeMap<String, Service>,
     /// Kernel settings that are not the usual ones, by dotted name.
     pub sysctls: BTreeMap<String, String>,
+    /// Units that failed.
+    pub failed: std::collections::BTreeSet<String>,
+    /// Processes that somebody runs: what they are called with, by id.
+    pub processes: BTreeMap<u32, String>,
+    /// How pools are, beside their health, by name.
+    pub pools: BTreeMap<String, PoolState>,
     /// A reboot that is under way.
     pub reboot: Option<Reboot>,
+}
+
+/// How a pool is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PoolState {
+    /// Percentage that its free space is fragmented.
+    pub fragmentation: u32,
+    /// When the last scrub ended, in milliseconds since the epoch; never, if none.
+    pub scrubbed_ms: Option<i64>,
+    /// Its disks and their states.
+    pub disks: BTreeMap<String, String>,
+    /// Files with errors that could not be repaired.
+    pub data_errors: u32,
+}
+
+impl Default for PoolState {
+    fn default() -> Self {
+        let disk = "nvme-Samsung_SSD_990_PRO_2TB_S7KGNS0W-part3".to_owned();
+        Self { fragmentation: 12, scrubbed_ms: None, disks: [(disk, "ONLINE".to_owned())].into(), data_errors: 0 }
+    }
 }
 
 /// A reboot that is under way, in milliseconds since the epoch.

@@ -151,7 +151,7 @@ fn load(node: &mut Node, running: &mut Running, image: &Image) {
     let native: BTreeSet<String> =
         node.pci.values().filter_map(|device| native_of(device).map(|driver| module_of(&driver).to_owned())).collect();
     let pulled = early.before.iter().any(|(module, before)| native.contains(module) && before.contains("vfio_pci"));
-    let vfio = pulled || asked.contains("vfio_pci");
+    let vfio = (pulled || asked.contains("vfio_pci")) && !early.never.contains("vfio_pci");
     let mut messages = Vec::new();
     for (address, device) in &mut node.pci {
         let own = native_of(device);
@@ -160,7 +160,7 @@ fn load(node: &mut Node, running: &mut Running, image: &Image) {
         let first = in_image.contains("vfio_pci")
             || early.before.get(&module).is_some_and(|before| before.contains("vfio_pci"))
             || barred && vfio;
-        if ids.contains(&device.id()) && first {
+        if vfio && ids.contains(&device.id()) && first {
             if running.iommu {
                 device.driver = Some("vfio-pci".to_owned());
                 continue;
@@ -193,6 +193,33 @@ fn load(node: &mut Node, running: &mut Running, image: &Image) {
         })
         .collect();
     running.messages = messages;
+}
+
+/// Loads a module with what stands in `modprobe.d` now; one that is loaded stays as it is.
+pub fn load_module(node: &mut Node, name: &str) {
+    let config = Modprobe::read(&modprobe_files(node));
+    if config.never.contains(name) {
+        return;
+    }
+    let mut wanted = vec![name.to_owned()];
+    wanted.extend(config.before.get(name).into_iter().flatten().cloned());
+    if wanted.iter().any(|module| module == "vfio_pci") {
+        wanted.extend(["vfio", "vfio_iommu_type1", "vfio_pci_core", "iommufd"].map(str::to_owned));
+    }
+    for module in wanted {
+        let values = config.options.get(&module).cloned().unwrap_or_default().into_iter().collect();
+        node.machine.running.modules.entry(module).or_insert(values);
+    }
+}
+
+/// Takes a module away; its devices have no driver then.
+pub fn unload_module(node: &mut Node, name: &str) {
+    node.machine.running.modules.remove(name);
+    for device in node.pci.values_mut() {
+        if device.driver.as_deref().is_some_and(|driver| module_of(driver) == name) {
+            device.driver = None;
+        }
+    }
 }
 
 /// Whether a kernel has a module. All that the lab knows to be missing is what is missing on real hosts.
