@@ -1,5 +1,7 @@
 //! Whether hosts are fit, as a person reads it: what is wrong first, with the evidence and what to do.
 
+use std::collections::BTreeSet;
+
 use super::text::{columns, one_line, pad, plural, wrap};
 use super::{Detail, Role, Terminal};
 use crate::checks::{Area, Check, Counts, Evidence, HostReport, Judged, Preflight, Verdict, entry};
@@ -56,8 +58,15 @@ fn host_text(host: &HostReport, detail: Detail, terminal: &Terminal) -> String {
             continue;
         }
         out.push_str(&format!("\n{}\n", terminal.paint(Role::Faint, area.title())));
+        let mut told: BTreeSet<&str> = BTreeSet::new();
         for judged in findings {
-            out.push_str(&finding_text(judged, terminal));
+            let why = judged.finding.summary.as_str();
+            let alike = if detail == Detail::Full { Vec::new() } else { blind_alike(host, judged) };
+            match alike.as_slice() {
+                [] | [_] => out.push_str(&finding_text(judged, terminal)),
+                several if told.insert(why) => out.push_str(&blind_text(several, why, terminal)),
+                _ => {}
+            }
         }
     }
     let counts = host.counts();
@@ -66,6 +75,31 @@ fn host_text(host: &HostReport, detail: Detail, terminal: &Terminal) -> String {
         let line = format!("{}; `--full` shows them", counts_text(folded, terminal));
         out.push_str(&format!("\n{}", wrap(&line, terminal.width, 2)));
     }
+    out
+}
+
+/// Checks of the same area that could not run for the very same reason.
+fn blind_alike<'a>(host: &'a HostReport, judged: &Judged) -> Vec<&'a str> {
+    let alike = |other: &&Judged| {
+        other.finding.verdict == Verdict::CouldNotRun
+            && other.check.area == judged.check.area
+            && other.finding.summary == judged.finding.summary
+    };
+    if judged.finding.verdict != Verdict::CouldNotRun {
+        return Vec::new();
+    }
+    let mut ids: Vec<&str> = host.findings.iter().filter(alike).map(|other| other.check.id).collect();
+    ids.dedup();
+    ids
+}
+
+/// One reason that many checks could not run for.
+fn blind_text(ids: &[&str], why: &str, terminal: &Terminal) -> String {
+    let (symbol, role) = look(Verdict::CouldNotRun, terminal);
+    let word = terminal.paint(role, format!("{symbol} {}", Verdict::CouldNotRun.as_str()));
+    let ids_text = terminal.paint(Role::Faint, format!("[{}]", ids.join(", ")));
+    let mut out = wrap(&format!("{word}  {}  {ids_text}", plural(ids.len(), "check", "checks")), terminal.width, 4);
+    out.push_str(&wrap(&format!("    {}", one_line(why)), terminal.width, 4));
     out
 }
 
@@ -191,6 +225,21 @@ mod tests {
         for word in ["x fail", "! warn", "+ pass", ". skipped", "? could not run"] {
             assert!(text.contains(word), "{word}: {text}");
         }
+    }
+
+    #[test]
+    fn what_many_checks_could_not_see_is_said_once() {
+        let mut preflight = sample::preflight();
+        let host = &mut preflight.hosts[1];
+        let blind = host.findings.iter().find(|judged| judged.finding.verdict == Verdict::CouldNotRun).unwrap().clone();
+        let other =
+            crate::checks::CHECKS.iter().find(|check| check.area == blind.check.area && check.id != blind.check.id);
+        host.findings.push(Judged { check: other.unwrap(), ..blind });
+        let text = preflight_text(&preflight, Detail::Usual, &Terminal::plain());
+        assert!(text.contains("? could not run  2 checks  [iommu-off, "), "{text}");
+        assert_eq!(text.matches("`ls` failed").count(), 1, "{text}");
+        let full = preflight_text(&preflight, Detail::Full, &Terminal::plain());
+        assert_eq!(full.matches("`ls` failed").count(), 2, "{full}");
     }
 
     /// Nobody is told that a host is fit which nobody could look at.

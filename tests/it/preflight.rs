@@ -81,3 +81,19 @@ fn reports_for_machines_are_what_they_say() {
     let github = desk.run(0, &["preflight", "--lab", "--output", "github"]);
     assert!(github.lines().all(|line| line.starts_with("::")), "{github}");
 }
+
+/// A host that does not answer is no fit host, and every check about it could not run.
+#[test]
+fn a_host_that_does_not_answer_is_said_to_be_silent() {
+    let desk = Desk::new();
+    desk.edit("inventories/vrooli/hosts.yaml", "address: 192.168.10.2", "address: 127.0.0.1");
+    desk.edit("inventories/vrooli/hosts.yaml", "token_id:", "port: 1\n      token_id:");
+    desk.edit("inventories/vrooli/hosts.yaml", "user: root", "user: root\n      port: 1");
+    let mut command = desk.command(&["preflight", "--output", "json"]);
+    let output = command.env("INFRA_SECRET_HQ_TOKEN", "none").output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let shut = report["hosts"][0]["shut"].as_array().expect("a list");
+    assert!(!shut.is_empty() && shut[0].as_str().expect("text").starts_with("its API does not answer: "), "{shut:?}");
+    assert_eq!(report["counts"]["fail"], 0, "{report}");
+}
