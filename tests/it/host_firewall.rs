@@ -28,6 +28,9 @@ use crate::rig::{Rig, VirtualClock, blueprint};
 /// Somebody who is not on the host's own network, which PVE always lets in.
 const OPERATOR: &str = "203.0.113.7";
 
+/// What of a host this suite is about.
+const FIREWALLS: [&str; 2] = ["host_firewall.hq", "datacenter_firewall.hq"];
+
 fn rig() -> Rig {
     rig_of(Version::default())
 }
@@ -58,7 +61,11 @@ async fn plan(rig: &Rig, blueprint: &Blueprint) -> Result<Plan, Diagnostics> {
         blueprint,
         observed: &observed,
         memory: &std::collections::BTreeMap::new(),
-        scope: &Scope { part: Part::Hosts, ..Scope::default() },
+        scope: &Scope {
+            part: Part::Hosts,
+            targets: FIREWALLS.map(|addr| addr.parse().unwrap()).into(),
+            ..Scope::default()
+        },
         allow_destroy: &nothing,
         unfinished: &rig.unfinished(blueprint),
     })
@@ -97,7 +104,7 @@ fn everything_is_denied_but_what_the_operator_needs() {
         run(async {
             let plan = prepare(&rig, &goal).await;
             let addrs: Vec<String> = plan.changes.iter().map(|change| change.addr.to_string()).collect();
-            assert_eq!(addrs, ["host_firewall.hq", "datacenter_firewall.hq"]);
+            assert_eq!(addrs, FIREWALLS);
             assert!(plan.changes.iter().all(|change| change.risk == Risk::Reachability));
             assert!(plan.notes.iter().any(|note| note.contains("is switched on")), "{:#?}", plan.notes);
             look(&rig, |world| {
