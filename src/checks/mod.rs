@@ -4,8 +4,10 @@
 //! the evidence; it reads nothing itself, changes nothing, and never takes what is unknown for good. The
 //! entry is [`judge`]. `docs/checks.md` is made of this list.
 
+mod advisor;
 mod amounts;
 mod arc_limit;
+mod boot_framebuffer;
 mod boot_loader;
 mod catalogue;
 mod check;
@@ -15,18 +17,35 @@ mod container_overlay;
 mod container_runc;
 mod failed_units;
 mod finding;
+mod firmware_memory;
 mod gate;
+mod gpu_ambiguous;
+mod gpu_functions_left;
+mod gpu_host_driver;
+mod gpu_in_use;
+mod gpu_lost;
+mod gpu_mapping;
+mod gpu_not_found;
+mod gpu_reset;
+mod gpus;
+mod hardware;
+mod hardware_changed;
 mod host_os;
 mod initramfs_stale;
 mod initramfs_unfinished;
+mod interrupt_remapping;
+mod iommu_group_shared;
 mod iommu_off;
 mod kernel_newest;
 #[cfg(test)]
 mod machine_scene;
 mod memory_fit;
 mod module_blocked;
+mod only_console;
 mod package_sources;
 mod packages_unfinished;
+mod pci_address_space;
+mod pcie_link;
 mod pool_health;
 mod pool_scrub;
 mod pool_space;
@@ -36,8 +55,12 @@ mod revert_pending;
 mod secure_boot;
 mod subject;
 mod system_space;
+#[cfg(test)]
+mod testing;
+mod vfio_ids;
 mod vfio_virqfd;
 
+pub use advisor::{GpuAdvice, GpuVerdict, advise};
 pub use catalogue::{catalogue, entry};
 pub use check::{Area, Check, NotRun, Severity};
 pub use finding::{Evidence, Finding, Fix, Mend, Verdict};
@@ -70,6 +93,23 @@ pub const CHECKS: &[&Check] = &[
     &container_overlay::CHECK,
     &container_gpu_driver::CHECK,
     &iommu_off::CHECK,
+    &interrupt_remapping::CHECK,
+    &gpu_not_found::CHECK,
+    &gpu_ambiguous::CHECK,
+    &hardware_changed::CHECK,
+    &iommu_group_shared::CHECK,
+    &firmware_memory::CHECK,
+    &pci_address_space::CHECK,
+    &gpu_lost::CHECK,
+    &gpu_host_driver::CHECK,
+    &boot_framebuffer::CHECK,
+    &only_console::CHECK,
+    &gpu_reset::CHECK,
+    &pcie_link::CHECK,
+    &gpu_in_use::CHECK,
+    &gpu_mapping::CHECK,
+    &gpu_functions_left::CHECK,
+    &vfio_ids::CHECK,
     &revert_pending::CHECK,
 ];
 
@@ -91,10 +131,13 @@ mod tests {
         let shared = [
             "amounts",
             "machine_scene",
+            "advisor",
             "catalogue",
             "check",
             "finding",
             "gate",
+            "gpus",
+            "hardware",
             "mod",
             "report",
             "subject",

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::NotRun;
 use crate::blueprint::{Blueprint, Gpu, Guest, GuestShape, Host, Vm};
 use crate::event::RunState;
+use crate::model::hardware_lock::HardwareLock;
 use crate::model::machine::Machine;
 use crate::model::observed::{self, Observed, Site};
 use crate::model::{Addr, GpuName};
@@ -25,13 +26,15 @@ pub struct Subject<'a> {
     pub plan: Result<&'a Plan, &'a str>,
     /// The last run of this inventory from here, if there was one.
     pub last_run: Option<&'a RunState>,
+    /// What was recorded of the hardware, if anybody did (`infra preflight --write`).
+    pub hardware: Option<&'a HardwareLock>,
 }
 
 impl<'a> Subject<'a> {
     /// A host of an observation that was made at `now`, without a plan and without earlier runs.
     #[must_use]
     pub fn new(blueprint: &'a Blueprint, observed: &'a Observed, host: &'a Host, now: Timestamp) -> Self {
-        Self { blueprint, observed, host, now, plan: Err("no plan was made"), last_run: None }
+        Self { blueprint, observed, host, now, plan: Err("no plan was made"), last_run: None, hardware: None }
     }
 
     /// The plan, for a rule that is about what would be done.

@@ -43,7 +43,8 @@ pub fn graphics_card(slot: &str, id: (&str, &str), name: &str, group: i32) -> BT
     ])
 }
 
-/// What every board has: bridges, an NVMe drive, a network card.
+/// What every board has: bridges, an NVMe drive, a network card, and the processor's own graphics, which the
+/// firmware shows its messages on.
 #[must_use]
 pub fn board() -> BTreeMap<String, PciDevice> {
     BTreeMap::from([
@@ -90,6 +91,20 @@ pub fn board() -> BTreeMap<String, PciDevice> {
                 17,
                 "igc",
             ),
+        ),
+        (
+            "0000:0f:00.0".to_owned(),
+            PciDevice {
+                boot_vga: true,
+                ..device(
+                    "030000",
+                    ("1002", "164e"),
+                    ("Advanced Micro Devices, Inc. [AMD/ATI]", "Raphael"),
+                    ("1043", "8877"),
+                    26,
+                    "amdgpu",
+                )
+            },
         ),
     ])
 }

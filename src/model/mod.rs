@@ -8,6 +8,7 @@ mod addr;
 pub mod change;
 pub mod entrance;
 pub mod guard;
+pub mod hardware_lock;
 pub mod kernel_parameter;
 pub mod machine;
 mod names;

@@ -10,6 +10,7 @@ mod dataset;
 mod difference;
 mod firewall_group;
 mod form;
+pub mod gpu_device;
 mod guarded;
 mod guest;
 mod guest_firewall;

@@ -5,8 +5,9 @@
 //! exchanged, where a raw address would silently pass the wrong device (`gpu-passthrough.md` row 9).
 
 use super::difference::{Difference, Fields, between, change};
+use super::gpu_device::{Sought, mapping_entry, mark, seek};
 use super::operations::{answer, call, call_until, check, step};
-use super::ownership::{is_marked, marked};
+use super::ownership::is_marked;
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, Gpu, Host};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -53,21 +54,14 @@ impl Mapping<'_> {
     }
 
     fn description(&self) -> String {
-        marked(&self.blueprint.name, "")
+        mark(self.blueprint)
     }
 
     /// The entry of one host, from the device that is really there.
     fn entry(&self, host: &Host, gpu: &Gpu, devices: &[PciDevice]) -> Result<String, Diagnostic> {
-        let same_id: Vec<&PciDevice> = devices.iter().filter(|device| device.id == gpu.id).collect();
-        let matching: Vec<&PciDevice> = same_id
-            .iter()
-            .copied()
-            .filter(|device| gpu.subsystem.is_none_or(|subsystem| device.subsystem == Some(subsystem)))
-            .filter(|device| gpu.address.as_ref().is_none_or(|at| device.address.device() == at.device()))
-            .collect();
-        let found = match matching[..] {
-            [device] => device,
-            [] => {
+        let found = match seek(gpu, devices) {
+            Sought::Found(device) => device,
+            Sought::Missing(same_id) => {
                 let there = if same_id.is_empty() { display_devices(devices) } else { places(&same_id) };
                 return Err(Diagnostic::error(
                     "plan.gpu-not-found",
@@ -79,7 +73,7 @@ impl Mapping<'_> {
                     "write the id that `lspci -nn` shows on the host; if the card was moved, its `address` changed too",
                 ));
             }
-            _ => {
+            Sought::Ambiguous(matching) => {
                 return Err(Diagnostic::error(
                     "plan.gpu-ambiguous",
                     format!("GPU `{}` could be any of {} devices of host `{}`", self.name, matching.len(), host.name),
@@ -94,15 +88,7 @@ impl Mapping<'_> {
                 .at(gpu.span, format!("{} at {} is in no IOMMU group", found.id, found.address))
                 .hint("enable VT-d or AMD-Vi in the firmware; on kernels before 6.8 add `intel_iommu=on` to the command line; then reboot"));
         };
-        let mut entry = Options::default();
-        entry.named.insert("node".into(), host.node.to_string());
-        entry.named.insert("path".into(), found.address.device().to_string());
-        entry.named.insert("id".into(), found.id.to_string());
-        if let Some(subsystem) = found.subsystem {
-            entry.named.insert("subsystem-id".into(), subsystem.to_string());
-        }
-        entry.named.insert("iommugroup".into(), group.to_string());
-        Ok(entry.to_string())
+        Ok(mapping_entry(&host.node, found, group).to_string())
     }
 
     /// `current` is what is there: the entry of a host that cannot be looked into stays as it is.

@@ -63,7 +63,9 @@ fn network(networks: &BTreeMap<String, Network>) -> String {
 /// Display controllers by a name made of what the id database calls them; where several are equal, with
 /// their address.
 fn gpus(pci: &BTreeMap<String, PciDevice>) -> BTreeMap<String, String> {
-    let cards: Vec<(&String, &PciDevice)> = pci.iter().filter(|(_, device)| device.class.starts_with("03")).collect();
+    // The display that the host boots on stays with the host.
+    let is_card = |device: &PciDevice| device.class.starts_with("03") && !device.boot_vga;
+    let cards: Vec<(&String, &PciDevice)> = pci.iter().filter(|(_, device)| is_card(device)).collect();
     let mut gpus = BTreeMap::new();
     for (address, device) in &cards {
         let equal = cards.iter().filter(|(_, other)| other.id() == device.id()).count() > 1;

@@ -81,9 +81,9 @@ fn gpus(host: &Host) -> BTreeMap<String, PciDevice> {
     let mut devices = BTreeMap::new();
     let taken: BTreeSet<String> =
         host.gpus.values().filter_map(|gpu| gpu.address.as_ref()).map(|address| address.device().to_string()).collect();
-    // Buses 00, 02 and 05 are the board's own.
-    let mut free = [1u8, 3, 4].into_iter().chain(6..=0xff).map(|bus| format!("0000:{bus:02x}:00"));
-    for (gpu, group) in host.gpus.values().zip(20..) {
+    // Buses 00, 02, 05 and 0f are the board's own.
+    let mut free = [1u8, 3, 4].into_iter().chain(6..=0x0e).chain(0x10..=0xff).map(|bus| format!("0000:{bus:02x}:00"));
+    for (gpu, group) in host.gpus.values().zip(30..) {
         let slot = match &gpu.address {
             Some(address) => address.device().to_string(),
             None => free.find(|slot| !taken.contains(slot)).unwrap_or_default(),

@@ -6,6 +6,7 @@
 //! defect that shows only after a reboot calls [`reboot`]. Entry: [`find`], [`named`].
 
 mod iommu;
+mod passthrough;
 mod variants;
 
 use super::world::machine::{boot, refresh_images, refresh_loader};
@@ -26,7 +27,7 @@ pub struct Defect {
 }
 
 /// Every defect, by area.
-pub const DEFECTS: &[&[Defect]] = &[variants::DEFECTS, iommu::DEFECTS];
+pub const DEFECTS: &[&[Defect]] = &[variants::DEFECTS, iommu::DEFECTS, passthrough::DEFECTS];
 
 /// Every defect.
 pub fn all() -> impl Iterator<Item = &'static Defect> {

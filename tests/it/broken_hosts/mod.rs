@@ -7,6 +7,7 @@
 mod host;
 mod iommu;
 mod pairs;
+mod passthrough;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,7 @@ pub type Difference = (&'static str, Option<&'static str>, Verdict);
 pub type Expected = (&'static str, &'static [Difference]);
 
 /// Every area.
-const EXPECTED: &[&[Expected]] = &[iommu::EXPECTED];
+const EXPECTED: &[&[Expected]] = &[iommu::EXPECTED, passthrough::EXPECTED];
 
 type Verdicts = BTreeMap<(String, Option<String>), Verdict>;
 

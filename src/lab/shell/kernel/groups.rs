@@ -55,7 +55,11 @@ pub(super) fn entry(view: View<'_>, path: &[&str]) -> Option<Entry> {
         [] => Entry::directory(["devices", "reserved_regions", "type"]),
         ["devices"] => Entry::directory(devices.iter().copied()),
         ["type"] => Entry::line(domain(view)),
-        ["reserved_regions"] => Entry::file("0x00000000fee00000 0x00000000feefffff msi\n"),
+        ["reserved_regions"] => {
+            let kept = devices.iter().filter_map(|address| view.node.machine.firmware_memory.get(*address));
+            let kept: String = kept.map(|range| format!("{range} direct\n")).collect();
+            Entry::file(format!("{kept}0x00000000fee00000 0x00000000feefffff msi\n"))
+        }
         _ => None,
     }
 }

@@ -27,11 +27,24 @@ pub(super) fn entry(view: View<'_>, path: &[&str]) -> Option<Entry> {
     let seconds = (view.world.now_ms - view.node.booted_ms).max(0) / 1000;
     match path {
         [] => Entry::directory([
-            "cmdline", "cpuinfo", "iomem", "loadavg", "meminfo", "modules", "mounts", "self", "spl", "stat", "sys",
-            "uptime", "version",
+            "cmdline",
+            "cpuinfo",
+            "interrupts",
+            "iomem",
+            "loadavg",
+            "meminfo",
+            "modules",
+            "mounts",
+            "self",
+            "spl",
+            "stat",
+            "sys",
+            "uptime",
+            "version",
         ]),
         ["cmdline"] => Entry::line(&running.command_line),
         ["cpuinfo"] => Entry::file(cpuinfo(view)),
+        ["interrupts"] => Entry::file(interrupts(view)),
         ["iomem"] => Entry::file(iomem(view)),
         ["loadavg"] => Entry::line("0.10 0.10 0.10 1/512 4242"),
         ["meminfo"] => Entry::file(meminfo(view)),
@@ -83,6 +96,15 @@ fn cpuinfo(view: View<'_>) -> String {
         );
     }
     out
+}
+
+/// Two lines of it: controllers that remap are called so.
+fn interrupts(view: View<'_>) -> String {
+    let remaps = if view.node.machine.running.interrupt_remapping { "IR-" } else { "" };
+    format!(
+        "            CPU0\n   0:         41  {remaps}IO-APIC    2-edge      timer\n  25:          0  \
+         {remaps}PCI-MSI-0000:00:01.0    0-edge      PCIe PME\n"
+    )
 }
 
 fn iomem(view: View<'_>) -> String {

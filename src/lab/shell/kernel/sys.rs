@@ -49,6 +49,8 @@ pub(super) fn entry(view: View<'_>, path: &[&str]) -> Option<Entry> {
         }
         ["firmware"] if efi => Entry::directory(["acpi", "dmi", "efi", "memmap"]),
         ["firmware"] => Entry::directory(["acpi", "dmi", "memmap"]),
+        ["firmware", "acpi"] => Entry::directory(["tables"]),
+        ["firmware", "acpi", "tables"] => Entry::directory(acpi_tables(view)),
         ["firmware", "efi"] if efi => {
             Entry::directory(["config_table", "efivars", "fw_platform_size", "runtime", "systab"])
         }
@@ -60,6 +62,16 @@ pub(super) fn entry(view: View<'_>, path: &[&str]) -> Option<Entry> {
         ["module", rest @ ..] => modules::entry(view, rest),
         _ => None,
     }
+}
+
+/// The firmware describes an IOMMU only while it is switched on there.
+fn acpi_tables(view: View<'_>) -> Vec<&'static str> {
+    let firmware = &view.node.machine.firmware;
+    let mut tables = vec!["APIC", "DSDT", "FACP", "FACS", "HPET", "MCFG", "SSDT1"];
+    if firmware.has_iommu && firmware.iommu {
+        tables.push(if view.node.system.cpu_vendor == "GenuineIntel" { "DMAR" } else { "IVRS" });
+    }
+    tables
 }
 
 fn virtual_devices(view: View<'_>, path: &[&str]) -> Option<Entry> {

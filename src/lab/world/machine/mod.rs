@@ -44,6 +44,9 @@ pub struct Machine {
     pub attributes: BTreeMap<String, BTreeMap<String, String>>,
     /// Lines that the kernel prints beside the usual ones, without their time.
     pub messages: Vec<String>,
+    /// Memory that the firmware keeps using through a function's slot (RMRR), by address: `0x… 0x…`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub firmware_memory: BTreeMap<String, String>,
     /// Lines of `/proc/iomem` beside the usual ones.
     pub iomem: Vec<String>,
     /// Versions of installed packages by name.
