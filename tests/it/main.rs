@@ -45,6 +45,7 @@ mod one_round_trip;
 mod one_world;
 mod one_world_writes;
 mod preflight;
+mod prepare;
 mod privileges;
 mod probe_real;
 mod quirks;
