@@ -305,8 +305,10 @@ impl Resource for Modprobe<'_> {
         if let Some(behind) = behind.filter(|_| changes.is_empty()) {
             change.reason = behind;
         }
-        let mut steps =
-            steps(&addr, &self.host.name, "module options and make the initial RAM disks anew", &changes, refresh());
+        let mut steps = steps(&addr, &self.host.name, "module options", &changes, refresh());
+        if let Some(write) = steps.last_mut() {
+            write.title.push_str(" and make the initial RAM disks anew");
+        }
         for step in &mut steps {
             step.exclusive = vec![format!("{}/boot", self.host.name)];
         }
