@@ -18,12 +18,21 @@ fn desk() -> Desk {
 
 /// Every file of the lab's node with its bytes, owner and permissions; what keeps originals aside.
 fn files(desk: &Desk) -> BTreeMap<String, [Value; 4]> {
-    let folder = desk.path(".infra/lab/vrooli");
-    let mut worlds = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
-        let name = path.file_name().unwrap().to_string_lossy();
-        name.starts_with("site-") && name.ends_with(".json")
-    });
-    let world: Value = serde_json::from_str(&std::fs::read_to_string(worlds.next().unwrap()).unwrap()).unwrap();
+    // The world of a scenario has a folder of its own.
+    let mut folders = vec![desk.path(".infra/lab")];
+    let mut worlds = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.starts_with("site-") && name.ends_with(".json") {
+                worlds.push(path);
+            }
+        }
+    }
+    let [world] = &worlds[..] else { panic!("one world, not {worlds:?}") };
+    let world: Value = serde_json::from_str(&std::fs::read_to_string(world).unwrap()).unwrap();
     let node = world["nodes"]["pve1"].as_object().unwrap();
     let files = node["files"].as_object().unwrap().iter();
     files
