@@ -1,14 +1,14 @@
-//! `printenv SSH_CONNECTION`: from where we are logged in.
+//! `printenv NAME`: of the environment only what sshd says of the connection.
 
 use crate::lab::shell::call::Call;
 
 pub(super) fn run(call: &mut Call<'_>) -> i32 {
-    match call.args {
-        [name] if name == "SSH_CONNECTION" => {
-            // every door of the lab is on this machine
-            call.print("127.0.0.1 50022 127.0.0.1 22");
-            0
-        }
-        _ => call.unknown(&call.args.join(" ")),
+    let [name] = call.args else { return call.unknown(&call.args.join(" ")) };
+    if name != "SSH_CONNECTION" {
+        return call.unknown(name);
     }
+    let Some(node) = call.world.nodes.get(call.node) else { return 1 };
+    let line = format!("{} 50022 {} 22", call.world.operator_at(call.node), node.address);
+    call.print(line);
+    0
 }
