@@ -66,6 +66,12 @@ impl Batch {
         self.commands.len()
     }
 
+    /// The commands, in their order.
+    #[must_use]
+    pub fn commands(&self) -> &[Vec<String>] {
+        &self.commands
+    }
+
     /// Whether it has none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

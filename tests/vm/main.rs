@@ -5,4 +5,5 @@
 
 mod guard;
 mod machine;
+mod probe;
 mod snapshots;

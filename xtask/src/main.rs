@@ -21,9 +21,10 @@ Chores:
   test [--install]    Everything that must hold; installs missing Debian programs as root, and Python ones below
                       target/, with --install or $CI
   bench               What starting and planning cost
-  vm-test [--install] [CASE…]
+  vm-test [--install] [--record] [--hold] [CASE…]
                       Preflight and prepare against an emulated Debian host with a real kernel, IOMMU and ZFS; builds
-                      it once, which takes root, 10 minutes and 5 GiB below target/vm
+                      it once, which takes root, 10 minutes and 5 GiB below target/vm. --record keeps what it answers
+                      for the fast suites; --hold runs no case and leaves the machine to you
 ";
 
 /// The root of the workspace.

@@ -19,7 +19,7 @@ printf 'LABEL=root / ext4 errors=remount-ro 0 1\n' >etc/fstab
 
 # One network card with the name that Proxmox VE 9 would pin, and its bridge.
 mkdir -p etc/systemd/network
-printf '[Match]\nMACAddress=52:54:00:12:34:56\n[Link]\nName=nic0\n' >etc/systemd/network/10-nic0.link
+printf '[Match]\nMACAddress=52:54:00:12:34:56\nType=ether\n[Link]\nName=nic0\n' >etc/systemd/network/10-nic0.link
 cat >etc/network/interfaces <<'END'
 auto lo
 iface lo inet loopback
@@ -34,6 +34,10 @@ iface vmbr0 inet static
 	bridge-stp off
 	bridge-fd 0
 END
+
+# As Proxmox VE's installer leaves them.
+echo root:100000:65536 >etc/subuid
+echo root:100000:65536 >etc/subgid
 
 mkdir -p root/.ssh
 cp "$keys/client.pub" root/.ssh/authorized_keys

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::log::Log;
-use super::machine::{DISKS, Machine, Start};
+use super::machine::{DISKS, Hardware, Machine, Start};
 use super::requirements;
 use super::ssh::Keys;
 use crate::process::{is_root, succeeds};
@@ -29,9 +29,18 @@ zpool create -m /tank tank mirror /dev/disk/by-id/virtio-pool-a /dev/disk/by-id/
 /// How long a boot may take. 41–72 s were seen on two cores that had nothing else to do.
 pub const BOOT: Duration = Duration::from_secs(400);
 
-/// The directory that holds the machine's disks, built if it is not there or another build is asked for by the
-/// scripts; and whether it was built now.
-pub fn built(directory: &Path, keys: &Keys, log: &Log) -> Result<(PathBuf, bool)> {
+/// What is built.
+pub struct Image {
+    /// The files of the host, with its kernel.
+    pub rootfs: PathBuf,
+    /// The directory of its disks.
+    pub disks: PathBuf,
+    /// Whether the disks were made just now.
+    pub new: bool,
+}
+
+/// The machine's disks, made if they are not there or the scripts that make them are others.
+pub fn built(directory: &Path, keys: &Keys, log: &Log) -> Result<Image> {
     let rootfs = directory.join("rootfs");
     if once(&directory.join("rootfs.stamp"), &format!("{SUITE}\n{ROOTFS}"), || {
         let mirror = requirements::mirror()?;
@@ -45,7 +54,7 @@ pub fn built(directory: &Path, keys: &Keys, log: &Log) -> Result<(PathBuf, bool)
         log.timed("making its disks", || make_disks(&rootfs, &disks, keys))?;
         log.timed("booting it for the first time", || first_boot(&rootfs, &disks, keys))
     })?;
-    Ok((disks, new))
+    Ok(Image { rootfs, disks, new })
 }
 
 /// Does something unless the stamp says that just this was done; whether it did.
@@ -79,7 +88,7 @@ fn make_disks(rootfs: &Path, disks: &Path, keys: &Keys) -> Result<()> {
 }
 
 fn first_boot(rootfs: &Path, disks: &Path, keys: &Keys) -> Result<()> {
-    let machine = Machine::start(disks, keys, &Start::Kernel(rootfs))?;
+    let machine = Machine::start(disks, keys, Hardware::USUAL, Start::Install(rootfs))?;
     machine.ssh().wait(None, BOOT)?;
     machine.ssh().run(FIRST_BOOT)?;
     machine.ssh().run("sync; systemctl poweroff --no-block")?;

@@ -1,5 +1,6 @@
 //! The emulated machine: its hardware, starting it, and ending it with whoever started it.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -28,15 +29,35 @@ const MONITOR: Duration = Duration::from_secs(20);
 /// How long a saved state may take to be read or written.
 const STATE: Duration = Duration::from_secs(180);
 
+/// What machines differ in. A saved state fits the usual one only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hardware {
+    /// Whether the chipset has an IOMMU.
+    pub iommu: bool,
+    /// Whether the device that nobody names has the id of the one that is named.
+    pub twins: bool,
+}
+
+impl Hardware {
+    /// An IOMMU, and display devices of different ids.
+    pub const USUAL: Self = Self { iommu: true, twins: false };
+}
+
 /// Where the machine begins.
+#[derive(Debug, Clone, Copy)]
 pub enum Start<'a> {
-    /// With the kernel of a directory, as the disk has no boot loader yet; writes stay.
-    Kernel(&'a Path),
+    /// With the kernel of these files, as the disk has no boot loader yet; writes stay.
+    Install(&'a Path),
     /// From its disk; writes stay.
     Disk,
     /// From a saved running state; writes are thrown away in the end.
     State(&'a Path),
+    /// With the kernel of these files and these parameters; writes are thrown away in the end.
+    Kernel(&'a Path, &'a str),
 }
+
+/// What the kernel needs whatever else it is told.
+const PARAMETERS: &str = "root=LABEL=root ro console=ttyS0,115200 quiet";
 
 /// A running QEMU. Dropping it ends it.
 pub struct Machine<'a> {
@@ -55,26 +76,34 @@ impl Drop for Machine<'_> {
 
 impl<'a> Machine<'a> {
     /// Starts it with the disks of `directory`. What it prints on its console goes to `directory/console.log`.
-    pub fn start(directory: &Path, keys: &'a Keys, start: &Start) -> Result<Self> {
+    pub fn start(directory: &Path, keys: &'a Keys, hardware: Hardware, start: Start) -> Result<Self> {
         let port = free_port()?;
         let socket = directory.join("monitor");
-        let mut command = Command::new(QEMU);
-        command.args(hardware(directory, port));
+        let mut command = outliving_nobody(QEMU);
+        command.args(arguments(directory, port, hardware));
         command.args(["-display", "none", "-no-user-config", "-serial"]);
         command.arg(format!("file:{}", directory.join("console.log").display()));
         command.arg("-qmp").arg(format!("unix:{},server=on,wait=off", socket.display()));
+        if let Start::Install(files) | Start::Kernel(files, _) = start {
+            command.arg("-kernel").arg(only(&files.join("boot"), "vmlinuz-")?);
+            command.arg("-initrd").arg(only(&files.join("boot"), "initrd.img-")?);
+        }
         match start {
-            Start::Kernel(rootfs) => {
-                command.arg("-kernel").arg(only(&rootfs.join("boot"), "vmlinuz-")?);
-                command.arg("-initrd").arg(only(&rootfs.join("boot"), "initrd.img-")?);
-                command.args(["-append", "root=LABEL=root ro console=ttyS0,115200 quiet"]);
+            Start::Install(_) => {
+                command.args(["-append", PARAMETERS]);
+            }
+            Start::Kernel(_, parameters) => {
+                command.args(["-append", &format!("{PARAMETERS} {parameters}")]);
+            }
+            Start::State(memory) => {
+                command.arg("-incoming").arg(format!("exec:cat {}", quoted(memory)));
             }
             Start::Disk => {}
-            Start::State(memory) => {
-                command.arg("-snapshot").arg("-incoming").arg(format!("exec:cat {}", quoted(memory)));
-                // What is written meanwhile lies beside the disks, not on a /tmp that may be memory.
-                command.env("TMPDIR", directory);
-            }
+        }
+        if matches!(start, Start::State(_) | Start::Kernel(..)) {
+            command.arg("-snapshot");
+            // What is written meanwhile lies beside the disks, not on a /tmp that may be memory.
+            command.env("TMPDIR", directory);
         }
         let errors = directory.join("qemu.log");
         let _ = std::fs::remove_file(&socket);
@@ -163,7 +192,7 @@ impl<'a> Machine<'a> {
 }
 
 /// The machine as arguments of QEMU. A saved state fits this and nothing else: [`super::state`] keeps it with the state.
-pub fn hardware(directory: &Path, port: u16) -> Vec<String> {
+pub fn arguments(directory: &Path, port: u16, hardware: Hardware) -> Vec<String> {
     let mut arguments: Vec<String> = Vec::new();
     let mut add = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
     add("-accel", "tcg,thread=multi".into());
@@ -174,8 +203,10 @@ pub fn hardware(directory: &Path, port: u16) -> Vec<String> {
     add("-m", "4096".into());
     add("-nodefaults", String::new());
     add("-rtc", "base=utc".into());
-    // Before every other device, or those would not be behind it.
-    add("-device", "intel-iommu,intremap=on".into());
+    if hardware.iommu {
+        // Before every other device, or those would not be behind it.
+        add("-device", "intel-iommu,intremap=on".into());
+    }
     add("-device", "cirrus-vga,addr=0x1".into());
     for (index, (name, _)) in DISKS.iter().enumerate() {
         let file = directory.join(format!("{name}.raw"));
@@ -191,9 +222,17 @@ pub fn hardware(directory: &Path, port: u16) -> Vec<String> {
     }
     add("-device", "bochs-display,bus=slot1,addr=0x0,multifunction=on".into());
     add("-device", "ich9-intel-hda,bus=slot1,addr=0x0.0x1".into());
-    add("-device", "virtio-gpu-pci,bus=slot2,addr=0x0".into());
+    let bystander = if hardware.twins { "bochs-display" } else { "virtio-gpu-pci" };
+    add("-device", format!("{bystander},bus=slot2,addr=0x0"));
     arguments.retain(|argument| !argument.is_empty());
     arguments
+}
+
+/// A program that ends with us, however we end.
+pub fn outliving_nobody(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
 }
 
 /// A path for the shell that QEMU gives it to.

@@ -12,19 +12,21 @@ use super::machine::QEMU;
 use crate::process::{installed, is_root, show, succeeds};
 
 /// Programs with the Debian packages that hold them.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     (QEMU, "qemu-system-x86"),
     ("debootstrap", "debootstrap"),
     ("sfdisk", "fdisk"),
     ("mkfs.ext4", "e2fsprogs"),
     ("ssh", "openssh-client"),
     ("unshare", "util-linux"),
+    ("setpriv", "util-linux"),
 ];
 
 /// Says what is missing, after having installed what may be.
 pub fn prepare(directory: &Path, may_install: bool) -> Result<()> {
     let missing = || PROGRAMS.iter().filter(|(program, _)| !installed(program)).map(|(_, package)| *package);
-    let packages: Vec<&str> = missing().collect();
+    let mut packages: Vec<&str> = missing().collect();
+    packages.dedup();
     if packages.is_empty() {
         return Ok(());
     }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::process::show;
+
 /// Keys by which the suite and the machine know one another.
 pub struct Keys {
     directory: PathBuf,
@@ -94,14 +96,25 @@ impl<'a> Ssh<'a> {
         }
     }
 
-    fn attempt(&self, script: &str) -> Result<(Option<i32>, String, String)> {
+    /// The command line that leads there.
+    pub fn by_hand(&self) -> String {
+        show(&self.command())
+    }
+
+    fn command(&self) -> Command {
         let mut command = Command::new("ssh");
         command.args(["-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes"]);
         command.args(["-o", "HostKeyAlias=machine", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=20"]);
         command.args(["-o", "LogLevel=ERROR", "-o", "IdentitiesOnly=yes", "-o"]);
         command.arg(format!("UserKnownHostsFile={}", self.keys.known_hosts().display()));
         command.arg("-i").arg(self.keys.identity());
-        command.args(["-p", &self.port.to_string(), "root@127.0.0.1", "LC_ALL=C sh -s"]);
+        command.args(["-p", &self.port.to_string(), "root@127.0.0.1"]);
+        command
+    }
+
+    fn attempt(&self, script: &str) -> Result<(Option<i32>, String, String)> {
+        let mut command = self.command();
+        command.arg("LC_ALL=C sh -s");
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -10,6 +10,7 @@ const LIST: &str =
 
 pub fn run(world: &World) -> Result<()> {
     let infra = |words: &[&str]| world.infra(&[words, TARGET].concat());
+    world.stand_in()?;
     world.expect("datasets before", "zfs list -H -o name -r tank", |said| said.trim() == "tank")?;
 
     infra(&["plan", "--detailed-exitcode"])?.exited(2)?;

@@ -1,38 +1,48 @@
 //! What a case has: the machine, a lab for what only Proxmox knows, and `infra`.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 
-use crate::vm_test::infra::{self, Called, Infra};
+use super::verdicts::Verdicts;
+use crate::vm_test::infra::{Called, Infra};
 use crate::vm_test::lab::Lab;
 use crate::vm_test::log::Log;
 use crate::vm_test::machine::Machine;
 use crate::vm_test::ssh::{Keys, Ssh};
-use crate::vm_test::state::State;
 
-/// Where Proxmox keeps its locks.
-const LOCKS: &str = "/etc/pve/priv/lock";
+/// What only Proxmox has.
+const STAND_INS: &str = include_str!("stand_ins.sh");
 
-/// The machine as it was saved, and everything around it.
+/// What all cases share.
+pub struct Around<'a> {
+    /// The program under test.
+    pub infra: &'a Infra,
+    /// By which the suite and the machine know one another.
+    pub keys: &'a Keys,
+    /// What is written down.
+    pub log: &'a Log,
+    /// Where recordings for the fast suites go, if they are wanted.
+    pub record: Option<&'a Path>,
+}
+
+/// A machine of a case and everything around it.
 pub struct World<'a> {
     /// The running machine.
     pub machine: Machine<'a>,
     /// What is written down.
     pub log: &'a Log,
     lab: Lab,
-    infra: &'a Infra,
-    keys: &'a Keys,
+    around: &'a Around<'a>,
 }
 
 impl<'a> World<'a> {
-    /// Restores the machine and starts a lab beside it.
-    pub fn restored(case: &str, state: &State<'a>, infra: &'a Infra, keys: &'a Keys, log: &'a Log) -> Result<Self> {
-        let machine = log.timed("restoring the machine's saved state", || state.restored())?;
-        let directory = crate::root().join("target/vm/cases").join(case);
-        let lab = Lab::start(&directory, infra, &machine, keys)?;
-        // What keeps two runs apart lies in Proxmox's cluster file system, which the machine does not have.
-        machine.ssh().run(&format!("mkdir -p {LOCKS}"))?;
-        log.line(format!("the API is a lab's, SSH is the machine's; {LOCKS} on the machine is the suite's"));
-        Ok(Self { machine, log, lab, infra, keys })
+    /// Starts a lab beside a machine.
+    pub fn around(case: &str, machine: Machine<'a>, around: &'a Around<'a>) -> Result<Self> {
+        let log = around.log;
+        let lab = Lab::start(&crate::root().join("target/vm/cases").join(case), around.infra, &machine, around.keys)?;
+        log.line("the API is a lab's, SSH is the machine's");
+        Ok(Self { machine, log, lab, around })
     }
 
     /// Root's shell on the machine.
@@ -40,14 +50,44 @@ impl<'a> World<'a> {
         self.machine.ssh()
     }
 
-    /// Calls `infra` with the inventory that leads to the machine.
-    pub fn infra(&self, words: &[&str]) -> Result<Called> {
-        self.infra.call(self.lab.directory(), &self.lab.arguments(words), self.log)
+    /// Puts what changing anything takes into the place of what only Proxmox has: locks, and commands that list guests.
+    pub fn stand_in(&self) -> Result<()> {
+        self.ssh().run(STAND_INS)?;
+        self.log.line("the suite puts /etc/pve, `qm list` and `pct list` of a host without guests on the machine");
+        Ok(())
     }
 
-    /// Runs what is held against the machine through our library.
+    /// Calls `infra` with the inventory that leads to the machine.
+    pub fn infra(&self, words: &[&str]) -> Result<Called> {
+        self.around.infra.call(self.lab.directory(), &self.lab.arguments(words), self.log)
+    }
+
+    /// How to call it by hand.
+    pub fn by_hand(&self) -> String {
+        let (directory, flags) = (self.lab.directory().display(), self.lab.arguments(&[]).join(" "));
+        format!("cd {directory}\ninfra preflight {flags}\n{}", self.ssh().by_hand())
+    }
+
+    /// What `infra preflight` says; all that does not pass is in the log.
+    pub fn preflight(&self) -> Result<Verdicts> {
+        let words = ["preflight", "--output", "json"];
+        let called = self.around.infra.quiet(self.lab.directory(), &self.lab.arguments(&words))?;
+        let verdicts = Verdicts::read(&called)?;
+        self.log.line(format!("$ infra preflight\n{}[exit code {}]", verdicts.text(), called.exit()));
+        if verdicts.unfit() != (called.code == Some(1)) {
+            bail!("its exit code does not say what it found");
+        }
+        Ok(verdicts)
+    }
+
+    /// Runs a suite of `tests/vm` against the machine.
     pub fn in_process(&self, suite: &str) -> Result<()> {
-        infra::in_process(suite, &self.machine, self.keys, self.log)
+        self.around.infra.suite(suite, &self.machine, self.around, None)
+    }
+
+    /// The same, and what the machine answered is kept for the fast suites where that is wanted.
+    pub fn recorded(&self, suite: &str, name: &str) -> Result<()> {
+        self.around.infra.suite(suite, &self.machine, self.around, Some(name))
     }
 
     /// Shows what the machine itself says, and takes it as it should be or ends the case.
