@@ -33,6 +33,7 @@ fn judge(subject: &Subject<'_>) -> Result<Vec<Finding>, NotRun> {
         return Err(NotRun::blind("which boot loader it is is not known: see `boot-loader`"));
     };
     let mut findings: Vec<Finding> = wrong_place(kernel, lines, loader).into_iter().collect();
+    findings.extend(unreadable(boot, config, loader));
     findings.extend(behind(kernel, boot, lines, config, loader)?);
     if findings.is_empty() {
         findings.push(
@@ -76,6 +77,27 @@ fn wrong_place(kernel: &Kernel, lines: &CommandLines, loader: Loader) -> Option<
     let mut finding = Finding::warn(what).seen(there, &words).seen("/proc/cmdline", kernel.command_line.join(" "));
     finding = finding.fix(Fix::prepare(Mend::KernelCommandLine));
     Some(finding.fix(Fix::by_hand(format!("move it to `{here}`, refresh the loader and reboot"))))
+}
+
+/// What `proxmox-boot-tool` makes nothing of: lines after the first, and a command line without `root=`.
+fn unreadable(boot: &Boot, config: &ConfigFiles, loader: Loader) -> Option<Finding> {
+    const FILE: &str = "/etc/kernel/cmdline";
+    let text = config.content(FILE).filter(|_| !boot.esps.is_empty())?;
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    if !first.contains("root=") {
+        return Some(
+            Finding::warn(format!("the first line of `{FILE}` has no `root=`: `proxmox-boot-tool refresh` refuses it"))
+                .seen(FILE, if first.is_empty() { "(empty)" } else { first })
+                .fix(Fix::by_hand(format!("write the whole command line into the first line of `{FILE}`"))),
+        );
+    }
+    let more = lines.find(|line| !line.trim().is_empty() && loader == Loader::SystemdBoot)?;
+    Some(
+        Finding::warn(format!("`{FILE}` has a second line, which is not read"))
+            .seen(FILE, more)
+            .fix(Fix::by_hand("put its words into the first line, refresh the loader and reboot")),
+    )
 }
 
 fn behind(
@@ -195,6 +217,21 @@ mod tests {
         files.get_mut("/etc/kernel/cmdline").unwrap().modified = NOW - 60;
         assert!(scene.said(&CHECK).contains("is configured since the last boot"));
         assert_eq!(scene.verdicts(&CHECK), [Verdict::Warn]);
+    }
+
+    #[test]
+    fn only_the_first_line_is_read_and_it_needs_its_root() {
+        let mut scene = Scene::systemd_boot();
+        let mut set = |text: &str| {
+            let files = &mut known(&mut scene.machine().config).files;
+            files.get_mut("/etc/kernel/cmdline").unwrap().content = text.to_owned();
+            (scene.verdicts(&CHECK), scene.said(&CHECK))
+        };
+        assert_eq!(set("root=ZFS=rpool/ROOT/pve-1 boot=zfs\n\n").0, [Verdict::Pass]);
+        let (verdicts, said) = set("root=ZFS=rpool/ROOT/pve-1 boot=zfs\nintel_iommu=on\n");
+        assert!(verdicts == [Verdict::Warn] && said.contains("second line"), "{said}");
+        let (verdicts, said) = set("intel_iommu=on\n");
+        assert!(verdicts == [Verdict::Warn] && said.contains("no `root=`"), "{said}");
     }
 
     #[test]

@@ -176,8 +176,10 @@ fn machine() -> Machine {
             options: words("root=/dev/mapper/pve-root ro quiet intel_iommu=on"),
         }]),
     });
-    let config = ["/etc/default/grub", "/etc/kernel/cmdline", "/etc/modprobe.d/zfs.conf"]
-        .map(|path| (path.to_owned(), ConfigFile { modified: NOW - 9 * DAY, mode: 0o644, ..ConfigFile::default() }));
+    let config = ["/etc/default/grub", "/etc/kernel/cmdline", "/etc/modprobe.d/zfs.conf"].map(|path| {
+        let content = "root=ZFS=rpool/ROOT/pve-1 boot=zfs intel_iommu=on\n".to_owned();
+        (path.to_owned(), ConfigFile { content, modified: NOW - 9 * DAY, mode: 0o644, ..ConfigFile::default() })
+    });
     machine.config = Fact::complete(ConfigFiles { files: BTreeMap::from(config) });
     machine.kernels = Fact::complete(Kernels {
         images: BTreeMap::from([(RELEASE.to_owned(), file(NOW - 5 * DAY)), ("6.14.11-4-pve".into(), file(0))]),

@@ -47,8 +47,9 @@ fn judge(subject: &Subject<'_>) -> Result<Vec<Finding>, NotRun> {
     let (others, unseen) = others(subject);
     let promised = ours.iter().map(|guest| guest.memory.as_bytes()).sum::<u64>().saturating_add(others);
     let (arc, floor) = memory.arc.map_or((0, 0), |arc| (arc.limit, arc.floor));
-    let parts = format!("guests {}, ZFS's cache up to {}, host {}", bytes(promised), bytes(arc), bytes(RESERVE));
-    let sum = |arc: u64| promised.saturating_add(arc).saturating_add(RESERVE);
+    let reserve = subject.host.system.reserve.map_or(RESERVE, |reserve| reserve.as_bytes());
+    let parts = format!("guests {}, ZFS's cache up to {}, host {}", bytes(promised), bytes(arc), bytes(reserve));
+    let sum = |arc: u64| promised.saturating_add(arc).saturating_add(reserve);
     if sum(floor) > total {
         let what = format!("more is promised than there is: {parts}, and there is {}", bytes(total));
         findings.push(has(Finding::warn(what)).fix(Fix::by_hand("give guests less `memory`, or stop some")));

@@ -2,6 +2,7 @@
 //!
 //! One file per area. Without the recordings each says that it was not run.
 
+mod boot;
 mod passthrough;
 
 use std::path::{Path, PathBuf};
