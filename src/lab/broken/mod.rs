@@ -5,6 +5,7 @@
 //! verdicts that are expected of it in `tests/it/broken_hosts/` (a test holds the two lists together). A
 //! defect that shows only after a reboot calls [`reboot`]. Entry: [`find`], [`named`].
 
+mod boot_chain;
 mod iommu;
 mod passthrough;
 mod variants;
@@ -27,7 +28,7 @@ pub struct Defect {
 }
 
 /// Every defect, by area.
-pub const DEFECTS: &[&[Defect]] = &[variants::DEFECTS, iommu::DEFECTS, passthrough::DEFECTS];
+pub const DEFECTS: &[&[Defect]] = &[variants::DEFECTS, iommu::DEFECTS, boot_chain::DEFECTS, passthrough::DEFECTS];
 
 /// Every defect.
 pub fn all() -> impl Iterator<Item = &'static Defect> {

@@ -4,6 +4,7 @@
 //! green. To add a defect: its function and its line in `src/lab/broken/<area>.rs`, and a line in the file of
 //! that area here. A pair is expected to find what both find; where one hides the other, say so in [`PAIRS`].
 
+mod boot_chain;
 mod host;
 mod iommu;
 mod pairs;
@@ -23,7 +24,7 @@ pub type Difference = (&'static str, Option<&'static str>, Verdict);
 pub type Expected = (&'static str, &'static [Difference]);
 
 /// Every area.
-const EXPECTED: &[&[Expected]] = &[iommu::EXPECTED, passthrough::EXPECTED];
+const EXPECTED: &[&[Expected]] = &[iommu::EXPECTED, boot_chain::EXPECTED, passthrough::EXPECTED];
 
 type Verdicts = BTreeMap<(String, Option<String>), Verdict>;
 

@@ -31,4 +31,9 @@ pub const PAIRS: &[(&str, &str, Option<&[Difference]>)] = &[
     ("vfio-takes-disk", "group-with-disk", None),
     ("vfio-takes-twin-audio", "gpu-sound-driver", None),
     ("gpu-gone", "no-interrupt-remapping", None),
+    ("grub-efi", "command-line-not-refreshed", None),
+    ("grub-bios", "command-line-not-rebooted", None),
+    ("pool-degraded", "pool-never-scrubbed", None),
+    ("kernel-not-booted", "initramfs-being-written", None),
+    ("vfio-virqfd-listed", "unit-failed", None),
 ];
