@@ -4,32 +4,61 @@
 //! the evidence; it reads nothing itself, changes nothing, and never takes what is unknown for good. The
 //! entry is [`judge`]. `docs/checks.md` is made of this list.
 
+mod address_taken;
 mod advisor;
 mod amounts;
+mod api_identity;
 mod arc_limit;
 mod boot_framebuffer;
 mod boot_loader;
+mod bridge_missing;
+mod bridge_mtu;
+mod bridge_vlan;
 mod catalogue;
+mod certificate_expiry;
 mod check;
+mod clock_kept;
+mod clock_skew;
+mod cluster_quorum;
 mod command_line;
+mod container_apparmor;
+mod container_devices;
 mod container_gpu_driver;
+mod container_idmap;
+mod container_keyctl;
+mod container_nesting;
+mod container_networkd;
 mod container_overlay;
 mod container_runc;
+mod container_snapshots;
+mod container_tun;
 mod failed_units;
 mod finding;
 mod firmware_memory;
 mod gate;
 mod gpu_ambiguous;
+mod gpu_ballooning;
+mod gpu_cpu_model;
 mod gpu_functions_left;
 mod gpu_host_driver;
 mod gpu_in_use;
+mod gpu_local_resource;
 mod gpu_lost;
+mod gpu_machine_type;
 mod gpu_mapping;
 mod gpu_not_found;
+mod gpu_ram_snapshot;
+mod gpu_raw_address;
 mod gpu_reset;
+mod gpu_rom;
+mod gpu_silent_fallback;
 mod gpus;
+mod guest_locked;
+#[cfg(test)]
+mod guest_scene;
 mod hardware;
 mod hardware_changed;
+mod host_key;
 mod host_os;
 mod initramfs_stale;
 mod initramfs_unfinished;
@@ -37,6 +66,7 @@ mod interrupt_remapping;
 mod iommu_group_shared;
 mod iommu_off;
 mod kernel_newest;
+mod lock_held;
 #[cfg(test)]
 mod machine_scene;
 mod memory_fit;
@@ -46,21 +76,28 @@ mod package_sources;
 mod packages_unfinished;
 mod pci_address_space;
 mod pcie_link;
+mod pending_configuration;
 mod pool_health;
 mod pool_scrub;
 mod pool_space;
 mod proxmox_version;
 mod report;
 mod revert_pending;
+mod root_only_settings;
 mod secure_boot;
+mod standing;
+mod storage_space;
+mod storage_usable;
 mod subject;
 mod system_space;
 #[cfg(test)]
 mod testing;
+mod token_privileges;
+mod unfinished_run;
 mod vfio_ids;
 mod vfio_virqfd;
+mod vmid_taken;
 
-pub use advisor::{GpuAdvice, GpuVerdict, advise};
 pub use catalogue::{catalogue, entry};
 pub use check::{Area, Check, NotRun, Severity};
 pub use finding::{Evidence, Finding, Fix, Mend, Verdict};
@@ -111,6 +148,41 @@ pub const CHECKS: &[&Check] = &[
     &gpu_functions_left::CHECK,
     &vfio_ids::CHECK,
     &revert_pending::CHECK,
+    &gpu_machine_type::CHECK,
+    &gpu_rom::CHECK,
+    &gpu_cpu_model::CHECK,
+    &gpu_ballooning::CHECK,
+    &gpu_ram_snapshot::CHECK,
+    &gpu_local_resource::CHECK,
+    &gpu_raw_address::CHECK,
+    &gpu_silent_fallback::CHECK,
+    &container_nesting::CHECK,
+    &container_keyctl::CHECK,
+    &container_networkd::CHECK,
+    &container_apparmor::CHECK,
+    &container_devices::CHECK,
+    &root_only_settings::CHECK,
+    &container_snapshots::CHECK,
+    &container_idmap::CHECK,
+    &container_tun::CHECK,
+    &storage_usable::CHECK,
+    &storage_space::CHECK,
+    &bridge_missing::CHECK,
+    &bridge_vlan::CHECK,
+    &bridge_mtu::CHECK,
+    &address_taken::CHECK,
+    &clock_skew::CHECK,
+    &clock_kept::CHECK,
+    &certificate_expiry::CHECK,
+    &api_identity::CHECK,
+    &host_key::CHECK,
+    &token_privileges::CHECK,
+    &cluster_quorum::CHECK,
+    &vmid_taken::CHECK,
+    &guest_locked::CHECK,
+    &lock_held::CHECK,
+    &pending_configuration::CHECK,
+    &unfinished_run::CHECK,
 ];
 
 /// The check of an id.
@@ -129,17 +201,19 @@ mod tests {
     fn folder_and_list_agree() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/checks");
         let shared = [
-            "amounts",
-            "machine_scene",
             "advisor",
+            "amounts",
             "catalogue",
             "check",
             "finding",
             "gate",
             "gpus",
+            "guest_scene",
             "hardware",
+            "machine_scene",
             "mod",
             "report",
+            "standing",
             "subject",
             "testing",
         ];

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::NotRun;
 use crate::blueprint::{Blueprint, Gpu, Guest, GuestShape, Host, Vm};
+use crate::diag::Diagnostic;
 use crate::event::RunState;
 use crate::model::hardware_lock::HardwareLock;
 use crate::model::machine::Machine;
@@ -24,6 +25,8 @@ pub struct Subject<'a> {
     pub now: Timestamp,
     /// What would be done, or why no plan could be made.
     pub plan: Result<&'a Plan, &'a str>,
+    /// Every reason why no plan could be made.
+    pub refused: &'a [Diagnostic],
     /// The last run of this inventory from here, if there was one.
     pub last_run: Option<&'a RunState>,
     /// What was recorded of the hardware, if anybody did (`infra preflight --write`).
@@ -34,7 +37,16 @@ impl<'a> Subject<'a> {
     /// A host of an observation that was made at `now`, without a plan and without earlier runs.
     #[must_use]
     pub fn new(blueprint: &'a Blueprint, observed: &'a Observed, host: &'a Host, now: Timestamp) -> Self {
-        Self { blueprint, observed, host, now, plan: Err("no plan was made"), last_run: None, hardware: None }
+        Self {
+            blueprint,
+            observed,
+            host,
+            now,
+            plan: Err("no plan was made"),
+            refused: &[],
+            last_run: None,
+            hardware: None,
+        }
     }
 
     /// The plan, for a rule that is about what would be done.

@@ -17,8 +17,11 @@ pub(super) fn preflight(
     intent: &Intent,
     checks: &[&'static Check],
 ) -> Result<Preflight, CommandError> {
-    let plan = planning::from_observed(context, observed, intent).map_err(|error| why(&error));
-    let hosts = hosts(context, observed, intent, plan.as_ref().map_err(String::as_str), checks)?;
+    let plan = planning::from_observed(context, observed, intent);
+    let refused: Vec<Diagnostic> =
+        plan.as_ref().err().into_iter().flat_map(|error| &error.diagnostics).cloned().collect();
+    let plan = plan.map_err(|error| why(&error));
+    let hosts = hosts(context, observed, intent, plan.as_ref().map_err(String::as_str), &refused, checks)?;
     let (gaps, unplanned) = match plan {
         Ok(plan) => (plan.gaps, None),
         Err(why) => (Vec::new(), Some(why)),
@@ -26,19 +29,20 @@ pub(super) fn preflight(
     Ok(Preflight { inventory: context.blueprint.name.clone(), hosts, unplanned, gaps })
 }
 
-/// Asks these checks about every host in scope.
+/// Asks these checks about every host in scope; `refused` is why there is no plan, if there is none.
 pub(super) fn hosts(
     context: &Context,
     observed: &Observed,
     intent: &Intent,
     plan: Result<&Plan, &str>,
+    refused: &[Diagnostic],
     checks: &[&'static Check],
 ) -> Result<Vec<HostReport>, CommandError> {
     let runs = journal::history(&context.state, &context.blueprint.name)?;
     let (now, last_run) = (context.clock.now(), runs.last().map(|(_, run)| run));
     let limit = &intent.scope.hosts;
     let hosts = context.blueprint.hosts.values().filter(|host| limit.is_empty() || limit.contains(&host.name));
-    let subject = |host| Subject { plan, last_run, ..Subject::new(&context.blueprint, observed, host, now) };
+    let subject = |host| Subject { plan, refused, last_run, ..Subject::new(&context.blueprint, observed, host, now) };
     Ok(hosts.map(|host| checks::judge_by(checks, &subject(host))).collect())
 }
 
@@ -55,7 +59,7 @@ pub(super) fn hold(
     if plan.steps.is_empty() {
         return Ok(());
     }
-    let reports = hosts(context, observed, intent, Ok(plan), CHECKS)?;
+    let reports = hosts(context, observed, intent, Ok(plan), &[], CHECKS)?;
     let ignored = ignored.iter().map(|check| check.id).collect();
     let Gate { problems, notes } = checks::gate(&reports, plan, &context.blueprint, &ignored);
     if problems.has_errors() {

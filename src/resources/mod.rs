@@ -34,10 +34,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use dataset::datasets_of_interest;
 pub use difference::Fields;
+pub use guest::may_hold;
 pub use orphans::{Orphan, orphans};
 pub use ownership::{owner_tag, owns};
 pub use place::{guest_of, place_of};
 pub use snippet::snippets_of_interest;
+pub use storage::{Kept, files_kept, problem as storage_problem};
 
 use serde::{Deserialize, Serialize};
 

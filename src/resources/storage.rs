@@ -6,12 +6,16 @@ use super::{Context, Finding};
 use crate::blueprint::Host;
 use crate::diag::{Diagnostic, Span};
 use crate::model::StorageName;
+use crate::model::observed::Observed;
 
 /// What is to be kept, and where the inventory says so.
+#[derive(Debug, Clone)]
 pub struct Kept<'a> {
+    /// Where.
     pub storage: &'a StorageName,
     /// The content type in PVE's words: `images`, `rootdir`, `import`, `vztmpl` or `snippets`.
     pub content: &'static str,
+    /// Where the inventory says so.
     pub place: Span,
     /// What the place says.
     pub label: &'static str,
@@ -24,14 +28,25 @@ pub fn files_kept<'a>(host: &'a Host, content: &'static str) -> Kept<'a> {
 
 /// Nothing if the storage is there, active and takes the content; the refusal, or the gap where it is not known.
 pub fn takes(context: &Context<'_>, host: &Host, kept: &Kept<'_>) -> Result<(), Finding> {
-    let storages = &context.observed.hosts[&host.name].storages;
+    match problem(context.observed, host, kept) {
+        Ok(None) => Ok(()),
+        Ok(Some(problem)) => Err(Finding::Refused(problem.into())),
+        Err(why) => Err(Finding::Gap { why: format!("storages of `{}`: {why}", host.name) }),
+    }
+}
+
+/// What stands against keeping it there; nothing if the storage is there, active and takes the content.
+///
+/// # Errors
+/// With why nobody can tell.
+pub fn problem(observed: &Observed, host: &Host, kept: &Kept<'_>) -> Result<Option<Diagnostic>, String> {
+    let storages = &observed.hosts[&host.name].storages;
     let name = kept.storage;
-    let gap = |why: &str| Err(Finding::Gap { why: format!("storages of `{}`: {why}", host.name) });
-    let refuse = |problem: Diagnostic| Err(Finding::Refused(problem.at(kept.place, kept.label).into()));
-    let Some(all) = storages.value() else { return gap(storages.why().unwrap_or("not known")) };
+    let refuse = |problem: Diagnostic| Ok(Some(problem.at(kept.place, kept.label)));
+    let Some(all) = storages.value() else { return Err(storages.why().unwrap_or("not known").to_owned()) };
     let Some(storage) = all.get(name) else {
         if let Some(why) = storages.why() {
-            return gap(why);
+            return Err(why.to_owned());
         }
         let there = all.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         return refuse(
@@ -61,5 +76,5 @@ pub fn takes(context: &Context<'_>, host: &Host, kept: &Kept<'_>) -> Result<(), 
             .hint("look at `pvesm status` on the host"),
         );
     }
-    Ok(())
+    Ok(None)
 }

@@ -70,6 +70,13 @@ fn machine(host: &Host, blueprint: &Blueprint) -> HostSpec {
             },
         );
     }
+    // Guests whose network is not the host's own reach the world through it: it is their gateway.
+    let inside = host.access.api.host.parse().is_ok_and(|own: std::net::IpAddr| host.network.subnet.contains(&own));
+    if !inside && host.network.vlan.is_none() {
+        let cidr = format!("{}/{}", host.network.gateway, host.network.subnet.prefix_len());
+        let gateway = Network { kind: "alias".to_owned(), cidr: Some(cidr), autostart: true, ..Network::default() };
+        machine.networks.insert(format!("{bridge}:1"), gateway);
+    }
     if let Some(datasets) = &host.storage.datasets {
         machine.pools.entry(datasets.pool().to_owned()).or_insert(Size::gib(1800));
     }

@@ -6,8 +6,10 @@
 //! defect that shows only after a reboot calls [`reboot`]. Entry: [`find`], [`named`].
 
 mod boot_chain;
+mod guests;
 mod iommu;
 mod passthrough;
+mod surroundings;
 mod variants;
 
 use super::world::machine::{boot, refresh_images, refresh_loader};
@@ -28,7 +30,14 @@ pub struct Defect {
 }
 
 /// Every defect, by area.
-pub const DEFECTS: &[&[Defect]] = &[variants::DEFECTS, iommu::DEFECTS, boot_chain::DEFECTS, passthrough::DEFECTS];
+pub const DEFECTS: &[&[Defect]] = &[
+    variants::DEFECTS,
+    iommu::DEFECTS,
+    boot_chain::DEFECTS,
+    passthrough::DEFECTS,
+    guests::DEFECTS,
+    surroundings::DEFECTS,
+];
 
 /// Every defect.
 pub fn all() -> impl Iterator<Item = &'static Defect> {

@@ -16,7 +16,7 @@ pub(super) fn intel(world: &mut World, node: &str) {
     host.system.cpu_vendor = "GenuineIntel".to_owned();
     host.system.cpu_family = "6".to_owned();
     host.cpu_model = "13th Gen Intel(R) Core(TM) i9-13900K".to_owned();
-    host.system.cpu_flags = "fpu vme de pse tsc msr pae vmx aes avx2".to_owned();
+    host.system.cpu_flags = "fpu vme de pse tsc msr pae vmx aes fma movbe f16c abm bmi1 avx avx2 bmi2".to_owned();
     reboot(world, node);
 }
 

@@ -55,6 +55,7 @@ pub use dispatch::{Request, Upload, answer, answer_as, answer_as_at, answer_at, 
 pub use endpoint::{Access, Answer, Call, Endpoint, Handler, need, no_config};
 pub use firewall::{Target, scope};
 pub use formats::split_list;
+pub use guest::addresses::{addresses as guest_addresses, mac as guest_mac};
 pub use guest::config::digest;
 pub use guest::volumes::possible as snapshot_possible;
 pub use locality::{is_proxied, lose_node, patience, regain_node};

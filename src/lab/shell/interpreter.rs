@@ -127,6 +127,12 @@ impl Machine<'_> {
         }
     }
 
+    /// Whether somebody removed a program from the host.
+    fn is_removed(&self, name: &str) -> bool {
+        let here = self.world.nodes.get(self.node);
+        here.is_some_and(|node| node.around.removed_programs.iter().any(|removed| removed == name))
+    }
+
     fn complain(&mut self, line: usize, message: &str) {
         let text = match self.shell {
             Shell::Bash => format!("bash: line {line}: {message}\n"),
@@ -160,6 +166,10 @@ impl Machine<'_> {
             "exit" => {
                 return Some(args.first().and_then(|code| code.parse().ok()).unwrap_or(self.status));
             }
+            "wait" if args.is_empty() => {
+                self.status = 0;
+                return None;
+            }
             "export" => {
                 for (name, value) in args.iter().filter_map(|arg| arg.split_once('=')) {
                     self.variables.insert(name.to_owned(), value.to_owned());
@@ -169,11 +179,12 @@ impl Machine<'_> {
             }
             _ => {}
         }
+        let removed = self.is_removed(name);
         let mut nothing = Vec::new();
         let input = if simple.redirects.contains(&Redirect::NoInput) { &mut nothing } else { &mut self.stdin };
         let (mut code, mut stdout, mut stderr) = if name == "sh" {
             nested(self.world, self.node, self.find, args, input)
-        } else if let Some(program) = (self.find)(name) {
+        } else if let Some(program) = (self.find)(name).filter(|_| !removed) {
             let (stdout, stderr) = (Vec::new(), Vec::new());
             let mut call = Call { world: self.world, node: self.node, name, args, stdin: input, stdout, stderr };
             let code = program(&mut call);

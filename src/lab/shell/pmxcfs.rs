@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::lab::world::{Grantee, Task, TaskState, World, conf};
+use crate::lab::world::{Grantee, Node, Task, TaskState, World, conf};
 
 /// Every such file by absolute path.
 pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
@@ -29,6 +29,13 @@ pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
             put(format!("nodes/{name}/host.fw"), text);
         }
     }
+    for (name, host) in &world.nodes {
+        put(format!("nodes/{name}/pve-ssl.pem"), certificate(host));
+    }
+    if !world.ha.resources.is_empty() {
+        let entry = |id: &String| id.replace(':', ": ") + "\n\n";
+        put("ha/resources.cfg".to_owned(), world.ha.resources.keys().map(entry).collect());
+    }
     if !world.mappings.is_empty() {
         put("mapping/pci.cfg".to_owned(), conf::mappings(world));
     }
@@ -40,6 +47,21 @@ pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
     let versions = versions(world, &files);
     files.insert("/etc/pve/.version".to_owned(), versions.into_bytes());
     files
+}
+
+/// Proxmox's own certificate, as what `openssl` says about it: a year old, and good for another.
+fn certificate(node: &Node) -> String {
+    const YEAR_MS: i64 = 365 * 24 * 60 * 60 * 1000;
+    let at = |ms: i64| {
+        let at = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
+        at.strftime("%b %e %H:%M:%S %Y GMT").to_string()
+    };
+    let fingerprint = if node.fingerprint.is_empty() { ["00"; 32].join(":") } else { node.fingerprint.clone() };
+    format!(
+        "notBefore={}\nnotAfter={}\nsha256 Fingerprint={fingerprint}\n",
+        at(node.booted_ms - YEAR_MS),
+        at(node.booted_ms + YEAR_MS)
+    )
 }
 
 /// `user.cfg`: users with tokens, pools, roles, access list.

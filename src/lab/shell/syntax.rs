@@ -145,7 +145,8 @@ impl<'a> Reader<'a> {
                 When::Failure
             } else if self.eat("|") {
                 When::Pipe
-            } else if self.eat(";") {
+            } else if self.eat(";") || self.eat("&") {
+                // What is sent into the background is done before the next: a lab's command takes no time.
                 When::Always
             } else {
                 match self.next() {
@@ -348,9 +349,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_an_error_and_not_a_guess() {
-        for line in
-            ["a $(b)", "a `b`", "a |& b", "a *", "(a)", "a 2> /tmp/x", "a 'b", "a &&", "a $HOME", "echo ~", "a &"]
-        {
+        for line in ["a $(b)", "a `b`", "a |& b", "a *", "(a)", "a 2> /tmp/x", "a 'b", "a &&", "a $HOME", "echo ~"] {
             assert!(Reader::new(line).list().is_err(), "{line}");
         }
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::kernel::{self, Entry};
 use super::pmxcfs;
-use crate::lab::world::{File, Node, World};
+use crate::lab::world::{File, GuestKind, Node, World};
 
 /// Why a file operation failed, in the words of `strerror(3)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +69,7 @@ pub struct Meta {
 }
 
 /// Directories that every host has.
-const DIRECTORIES: [&str; 27] = [
+const DIRECTORIES: [&str; 30] = [
     "/boot",
     "/dev",
     "/etc/network",
@@ -90,11 +90,14 @@ const DIRECTORIES: [&str; 27] = [
     "/proc",
     "/root/.ssh",
     "/run",
+    "/run/lock/lxc",
+    "/run/lock/qemu-server",
     "/srv",
     "/sys",
     "/tmp",
     "/usr/local/bin",
     "/usr/local/sbin",
+    "/usr/share/kvm",
     "/var/lib/vz",
     "/var/tmp",
 ];
@@ -211,9 +214,36 @@ pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
         let text = crate::lab::world::interfaces::text(&here.networks, here.networks_by_pve);
         files.insert("/etc/network/interfaces".to_owned(), text.into_bytes());
     }
+    // A lock's file stays for ever once it was made.
+    for (vmid, guest) in world.guests.iter().filter(|(_, guest)| guest.node == node) {
+        files.insert(lock_file(*vmid, guest.kind), Vec::new());
+    }
     files.insert("/etc/subuid".to_owned(), b"root:100000:65536\n".to_vec());
     files.insert("/etc/subgid".to_owned(), b"root:100000:65536\n".to_vec());
     files
+}
+
+/// The file whose lock whoever works on a guest holds.
+fn lock_file(vmid: u32, kind: GuestKind) -> String {
+    match kind {
+        GuestKind::Qemu => format!("/run/lock/qemu-server/lock-{vmid}.conf"),
+        GuestKind::Lxc => format!("/run/lock/lxc/pve-config-{vmid}.lock"),
+    }
+}
+
+/// Locks of guests that somebody holds right now: guest, file, process.
+pub(super) fn held_locks(world: &World, node: &str) -> Vec<(u32, String, u32)> {
+    let held = world.lock_files.iter().filter(|(_, until)| **until > world.now_ms);
+    held.filter_map(|(vmid, _)| {
+        let guest = world.guests.get(vmid).filter(|guest| guest.node == node)?;
+        Some((*vmid, lock_file(*vmid, guest.kind), 40_000 + vmid % 10_000))
+    })
+    .collect()
+}
+
+/// A number that stands for a file's inode: the same for the same path.
+pub(super) fn inode(path: &str) -> u32 {
+    path.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// Size and SHA-256 of a volume that is a file, by its path. Its bytes are not modelled.

@@ -7,6 +7,7 @@
 
 mod access;
 mod activation;
+mod around;
 mod caller;
 pub mod conf;
 mod copies;
@@ -30,6 +31,7 @@ mod world;
 mod zfs;
 
 pub use access::{Access, Acl, Grantee, Group, Token, User};
+pub use around::{Around, Stranger};
 pub use caller::Caller;
 pub use copies::is_base;
 pub use firewall::{Alias, Enforced, Firewall, IpSet, IpSetEntry, Rule, SecurityGroup};

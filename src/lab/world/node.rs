@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::machine::{self, Machine};
-use super::{Enforced, Firewall, System, Units, Version, Volume, Zfs};
+use super::{Around, Enforced, Firewall, System, Units, Version, Volume, Zfs};
 
 /// One node of the site.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub struct Node {
     pub zfs: Zfs,
     /// Whether the daemon that does what needs root is down, while the one that speaks HTTP is up.
     pub pvedaemon_down: bool,
+    /// Its clock, and who else is on its networks.
+    pub around: Around,
     /// LVM volume groups by name.
     pub volume_groups: BTreeMap<String, VolumeGroup>,
     /// Storages whose size here is known without what it is made of, by id.

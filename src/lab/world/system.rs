@@ -67,7 +67,7 @@ impl Default for System {
             cores: 0,
             sockets: 1,
             mhz: "4500.000".to_owned(),
-            cpu_flags: "fpu vme de pse tsc msr pae svm vmx aes avx2".to_owned(),
+            cpu_flags: "fpu vme de pse tsc msr pae svm vmx aes fma movbe f16c abm bmi1 avx avx2 bmi2".to_owned(),
             cpu_vendor: "AuthenticAMD".to_owned(),
             cpu_family: "25".to_owned(),
             virtualisation: true,

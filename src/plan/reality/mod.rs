@@ -8,6 +8,8 @@ mod host_memory;
 mod snapshots;
 mod storage_space;
 
+pub use storage_space::{Demands, Fit, demands as storage_demands, round};
+
 use super::Plan;
 use crate::blueprint::{Blueprint, Guest};
 use crate::diag::Diagnostics;

@@ -5,7 +5,7 @@
 
 use super::{Located, tool};
 use crate::model::observed::{Fact, GuestKind};
-use crate::model::{Upid, Vmid};
+use crate::model::{NodeName, Upid, Vmid};
 
 /// Why a guest that is locked cannot be changed, and what to do.
 ///
@@ -23,7 +23,7 @@ pub(super) fn reason(lock: &str, vmid: Vmid, located: &Located, tasks: &Fact<Vec
         }
         _ => {}
     }
-    if let Some(task) = tasks.value().and_then(|all| all.iter().find(|task| holds(task, lock, located))) {
+    if let Some(task) = tasks.value().and_then(|all| all.iter().find(|task| may_hold(task, lock, &located.node))) {
         return format!(
             "{locked}: {} runs on {} and may hold it; plan again when that has ended",
             task.task_type(),
@@ -41,9 +41,10 @@ pub(super) fn reason(lock: &str, vmid: Vmid, located: &Located, tasks: &Fact<Vec
 
 /// Whether a task holds the lock of a guest that it does not name: a backup of several guests names none, and a
 /// clone names what it is made from.
-fn holds(task: &Upid, lock: &str, located: &Located) -> bool {
+#[must_use]
+pub fn may_hold(task: &Upid, lock: &str, node: &NodeName) -> bool {
     match lock {
-        "backup" => task.task_type() == "vzdump" && task.id().is_empty() && task.node() == located.node.as_str(),
+        "backup" => task.task_type() == "vzdump" && task.id().is_empty() && task.node() == node.as_str(),
         "clone" => matches!(task.task_type(), "qmclone" | "vzclone"),
         _ => false,
     }

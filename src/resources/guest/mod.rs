@@ -20,6 +20,7 @@ use crate::resources::setting::Setting;
 pub use common::{address_options, common_settings};
 pub use endpoints::endpoints;
 pub use locate::{Located, guest_addr, locate, tool};
+pub use lock::may_hold;
 pub use planner::Planner;
 
 /// What is particular to one kind of guest.

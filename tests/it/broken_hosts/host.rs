@@ -77,7 +77,8 @@ async fn look(defects: &[&str]) -> HostReport {
         allow_destroy: &Default::default(),
         unfinished: &Default::default(),
     });
+    let refused: Vec<_> = plan.as_ref().err().into_iter().flatten().cloned().collect();
     let why = plan.as_ref().err().map(|problems| format!("{problems:?}")).unwrap_or_default();
     let plan = plan.as_ref().map_err(|_| why.as_str());
-    judge(&Subject { plan, ..Subject::new(&blueprint, &observed, host, now) })
+    judge(&Subject { plan, refused: &refused, ..Subject::new(&blueprint, &observed, host, now) })
 }

@@ -5,10 +5,12 @@
 //! that area here. A pair is expected to find what both find; where one hides the other, say so in [`PAIRS`].
 
 mod boot_chain;
+mod guests;
 mod host;
 mod iommu;
 mod pairs;
 mod passthrough;
+mod surroundings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +26,8 @@ pub type Difference = (&'static str, Option<&'static str>, Verdict);
 pub type Expected = (&'static str, &'static [Difference]);
 
 /// Every area.
-const EXPECTED: &[&[Expected]] = &[iommu::EXPECTED, boot_chain::EXPECTED, passthrough::EXPECTED];
+const EXPECTED: &[&[Expected]] =
+    &[iommu::EXPECTED, boot_chain::EXPECTED, passthrough::EXPECTED, guests::EXPECTED, surroundings::EXPECTED];
 
 type Verdicts = BTreeMap<(String, Option<String>), Verdict>;
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Entry, View, modules};
 use crate::lab::rules::guest_memory;
+use crate::lab::shell::tree::{held_locks, inode};
 
 /// Kernel settings that every host has, by dotted name.
 const SETTINGS: &[(&str, &str)] = &[
@@ -32,6 +33,7 @@ pub(super) fn entry(view: View<'_>, path: &[&str]) -> Option<Entry> {
             "interrupts",
             "iomem",
             "loadavg",
+            "locks",
             "meminfo",
             "modules",
             "mounts",
@@ -46,6 +48,7 @@ pub(super) fn entry(view: View<'_>, path: &[&str]) -> Option<Entry> {
         ["cpuinfo"] => Entry::file(cpuinfo(view)),
         ["interrupts"] => Entry::file(interrupts(view)),
         ["iomem"] => Entry::file(iomem(view)),
+        ["locks"] => Entry::file(locks(view)),
         ["loadavg"] => Entry::line("0.10 0.10 0.10 1/512 4242"),
         ["meminfo"] => Entry::file(meminfo(view)),
         ["modules"] => Entry::file(modules::proc(view)),
@@ -72,6 +75,14 @@ pub(super) fn entry(view: View<'_>, path: &[&str]) -> Option<Entry> {
         ["sys", name @ ..] if !name.is_empty() => Entry::line(setting(view, &name.join("."))?),
         _ => None,
     }
+}
+
+fn locks(view: View<'_>) -> String {
+    let held = held_locks(view.world, view.name).into_iter().enumerate();
+    let line = |(number, (_, path, pid)): (usize, (u32, String, u32))| {
+        format!("{}: FLOCK  ADVISORY  WRITE {pid} 00:1a:{} 0 EOF\n", number + 1, inode(&path))
+    };
+    held.map(line).collect()
 }
 
 fn has_zfs(view: View<'_>) -> bool {

@@ -1,7 +1,7 @@
 //! `find`: an expression over the tree, with the tests and actions that this project uses.
 
 use crate::lab::shell::call::Call;
-use crate::lab::shell::tree::{FileKind, link_meta, link_target, list, meta, resolve};
+use crate::lab::shell::tree::{FileKind, inode, link_meta, link_target, list, meta, resolve};
 
 /// A test or an action, and how they are joined.
 #[derive(Debug)]
@@ -295,6 +295,7 @@ fn printed(
             '%' => match chars.next() {
                 Some('%') => out.push('%'),
                 Some('p') => out.push_str(path),
+                Some('i') => out.push_str(&inode(path).to_string()),
                 Some('f') => out.push_str(name),
                 Some('h') => out.push_str(path.rsplit_once('/').map_or(".", |(up, _)| up)),
                 Some('l') => out.push_str(&link_target(call.world, call.node, path).unwrap_or_default()),

@@ -26,6 +26,7 @@ mod head;
 mod hostname;
 mod id;
 mod install;
+mod ip;
 mod listsnapshot;
 mod ls;
 mod lsmod;
@@ -33,11 +34,14 @@ mod mkdir;
 mod modinfo;
 mod modprobe;
 mod mv;
+mod openssl;
 mod pct;
 mod pgrep;
+mod ping;
 mod printenv;
 mod printf;
 mod proxmox_boot_tool;
+mod ps;
 mod pvecm;
 mod pvesh;
 mod pvesm;
@@ -55,6 +59,7 @@ mod sysctl;
 mod systemctl;
 mod tee;
 mod test;
+mod timedatectl;
 mod touch;
 mod uname;
 mod update_grub;
@@ -91,17 +96,21 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("hostname", hostname::run),
     ("id", id::run),
     ("install", install::run),
+    ("ip", ip::run),
     ("ls", ls::run),
     ("lsmod", lsmod::run),
     ("mkdir", mkdir::run),
     ("modinfo", modinfo::run),
     ("modprobe", modprobe::run),
     ("mv", mv::run),
+    ("openssl", openssl::run),
     ("pct", pct::run),
     ("pgrep", pgrep::run),
+    ("ping", ping::run),
     ("printenv", printenv::run),
     ("printf", printf::run),
     ("proxmox-boot-tool", proxmox_boot_tool::run),
+    ("ps", ps::run),
     ("pvecm", pvecm::run),
     ("pvesh", pvesh::run),
     ("pvesm", pvesm::run),
@@ -120,6 +129,7 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("systemctl", systemctl::run),
     ("tee", tee::run),
     ("test", test::run),
+    ("timedatectl", timedatectl::run),
     ("touch", touch::run),
     ("true", |_| 0),
     ("uname", uname::run),

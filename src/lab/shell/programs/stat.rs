@@ -4,7 +4,11 @@ use crate::lab::shell::call::Call;
 use crate::lab::shell::tree::{FileKind, Meta, meta};
 
 pub(super) fn run(call: &mut Call<'_>) -> i32 {
-    let args = call.args;
+    let args = match call.args.split_first() {
+        // The lab's tree follows links anyway.
+        Some((first, rest)) if first == "-L" => rest,
+        _ => call.args,
+    };
     let Some(([c, format], files)) = args.split_first_chunk::<2>().filter(|([c, _], _)| c == "-c") else {
         return call.unknown("stat without -c");
     };
