@@ -33,6 +33,11 @@ fn judge(subject: &Subject<'_>) -> Result<Vec<Finding>, NotRun> {
         let finding = match standing(subject, guest) {
             Ok(Standing::Ours(listing, _)) => Finding::pass(format!("{} is ours", guest.vmid))
                 .seen("GET /cluster/resources", format!("on {}", listing.node)),
+            // What is left of an interrupted create carries no mark yet; the planner knows that it is ours by our journal.
+            Ok(Standing::Foreign(_)) if planned(subject, guest) => {
+                Finding::pass(format!("{} is what is left of an interrupted run of ours", guest.vmid))
+                    .seen("the plan", "makes it anew")
+            }
             Ok(Standing::Foreign(listing)) => {
                 let kind = if listing.kind == GuestKind::Qemu { "a VM" } else { "a container" };
                 let name = listing.name.as_deref().unwrap_or("without a name");
@@ -57,6 +62,11 @@ fn judge(subject: &Subject<'_>) -> Result<Vec<Finding>, NotRun> {
     };
     let findings: Vec<Finding> = subject.guests().map(finding).collect();
     if findings.is_empty() { Err(NotRun::skipped("the inventory places no guest on this host")) } else { Ok(findings) }
+}
+
+/// Whether there is a plan that changes a guest: the planner changes nothing that is not ours.
+fn planned(subject: &Subject<'_>, guest: &crate::blueprint::Guest) -> bool {
+    subject.plan.is_ok_and(|plan| plan.changes.iter().any(|change| change.addr == addr(guest)))
 }
 
 #[cfg(test)]
