@@ -10,6 +10,7 @@ use crate::model::Vmid;
 use crate::model::machine::{GuestFile, GuestFiles, Links, Neighbourhood, Ping};
 use crate::model::observed::{GuestConfig, Power};
 use crate::proxmox::options::Options;
+use crate::resources::owner_tag;
 
 /// See its texts.
 pub const CHECK: Check = Check {
@@ -49,7 +50,10 @@ fn one(subject: &Subject<'_>, guest: &Guest) -> Finding {
         machine.guest_files.value().and_then(|files| configured(files, guest.vmid, address))
     {
         let name = file.name().unwrap_or("without a name");
-        let ours = subject.blueprint.guests.values().any(|other| other.vmid == vmid);
+        let tag = owner_tag(&subject.blueprint.name);
+        let listed = subject.site().guests.value().and_then(|guests| guests.get(&vmid));
+        let tagged = listed.is_some_and(|other| other.tags.iter().any(|written| written == tag.as_str()));
+        let ours = tagged || subject.blueprint.guests.values().any(|other| other.vmid == vmid);
         let finding = if ours {
             Finding::warn(format!("{vmid} (`{name}`), a guest of this inventory, still has it"))
         } else {

@@ -39,16 +39,22 @@ fn judge(subject: &Subject<'_>) -> Result<Vec<Finding>, NotRun> {
         let finding = match standing(subject, guest) {
             Err(why) => Finding::blind(why),
             Ok(Standing::Absent | Standing::Foreign(_)) => continue,
-            Ok(Standing::Ours(_, config)) if config.active("unprivileged") != Some("1") => {
-                Finding::fail("it is privileged: owners of its datasets are meant for an unprivileged one")
-                    .seen(format!("pct config {}", guest.vmid), "no unprivileged: 1")
-                    .fix(Fix::by_hand("back it up, and restore it with `pct restore … --unprivileged 1`"))
-            }
+            Ok(Standing::Ours(_, config)) if config.active("unprivileged") != Some("1") => privileged(guest)
+                .seen(format!("pct config {}", guest.vmid), "no unprivileged: 1")
+                .fix(Fix::by_hand("back it up, and restore it with `pct restore … --unprivileged 1`")),
             Ok(Standing::Ours(..)) => mapped(subject, guest),
         };
         findings.push(finding.about(addr(guest).to_string()).concerns([addr(guest)]));
     }
     Ok(findings)
+}
+
+fn privileged(guest: &crate::blueprint::Guest) -> Finding {
+    if guest.shape.datasets().is_some_and(|datasets| !datasets.is_empty()) {
+        Finding::fail("it is privileged: owners of its datasets are meant for an unprivileged one")
+    } else {
+        Finding::warn("it is privileged: its root is the host's")
+    }
 }
 
 fn reserved(ids: &SubIds) -> Finding {
