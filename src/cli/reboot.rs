@@ -150,7 +150,7 @@ async fn report(
     }
     let plan = planning::from_observed(context, &observed, intent);
     let plan = plan.as_ref().map_err(|_| "the inventory cannot be planned; `infra plan` says why");
-    let reports = judging::hosts(context, &observed, intent, plan, CHECKS)?;
+    let reports = judging::hosts(context, &observed, intent, plan, &[], CHECKS)?;
     let mut fails = 0;
     for judged in reports.iter().flat_map(|report| report.of(Verdict::Fail)) {
         fails += 1;
