@@ -98,6 +98,7 @@ mod vfio_ids;
 mod vfio_virqfd;
 mod vmid_taken;
 
+pub use advisor::{GpuAdvice, GpuVerdict, advise};
 pub use catalogue::{catalogue, entry};
 pub use check::{Area, Check, NotRun, Severity};
 pub use finding::{Evidence, Finding, Fix, Mend, Verdict};
