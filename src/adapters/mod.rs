@@ -7,6 +7,7 @@
 mod clock;
 mod descriptions;
 pub mod files;
+pub mod hardware_lock;
 mod https;
 mod ssh;
 mod tls;

@@ -113,6 +113,7 @@ mod tests {
     use super::*;
     use crate::checks::{Fix, find};
     use crate::diag::{FileId, Span};
+    use crate::model::observed::Fact;
     use crate::ui::sample;
 
     fn report(findings: Vec<Finding>) -> HostReport {
@@ -122,6 +123,7 @@ mod tests {
             place: Span { file: FileId(0), start: 0, end: 0 },
             shut: Vec::new(),
             findings: findings.into_iter().map(|finding| Judged { check, finding }).collect(),
+            gpus: Fact::default(),
         }
     }
 

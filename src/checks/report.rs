@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::{CHECKS, Check, Finding, NotRun, Subject, Verdict};
+use super::{CHECKS, Check, Finding, GpuAdvice, NotRun, Subject, Verdict, advise};
 use crate::diag::Span;
+use crate::model::observed::Fact;
 use crate::model::{Addr, EnvironmentName, HostName};
 use crate::plan::Gap;
 
@@ -28,6 +29,8 @@ pub struct HostReport {
     pub shut: Vec<String>,
     /// What was found.
     pub findings: Vec<Judged>,
+    /// What could be passed through.
+    pub gpus: Fact<Vec<GpuAdvice>>,
 }
 
 /// What `infra preflight` found.
@@ -161,6 +164,10 @@ pub fn judge_by(checks: &[&'static Check], subject: &Subject<'_>) -> HostReport 
         place: subject.host.span,
         shut: shut(subject),
         findings: findings.collect(),
+        gpus: match advise(subject) {
+            Ok(gpus) => Fact::complete(gpus),
+            Err(NotRun::Blind(why) | NotRun::Skipped(why)) => Fact::unavailable(why),
+        },
     }
 }
 

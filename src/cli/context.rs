@@ -14,6 +14,7 @@ use super::args::HostArgs;
 use super::error::{door, file};
 use super::lab::LabWorld;
 use super::{CommandError, load};
+use crate::adapters::hardware_lock;
 use crate::adapters::{Https, HttpsTarget, Ssh, SshSettings, SshTarget, SystemClock, Traced, Trust};
 use crate::blueprint::{self, Blueprint, Host, SshAccess};
 use crate::client::{Door, Doors};
@@ -34,6 +35,8 @@ pub(super) struct Context {
     pub sources: SourceMap,
     /// Where journals and memory of this inventory are; the lab has its own.
     pub state: Utf8PathBuf,
+    /// Where its record of the hardware is; the lab has its own.
+    pub hardware: Utf8PathBuf,
     pub doors: Doors,
     pub clock: Arc<dyn Clock>,
     /// Keeps the lab running for as long as the doors are open.
@@ -49,11 +52,13 @@ impl Context {
             writer.tell(&format!("{count} about the inventory; `infra validate` shows them\n"));
         }
         let mut state = args.state.state_dir.clone();
+        let mut hardware = paths.first().map_or_else(Utf8PathBuf::new, |path| hardware_lock::beside(path));
         let mut lab = None;
         if let Some(scenario) = &args.lab {
             let world = LabWorld::enter(&blueprint, &args.state, scenario.as_deref()).await?;
             world.overlay(&mut blueprint);
             state.clone_from(&world.directory);
+            hardware = hardware_lock::beside(&state);
             lab = Some(world);
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -63,7 +68,7 @@ impl Context {
         };
         let ssh = if lab.is_some() { SshSettings::isolated() } else { SshSettings::from_env() };
         let doors = doors(&blueprint, &tokens, &ssh, &clock)?;
-        Ok(Self { blueprint, sources, state, doors, clock, lab })
+        Ok(Self { blueprint, sources, state, hardware, doors, clock, lab })
     }
 
     /// Reads what is there now, on the sites in scope. Of the others nothing is known then.

@@ -3,7 +3,7 @@
 use super::args::CheckArgs;
 use super::context::Context;
 use super::planning::{self, Intent};
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, hardware};
 use crate::checks::{self, CHECKS, Check, Gate, HostReport, Preflight, Subject};
 use crate::diag::{Diagnostic, Diagnostics, Severity, did_you_mean};
 use crate::exec::journal;
@@ -39,11 +39,23 @@ pub(super) fn hosts(
     checks: &[&'static Check],
 ) -> Result<Vec<HostReport>, CommandError> {
     let runs = journal::history(&context.state, &context.blueprint.name)?;
-    let (now, last_run) = (context.clock.now(), runs.last().map(|(_, run)| run));
-    let limit = &intent.scope.hosts;
+    let (last_run, recorded) = (runs.last().map(|(_, run)| run), hardware::read(context)?);
+    let subjects = subjects(context, observed, intent);
+    let judged = subjects.map(|subject| {
+        checks::judge_by(checks, &Subject { plan, refused, last_run, hardware: recorded.as_ref(), ..subject })
+    });
+    Ok(judged.collect())
+}
+
+/// Every host in scope, with nothing known but what was observed.
+pub(super) fn subjects<'a>(
+    context: &'a Context,
+    observed: &'a Observed,
+    intent: &'a Intent,
+) -> impl Iterator<Item = Subject<'a>> {
+    let (limit, now) = (&intent.scope.hosts, context.clock.now());
     let hosts = context.blueprint.hosts.values().filter(|host| limit.is_empty() || limit.contains(&host.name));
-    let subject = |host| Subject { plan, refused, last_run, ..Subject::new(&context.blueprint, observed, host, now) };
-    Ok(hosts.map(|host| checks::judge_by(checks, &subject(host))).collect())
+    hosts.map(move |host| Subject::new(&context.blueprint, observed, host, now))
 }
 
 /// Holds a plan against what the checks say of the hosts that it touches: refuses it where one fails that concerns

@@ -14,6 +14,7 @@ mod descriptions;
 mod error;
 mod execution;
 mod exit;
+mod hardware;
 mod judging;
 mod lab;
 mod lease;

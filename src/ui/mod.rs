@@ -6,6 +6,7 @@
 
 mod diagnostics;
 mod diff_view;
+mod hardware_view;
 mod history_view;
 pub mod json;
 mod plan_view;
@@ -27,6 +28,7 @@ mod writer;
 pub(crate) mod sample;
 
 pub use diagnostics::{diagnostic_text, diagnostics_text};
+pub use hardware_view::hardware_text;
 pub use history_view::{moment, run_list, run_steps};
 pub use plan_view::{Detail, plan_text};
 pub use preflight_view::{explain_text, preflight_text};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::hardware_view::advice_text;
 use super::text::{columns, one_line, pad, plural, wrap};
 use super::{Detail, Role, Terminal};
 use crate::checks::{Area, Check, Counts, Evidence, HostReport, Judged, Preflight, Verdict, entry};
@@ -68,6 +69,10 @@ fn host_text(host: &HostReport, detail: Detail, terminal: &Terminal) -> String {
                 _ => {}
             }
         }
+    }
+    if let Some(gpus) = host.gpus.value().filter(|gpus| !gpus.is_empty()) {
+        out.push_str(&format!("\n{}\n", terminal.paint(Role::Faint, "Displays and accelerators")));
+        out.push_str(&advice_text(gpus, detail == Detail::Full, terminal));
     }
     let counts = host.counts();
     if detail != Detail::Full && counts.pass + counts.skipped > 0 {

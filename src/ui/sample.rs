@@ -13,6 +13,7 @@ use crate::checks::{Finding, Fix, HostReport, Judged, Mend, Preflight};
 use crate::diag::{FileId, Span};
 use crate::event::{Event, Outcome, RunId, RunOutcome, StepOutline, What};
 use crate::model::change::{Action, Change, FieldChange, FieldValue, Risk, Via};
+use crate::model::observed::Fact;
 use crate::model::step::{Op, Step, StepId, Undo};
 use crate::model::{Fingerprint, Interface, Size};
 use crate::plan::{Gap, Orphan, Plan};
@@ -267,6 +268,7 @@ pub fn preflight() -> Preflight {
         place: Span { file: FileId(0), start: 0, end: 4 },
         shut: Vec::new(),
         findings: findings.into_iter().map(|finding| Judged { check, finding }).collect(),
+        gpus: Fact::default(),
     };
     let far = HostReport {
         host: "far".parse().unwrap(),

@@ -6,7 +6,7 @@ use crate::checks::{CHECKS, Check};
 use crate::cli::args::{AllowArgs, HostArgs, SelectArgs};
 use crate::cli::context::Context;
 use crate::cli::planning::Intent;
-use crate::cli::{CommandError, Exit, judging};
+use crate::cli::{CommandError, Exit, hardware, judging};
 use crate::model::HostName;
 use crate::ui::reports::{PreflightDocument, preflight_github, preflight_junit, preflight_sarif};
 use crate::ui::{Detail, Writer, explain_text, json, preflight_text};
@@ -29,8 +29,11 @@ pub struct Args {
     #[arg(long, value_name = "ID")]
     check: Vec<String>,
     /// Print what is known about a check, and ask no host
-    #[arg(long, value_name = "ID", conflicts_with_all = ["check", "limit", "full", "strict", "output"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["check", "limit", "full", "strict", "output", "write"])]
     explain: Option<String>,
+    /// Record the GPUs and versions of the hosts next to the inventory; later runs say what changed
+    #[arg(long)]
+    write: bool,
     /// Show what passed and what was skipped as well
     #[arg(long)]
     full: bool,
@@ -96,9 +99,10 @@ async fn within(
         Form::Github => preflight_github(&preflight, &context.sources),
     };
     writer.answer(&answer)?;
+    let recorded = !args.write || hardware::write(context, &observed, &intent, writer)?;
     let counts = preflight.counts();
     let strictly = args.strict && counts.warn + counts.could_not_run > 0;
-    Ok(if preflight.is_unfit() || strictly { Exit::Failed } else { Exit::Fine })
+    Ok(if preflight.is_unfit() || strictly || !recorded { Exit::Failed } else { Exit::Fine })
 }
 
 /// The checks that are named, in the order of the list; all where none is.

@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{github, junit, sarif};
-use crate::checks::{Area, Check, Counts, Evidence, Fix, HostReport, Judged, Preflight, Severity, Verdict, entry};
+use crate::checks::{
+    Area, Check, Counts, Evidence, Fix, GpuAdvice, HostReport, Judged, Preflight, Severity, Verdict, entry,
+};
 use crate::diag::SourceMap;
 use crate::ui::json::GapDocument;
 
@@ -40,6 +42,9 @@ pub struct HostDocument {
     pub counts: Counts,
     /// What was found, in the order of the checks.
     pub findings: Vec<FindingDocument>,
+    /// What could be passed through: every display and compute device, whether the inventory knows it or not;
+    /// `null` where nobody could see them.
+    pub gpus: Option<Vec<GpuAdvice>>,
 }
 
 /// One thing that a check found.
@@ -90,6 +95,7 @@ impl From<&HostReport> for HostDocument {
             shut: report.shut.clone(),
             counts: report.counts(),
             findings: report.findings.iter().map(Into::into).collect(),
+            gpus: report.gpus.value().cloned(),
         }
     }
 }
