@@ -49,8 +49,10 @@ pub(super) fn write(
     let mut now = HardwareLock { format: HARDWARE_LOCK_FORMAT, hosts: was.hosts.clone() };
     now.hosts.extend(seen);
     now.hosts.retain(|host, _| context.blueprint.hosts.contains_key(host));
-    if before.as_ref() == Some(&now) {
-        writer.tell(&format!("{} is as it was\n", context.hardware));
+    if now == was {
+        if before.is_some() {
+            writer.tell(&format!("{} is as it was\n", context.hardware));
+        }
         return Ok(all);
     }
     hardware_lock::write(&context.hardware, &now).map_err(|e| error::file("written", &context.hardware, &e))?;

@@ -127,14 +127,14 @@ mod tests {
 
     #[test]
     fn what_changed_is_said_and_nothing_else() {
-        let was = lock("6.8.12-9-pve", &[("a", gpu("0000:01:00", 14)), ("b", gpu("0000:02:00", 15))]);
-        let now = lock("6.17.2-1-pve", &[("a", gpu("0000:03:00", 16)), ("c", gpu("0000:02:00", 15))]);
+        let was = lock("6.8.12-9-pve", &[("aa", gpu("0000:01:00", 14)), ("bb", gpu("0000:02:00", 15))]);
+        let now = lock("6.17.2-1-pve", &[("aa", gpu("0000:03:00", 16)), ("cc", gpu("0000:02:00", 15))]);
         let terminal = Terminal::plain();
         let lines = [
             "  hq: kernel 6.8.12-9-pve → 6.17.2-1-pve",
-            "  hq: a: 10de:2684 at 0000:01:00, group 14 → 10de:2684 at 0000:03:00, group 16",
-            "  hq: b: is gone",
-            "  hq: c: 10de:2684 at 0000:02:00, group 15",
+            "  hq: aa: 10de:2684 at 0000:01:00, group 14 → 10de:2684 at 0000:03:00, group 16",
+            "  hq: bb: is gone",
+            "  hq: cc: 10de:2684 at 0000:02:00, group 15",
         ];
         assert_eq!(hardware_text(&was, &now, &terminal).lines().collect::<Vec<_>>(), lines);
         assert_eq!(hardware_text(&now, &now, &terminal), "");
@@ -168,7 +168,7 @@ mod tests {
                   gpu: { id: "10de:2684" }
         "#);
         let no = GpuAdvice { verdict: GpuVerdict::No, known_as: Some("old".to_owned()), ..advice };
-        let text = advice_text(&[no.clone()], false, &terminal);
+        let text = advice_text(&[no.clone()], false, &terminal.with_width(120));
         assert!(text.contains(", old in the inventory: cannot be passed through") && !text.contains("gpus:"), "{text}");
         assert!(advice_text(&[no], true, &terminal).contains("goes with it: 0000:01:00.1 audio"));
     }

@@ -82,6 +82,36 @@ fn reports_for_machines_are_what_they_say() {
     assert!(github.lines().all(|line| line.starts_with("::")), "{github}");
 }
 
+/// The record is the lab's own, not the inventory's: what is simulated is nobody's hardware.
+#[test]
+fn the_hardware_is_recorded_once_and_held_against_later() {
+    let desk = Desk::new();
+    let write = || {
+        let output = desk.command(&["preflight", "--lab", "--write"]).output().expect("the program starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, first) = write();
+    assert_eq!(code, Some(0), "{first}");
+    assert!(first.contains(".infra/lab/vrooli/hardware.lock.json is written"), "{first}");
+    assert!(first.contains("hq: rtx4090: 10de:2684 at 0000:01:00"), "{first}");
+    assert!(!desk.path("inventories/vrooli/hardware.lock.json").exists());
+    let record = desk.path(".infra/lab/vrooli/hardware.lock.json");
+    let text = std::fs::read_to_string(&record).expect("the record");
+    let (_, again) = write();
+    assert!(again.contains("is as it was"), "{again}");
+
+    // The same card was elsewhere when it was recorded.
+    std::fs::write(&record, text.replace("0000:01:00", "0000:42:00")).expect("the record");
+    let said = desk.run(0, &["preflight", "--lab", "--check", "hardware-changed"]);
+    assert!(said.contains("! warn") && said.contains("moved from 0000:42:00 to 0000:01:00"), "{said}");
+    let (_, third) = write();
+    assert!(third.contains("10de:2684 at 0000:42:00") && third.contains("→"), "{third}");
+    assert_eq!(std::fs::read_to_string(&record).expect("the record"), text);
+
+    std::fs::write(&record, "{}").expect("the record");
+    desk.run(1, &["preflight", "--lab"]);
+}
+
 /// A host that does not answer is no fit host, and every check about it could not run.
 #[test]
 fn a_host_that_does_not_answer_is_said_to_be_silent() {
