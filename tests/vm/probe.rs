@@ -20,6 +20,7 @@ fn what_a_debian_host_can_answer_is_answered() {
     let question = Question {
         addresses: ["10.0.2.100".parse().unwrap()].into(),
         device_nodes: ["/dev/null".to_owned(), "/dev/nvidia0".to_owned()].into(),
+        ..Question::default()
     };
     let probe = Probe::push(&mut batch, &question);
     let before = SystemClock.now();
