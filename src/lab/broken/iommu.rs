@@ -23,6 +23,12 @@ pub(super) const DEFECTS: &[Defect] = &[
         what: "Intel on a kernel before 6.8, and nothing on the command line that switches the IOMMU on",
         apply: old_kernel,
     },
+    Defect {
+        name: "iommu-only-in-dmesg",
+        row: "vm-host 1",
+        what: "Intel without an IOMMU, asked for on the command line: the kernel says `IOMMU enabled`",
+        apply: only_in_dmesg,
+    },
 ];
 
 fn firmware(world: &mut World, node: &str) {
@@ -40,4 +46,13 @@ fn command_line(world: &mut World, node: &str) {
 fn old_kernel(world: &mut World, node: &str) {
     super::variants::intel(world, node);
     boot_kernel(world, node, "6.5.13-6-pve");
+}
+
+fn only_in_dmesg(world: &mut World, node: &str) {
+    super::variants::intel(world, node);
+    let host = here(world, node);
+    host.machine.firmware.has_iommu = false;
+    add_to_command_line(host, "intel_iommu=on");
+    refresh(world, node);
+    reboot(world, node);
 }

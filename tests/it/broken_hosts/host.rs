@@ -11,6 +11,7 @@ use infra::inventory::load;
 use infra::lab::shell::DirectShell;
 use infra::lab::world::File;
 use infra::lab::{DirectApi, LiveSite, Scenario};
+use infra::model::machine::Machine;
 use infra::model::observed::Observed;
 use infra::observe::{Interest, Question, observe};
 use infra::plan::{Request, Scope, build};
@@ -30,6 +31,13 @@ pub fn blueprint() -> Blueprint {
 /// What is found on the host of the inventory, broken so.
 pub fn report(defects: &[&str]) -> HostReport {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(look(defects))
+}
+
+/// What is observed below Proxmox on the host of the inventory, broken so.
+pub fn machine(defects: &[&str]) -> Machine {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (blueprint, observed, _) = runtime.block_on(seen(defects));
+    observed.hosts[blueprint.hosts.keys().next().unwrap()].machine.clone()
 }
 
 async fn seen(defects: &[&str]) -> (Blueprint, Observed, Timestamp) {

@@ -19,4 +19,5 @@ pub const EXPECTED: &[Expected] = &[
     ("iommu-firmware", OFF),
     ("iommu-command-line", OFF),
     ("iommu-old-kernel", OFF),
+    ("iommu-only-in-dmesg", OFF),
 ];

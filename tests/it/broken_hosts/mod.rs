@@ -112,6 +112,27 @@ fn nothing_is_wrong_with_a_sound_host() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Whatever a check may ask about is there to be read: nothing is judged blindly on the lab.
+#[test]
+fn every_fact_is_read_on_a_sound_host_of_every_kind() {
+    for variant in [&[][..], &["intel"], &["grub-efi"], &["grub-bios"]] {
+        let machine = serde_json::to_value(host::machine(variant)).unwrap();
+        let facts = machine.as_object().unwrap();
+        let unread: Vec<String> = facts
+            .iter()
+            .filter(|(_, fact)| fact["fact"] != "complete")
+            .map(|(name, fact)| format!("{name}: {}", fact["why"]))
+            .collect();
+        assert!(unread.is_empty() && facts.len() > 20, "{variant:?}\n{}", unread.join("\n"));
+    }
+}
+
+#[test]
+fn there_are_sixty_scenarios_at_least() {
+    let wrong = broken::all().filter(|defect| defect.row != "sound").count();
+    assert!(wrong + pairs::PAIRS.len() >= 60, "{wrong} alone, {} in pairs", pairs::PAIRS.len());
+}
+
 #[test]
 fn every_defect_is_found_and_nothing_else() {
     let sound = verdicts(&report(&[]));

@@ -5,6 +5,7 @@ use super::Difference;
 /// A defect, another one, and what is found where that is not simply what both find.
 pub const PAIRS: &[(&str, &str, Option<&[Difference]>)] = &[
     ("iommu-firmware", "iommu-command-line", None),
+    ("iommu-only-in-dmesg", "vfio-virqfd-listed", None),
     ("intel", "iommu-command-line", None),
     ("grub-efi", "iommu-command-line", None),
     ("grub-bios", "iommu-firmware", None),
