@@ -23,9 +23,15 @@ pub const EXPECTED: &[Expected] = &[
     ("console-in-gpu", &[("boot-framebuffer", GPU, Fail)]),
     ("console-in-free-gpu", &[("boot-framebuffer", GPU, Warn)]),
     ("bar-collision", &[("boot-framebuffer", GPU, Warn)]),
-    ("vfio-takes-disk", &[("vfio-ids", Some("NVMe controller at 0000:02:00.0"), Fail)]),
-    ("vfio-ids-of-gpu", &[("vfio-ids", None, Pass)]),
-    ("vfio-takes-twin-audio", &[("vfio-ids", Some("audio device at 0000:10:00.1"), Warn)]),
+    (
+        "vfio-takes-disk",
+        &[("vfio-ids", Some("NVMe controller at 0000:02:00.0"), Fail), ("initramfs-stale", None, Warn)],
+    ),
+    ("vfio-ids-of-gpu", &[("vfio-ids", None, Pass), ("initramfs-stale", None, Warn)]),
+    (
+        "vfio-takes-twin-audio",
+        &[("vfio-ids", Some("audio device at 0000:10:00.1"), Warn), ("initramfs-stale", None, Warn)],
+    ),
     (
         "twin-gpu",
         &[

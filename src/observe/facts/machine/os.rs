@@ -16,8 +16,7 @@ pub fn read(outputs: &[Output]) -> Result<OsRelease, Invalid> {
     let [file] = outputs else { return Err(Invalid::new("not asked for")) };
     let text = text::good(file, "cat")?;
     let value = |name: &str| {
-        let found =
-            text.lines().filter_map(|line| line.trim().split_once('=')).filter(|(key, _)| *key == name).next_back();
+        let found = text.lines().filter_map(|line| line.trim().split_once('=')).rfind(|(key, _)| *key == name);
         found.map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned()).unwrap_or_default()
     };
     let os = OsRelease {
