@@ -1,7 +1,7 @@
 //! What is around a host is wrong: bridges, clock, certificates, cluster, storages, token, other machines.
 
 use super::{Defect, here, put};
-use crate::lab::world::{Capacity, File, Guest, GuestKind, Node, StorageKind, Stranger, World};
+use crate::lab::world::{File, Guest, GuestKind, Node, StorageKind, Stranger, World};
 
 /// See the module.
 pub(super) const DEFECTS: &[Defect] = &[
@@ -68,13 +68,13 @@ pub(super) const DEFECTS: &[Defect] = &[
     Defect {
         name: "storage-thin-full",
         row: "issue storage",
-        what: "the thin pool has 50 GiB left",
+        what: "the thin pool has 170 GiB left",
         apply: storage_thin_full,
     },
     Defect {
         name: "storage-thick-full",
         row: "issue storage",
-        what: "50 GiB left, and volumes take their size at once",
+        what: "170 GiB left, and volumes take their size at once",
         apply: storage_thick_full,
     },
     Defect { name: "token-poor", row: "issue token", what: "the token may not start guests", apply: token_poor },
@@ -221,8 +221,12 @@ fn local_as_installed(world: &mut World, _: &str) {
 }
 
 fn nearly_full(world: &mut World, node: &str, thin: bool) {
-    let left = Capacity { total: 2000 << 30, other: 1950 << 30 };
-    here(world, node).capacities.insert("local-zfs".to_owned(), left);
+    // 170 of 600 GiB: more than half full and far from trouble, were it not for what shall come.
+    let zfs = &mut here(world, node).zfs;
+    if let (Some(pool), Some(data)) = (zfs.pools.get_mut("rpool"), zfs.datasets.get_mut("rpool/data")) {
+        pool.size = 600 << 30;
+        data.used = 430 << 30;
+    }
     if let Some(StorageKind::ZfsPool { sparse, .. }) =
         world.storages.get_mut("local-zfs").map(|storage| &mut storage.kind)
     {

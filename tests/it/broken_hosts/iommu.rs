@@ -7,6 +7,7 @@ use super::{Difference, Expected};
 /// What hangs on the groups is not known without them.
 const OFF: &[Difference] = &[
     ("iommu-off", None, Fail),
+    ("token-privileges", None, CouldNotRun),
     ("interrupt-remapping", None, Skipped),
     ("iommu-group-shared", Some("gpu rtx4090 at 0000:01:00"), CouldNotRun),
     ("firmware-memory", Some("gpu rtx4090 at 0000:01:00"), Skipped),

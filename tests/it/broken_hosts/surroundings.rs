@@ -16,7 +16,10 @@ const NOBODY_ASKED: [super::Difference; 5] = [
 const X: Option<&str> = Some("10.0.0.123 of ct.proj-x");
 
 pub const EXPECTED: &[Expected] = &[
-    ("bridge-gone", &[("bridge-missing", None, Fail), ("bridge-mtu", None, CouldNotRun)]),
+    (
+        "bridge-gone",
+        &[("bridge-missing", None, Fail), ("bridge-mtu", None, CouldNotRun), ("token-privileges", None, CouldNotRun)],
+    ),
     (
         "bridge-off",
         &[
@@ -38,7 +41,14 @@ pub const EXPECTED: &[Expected] = &[
     ("certificate-long", &[("certificate-expiry", None, Warn)]),
     ("certificate-expired", &[("certificate-expiry", None, Warn)]),
     ("certificate-custom", &[("api-identity", None, Warn)]),
-    ("no-quorum", &[("cluster-quorum", None, Fail), ("token-privileges", None, CouldNotRun)]),
+    (
+        "no-quorum",
+        &[
+            ("cluster-quorum", None, Fail),
+            ("token-privileges", None, CouldNotRun),
+            ("gpu-local-resource", Some("vm.plan-hq"), Pass),
+        ],
+    ),
     ("node-off", &[("cluster-quorum", None, Warn), ("gpu-local-resource", Some("vm.plan-hq"), Pass)]),
     ("local-as-installed", &[("storage-usable", Some("storage local"), Fail), ("token-privileges", None, CouldNotRun)]),
     ("storage-thin-full", &[("storage-space", Some("storage local-zfs"), Warn)]),
