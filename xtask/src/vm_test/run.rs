@@ -36,7 +36,7 @@ pub fn run(arguments: &[&str]) -> Result<bool> {
     }
     requirements::prepare(&directory, flag("--install") || crate::process::may_install())?;
     let log = Log::open(&directory.join("log.txt"))?;
-    let infra = log.timed("building infra", || Infra::built())?;
+    let infra = log.timed("building infra", Infra::built)?;
     let keys = Keys::made(&directory.join("keys"))?;
     let state = State::saved(&directory, image::built(&directory, &keys, &log)?, &keys, &log)?;
     let recordings = crate::root().join(RECORDINGS);
