@@ -24,7 +24,11 @@ pub const CHECK: Check = Check {
 };
 
 fn judge(subject: &Subject<'_>) -> Result<Vec<Finding>, NotRun> {
+    let off = subject.machine().iommu.value().is_some_and(|iommu| !iommu.is_active());
     gpus::each(subject, |placed| {
+        if off {
+            return vec![Finding::skipped("without an IOMMU `vfio-pci` can have no device: `iommu-off` says more")];
+        }
         let held: Vec<_> = placed.functions.iter().filter(|(_, function)| !function.is_free()).collect();
         let source = |at: &crate::model::PciAddress| format!("/sys/bus/pci/devices/{at}/driver");
         let Some((first, function)) = held.first() else {
@@ -70,5 +74,7 @@ mod tests {
         scene.function("0000:01:00.0").driver = None;
         scene.function("0000:01:00.1").driver = Some("snd_hda_intel".into());
         assert_eq!(scene.verdicts(&CHECK), [Verdict::Warn]);
+        scene.machine().iommu = crate::model::observed::Fact::complete(Default::default());
+        assert_eq!(scene.verdicts(&CHECK), [Verdict::Skipped], "who has it then is no fault of its own");
     }
 }

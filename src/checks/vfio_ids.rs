@@ -131,14 +131,15 @@ fn judge(subject: &Subject<'_>) -> Result<Vec<Finding>, NotRun> {
     Ok(findings)
 }
 
-/// Devices that go to VMs.
+/// Devices that go to VMs; where several fit, which of them is for `gpu-ambiguous` to ask, so that none is a twin.
 fn wanted(subject: &Subject<'_>) -> Result<BTreeSet<PciAddress>, NotRun> {
     let devices = devices(all(&subject.machine().pci)?, subject);
-    let place = |(_, gpu, _): (_, &crate::blueprint::Gpu, _)| match seek(gpu, &devices) {
-        Sought::Found(device) => Some(device.address.device()),
-        _ => None,
+    let places = |(_, gpu, _): (_, &crate::blueprint::Gpu, _)| match seek(gpu, &devices) {
+        Sought::Found(device) => vec![device.address.device()],
+        Sought::Ambiguous(all) => all.iter().map(|device| device.address.device()).collect(),
+        Sought::Missing(_) => Vec::new(),
     };
-    Ok(subject.passed_gpus().filter_map(place).collect())
+    Ok(subject.passed_gpus().flat_map(places).collect())
 }
 
 #[cfg(test)]
@@ -170,10 +171,15 @@ mod tests {
         let mut scene = with_ids("10de:2684,10de:22ba");
         assert_eq!(scene.verdicts(&CHECK), [Verdict::Pass]);
         scene.add_twin();
-        let mut told = with_ids("10de:2684,10de:22ba");
+        assert_eq!(scene.verdicts(&CHECK), [Verdict::Pass], "which of them is wanted, is for another check to ask");
+        scene.function("0000:04:00.0").subsystem = Some("1458:0001".parse().unwrap());
+        let mut told = Scene::over("hosts: { hq: { gpus: { rtx4090: { subsystem: '1043:88ec' } } } }");
         told.add_twin();
         told.function("0000:04:00.0").subsystem = Some("1458:0001".parse().unwrap());
-        assert_eq!(scene.verdicts(&CHECK).len(), 2, "which of them is wanted is not known");
+        told.machine().module_config = scene.machine().module_config.clone();
+        let finding = told.only(&CHECK);
+        assert_eq!(finding.object.as_deref(), Some("VGA controller at 0000:04:00.0"));
+        assert_eq!(finding.verdict, Verdict::Warn);
     }
 
     #[test]

@@ -11,6 +11,9 @@ const OFF: &[Difference] = &[
     ("interrupt-remapping", None, Skipped),
     ("iommu-group-shared", Some("gpu rtx4090 at 0000:01:00"), CouldNotRun),
     ("firmware-memory", Some("gpu rtx4090 at 0000:01:00"), Skipped),
+    ("gpu-host-driver", Some("gpu rtx4090 at 0000:01:00"), Skipped),
+    // No plan can be made for a GPU without a group.
+    ("token-privileges", None, CouldNotRun),
 ];
 
 pub const EXPECTED: &[Expected] = &[

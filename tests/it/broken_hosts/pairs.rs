@@ -1,5 +1,7 @@
 //! Two defects at once: the one that shows after a reboot comes first, as a reboot takes over what the other did.
 
+use infra::checks::Verdict::Warn;
+
 use super::Difference;
 
 /// A defect, another one, and what is found where that is not simply what both find.
@@ -17,7 +19,15 @@ pub const PAIRS: &[(&str, &str, Option<&[Difference]>)] = &[
     ("intremap-off", "only-display", None),
     ("gpu-nouveau", "only-display", None),
     ("gpu-nouveau", "gpu-sound-driver", None),
-    ("gpu-nouveau", "console-in-gpu", None),
+    // The driver that has the card ends that console itself, and so does vfio-pci when it takes it.
+    (
+        "gpu-nouveau",
+        "console-in-gpu",
+        Some(&[
+            ("gpu-host-driver", Some("gpu rtx4090 at 0000:01:00"), Warn),
+            ("boot-framebuffer", Some("gpu rtx4090 at 0000:01:00"), Warn),
+        ]),
+    ),
     ("console-in-gpu", "only-display", None),
     ("console-in-free-gpu", "narrow-link", None),
     ("bar-collision", "console-in-gpu", None),
