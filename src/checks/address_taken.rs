@@ -123,11 +123,7 @@ fn heard(
 }
 
 /// Another guest with this address in its configuration, now or after its next start.
-fn configured<'a>(
-    files: &'a GuestFiles,
-    own: Vmid,
-    address: IpAddr,
-) -> Option<(Vmid, &'a GuestFile, &'a str, &'a str)> {
+fn configured(files: &GuestFiles, own: Vmid, address: IpAddr) -> Option<(Vmid, &GuestFile, &str, &str)> {
     let numbered = |key: &str| {
         ["net", "ipconfig"].iter().any(|prefix| key.strip_prefix(prefix).is_some_and(|n| n.parse::<u16>().is_ok()))
     };

@@ -26,9 +26,11 @@ impl Scene {
 
     /// The same with something laid over the inventory.
     pub fn over(over: &str) -> Self {
-        let mut site = Site::default();
-        site.guests = Fact::complete(BTreeMap::new());
-        site.mappings = Fact::complete(BTreeMap::new());
+        let site = Site {
+            guests: Fact::complete(BTreeMap::new()),
+            mappings: Fact::complete(BTreeMap::new()),
+            ..Site::default()
+        };
         let host = observed::Host { site: "hq".into(), machine: machine(), ..observed::Host::default() };
         let observed = Observed {
             sites: BTreeMap::from([("hq".to_owned(), site)]),

@@ -168,7 +168,7 @@ mod tests {
                   gpu: { id: "10de:2684" }
         "#);
         let no = GpuAdvice { verdict: GpuVerdict::No, known_as: Some("old".to_owned()), ..advice };
-        let text = advice_text(&[no.clone()], false, &terminal.with_width(120));
+        let text = advice_text(std::slice::from_ref(&no), false, &terminal.with_width(120));
         assert!(text.contains(", old in the inventory: cannot be passed through") && !text.contains("gpus:"), "{text}");
         assert!(advice_text(&[no], true, &terminal).contains("goes with it: 0000:01:00.1 audio"));
     }

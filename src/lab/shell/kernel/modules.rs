@@ -73,7 +73,7 @@ pub(super) fn entry(view: View<'_>, path: &[&str]) -> Option<Entry> {
         ["refcnt"] => Entry::line(0),
         ["version"] if *module == "zfs" => {
             let version = view.node.machine.packages.get("zfsutils-linux")?;
-            Entry::line(version.replace("-pve", "-pve").split('+').next().unwrap_or_default())
+            Entry::line(version.split('+').next().unwrap_or_default())
         }
         ["parameters"] if !parameters.is_empty() => Entry::directory(parameters.into_iter().map(|(name, _)| name)),
         ["parameters", name] => Entry::line(&parameters.iter().find(|(known, _)| known == name)?.1),
