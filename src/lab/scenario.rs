@@ -48,7 +48,7 @@ pub struct Scenario {
     /// What goes wrong.
     #[serde(default)]
     pub faults: Vec<Fault>,
-    /// What is wrong with every host, by the names of [`broken`](super::broken), in this order.
+    /// What is wrong with every host, by the names of [`broken`](super::broken); other makes of host first, then in this order.
     #[serde(default)]
     pub broken: Vec<String>,
 }
@@ -410,8 +410,11 @@ impl Scenario {
         for node in world.nodes.values_mut() {
             machine::install(node, self.version, now_ms);
         }
-        for name in &self.broken {
-            let defect = broken::find(name).map_err(|why| LabError::Scenario { why })?;
+        let defects: Result<Vec<_>, String> = self.broken.iter().map(|name| broken::find(name)).collect();
+        let mut defects = defects.map_err(|why| LabError::Scenario { why })?;
+        // Another make of host is furnished anew: what is wrong with it comes after that.
+        defects.sort_by_key(|defect| !defect.is_variant());
+        for defect in defects {
             for node in world.nodes.keys().cloned().collect::<Vec<_>>() {
                 (defect.apply)(&mut world, &node);
             }

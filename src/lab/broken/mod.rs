@@ -29,6 +29,14 @@ pub struct Defect {
     pub apply: fn(&mut World, &str),
 }
 
+impl Defect {
+    /// Whether it makes another host that is in order.
+    #[must_use]
+    pub fn is_variant(&self) -> bool {
+        self.row == "sound"
+    }
+}
+
 /// Every defect, by area.
 pub const DEFECTS: &[&[Defect]] = &[
     variants::DEFECTS,

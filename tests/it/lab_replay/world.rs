@@ -103,6 +103,7 @@ pub fn world(now: jiff::Timestamp) -> World {
         services: services(),
         ..System::default()
     };
+    node.machine.running.kernel.clone_from(&node.system.kernel_release);
     world.appliances.clear();
     if let Some(node) = world.nodes.get_mut("pve1") {
         // Its statistics begin in this minute (829).
