@@ -6,16 +6,20 @@
 
 mod assemble;
 mod draft;
+mod flow;
 mod profiles;
 mod resolve;
 mod rules;
 mod selection;
+mod service;
 #[cfg(test)]
 pub(crate) mod testing;
 mod types;
 
+pub use flow::{Flow, FlowOrigin, Party};
 pub use resolve::resolve;
 pub use selection::Selection;
+pub use service::{Audience, Service, ServicePort};
 pub use types::{
     Access, Agent, ApiAccess, Blueprint, Container, CpuModel, DatasetMount, DeviceNode, Firewall, Gpu, Guest,
     GuestShape, Host, HostFirewall, HostNetwork, HostStorage, HostSystem, Image, ImageSource, Limits, PowerState, Rule,

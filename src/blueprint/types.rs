@@ -6,10 +6,11 @@ use std::net::IpAddr;
 use camino::Utf8PathBuf;
 use ipnet::IpNet;
 
+use super::{Flow, Service};
 use crate::diag::Span;
 use crate::model::{
     BridgeName, DatasetName, EnvironmentName, Fingerprint, GpuName, GroupName, GuestName, HostName, Interface,
-    NodeName, PciAddress, PciId, PoolName, Size, StorageName, Tag, Vmid,
+    NodeName, PciAddress, PciId, PoolName, ServiceName, Size, StorageName, Tag, Vmid,
 };
 
 /// One environment, resolved.
@@ -27,6 +28,10 @@ pub struct Blueprint {
     pub images: BTreeMap<String, Image>,
     /// Security groups that at least one guest uses.
     pub groups: BTreeMap<GroupName, SecurityGroup>,
+    /// Services that at least one guest has.
+    pub services: BTreeMap<ServiceName, Service>,
+    /// Who may talk to whom.
+    pub flows: Vec<Flow>,
 }
 
 impl Blueprint {
@@ -285,6 +290,8 @@ pub struct Guest {
     pub ssh_keys: Vec<String>,
     /// Its firewall.
     pub firewall: Firewall,
+    /// Services that run in it: keys of [`Blueprint::services`].
+    pub services: Vec<ServiceName>,
     /// Where the guest was declared.
     pub span: Span,
     /// Where single values were written, by the path of the inventory (`memory`, `datasets`), so that

@@ -7,11 +7,11 @@ use serde::Deserialize;
 
 use super::GuestFirewall;
 use super::values::{
-    Compression, CpuName, DatasetPath, DevicePath, Ip, KindName, MountPath, Package, PublicKey, ServiceName,
-    ServiceRef, SiteName, State, UserName,
+    Compression, CpuName, DatasetPath, DevicePath, Ip, KindName, MountPath, Package, PublicKey, ServiceRef, SiteName,
+    State, UserName,
 };
 use crate::diag::Spanned;
-use crate::model::{GpuName, HostName, Size, StorageName, Tag, Vmid};
+use crate::model::{GpuName, HostName, ServiceName, Size, StorageName, Tag, Vmid};
 
 /// Declares the keys that guests and profiles share once, with how an own value meets the profile's.
 macro_rules! shape {

@@ -42,5 +42,5 @@ pub use schema::schema;
 pub use values::{
     Action, Compression, CpuName, DatasetPath, DevicePath, Direction, Domain, HttpsUrl, Ip, KernelParameter, KindName,
     LocalPath, ModuleName, MountPath, Origin, Package, Peer, PeerList, Ports, Protocol, PublicKey, SecretName,
-    ServiceName, ServiceRef, Sha256, SiteName, State, Subnet, SysctlKey, SysctlValue, TokenId, UserName, VfioBinding,
+    ServiceRef, Sha256, SiteName, State, Subnet, SysctlKey, SysctlValue, TokenId, UserName, VfioBinding,
 };

@@ -24,9 +24,9 @@ mod upid;
 pub use addr::{Addr, Kind};
 pub use names::{
     BridgeName, DatasetName, EnvironmentName, GpuName, GroupName, GuestName, HostName, MappingName, NodeName, PoolName,
-    StorageName, Tag, Vmid,
+    ServiceName, StorageName, Tag, Vmid,
 };
-pub use net::Interface;
+pub use net::{Interface, PortRange, Transport};
 pub use pci::{PciAddress, PciId};
 pub use permissions::{Permissions, how_to_grant};
 pub use size::Size;

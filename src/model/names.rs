@@ -98,6 +98,11 @@ name!(
     "use lower-case letters, digits and inner dashes, such as `proj-x`"
 );
 name!(
+    /// A service, by the name of its folder in `templates/`.
+    ServiceName, "service name", "^[a-z0-9][a-z0-9-]*$", |t| dns_label(t) && !t.ends_with('-'),
+    "use the name of a folder in `templates/`, such as `ollama`"
+);
+name!(
     /// A GPU of a host; also the name of its PCI mapping.
     GpuName, "GPU name", "^[a-z][a-z0-9_-]+$",
     |t| config_id(t) && !t.bytes().any(|b| b.is_ascii_uppercase()),

@@ -87,6 +87,7 @@ fn guest(name: &str, host: &str, vmid: u32) -> Guest {
             rules: Vec::new(),
             groups: Vec::new(),
         },
+        services: Vec::new(),
         span: SPAN,
         spans: BTreeMap::new(),
     }
@@ -100,6 +101,8 @@ fn blueprint(hosts: Vec<Host>, guests: Vec<Guest>) -> Blueprint {
         guests: guests.into_iter().map(|guest| (guest.name.clone(), guest)).collect(),
         images: BTreeMap::new(),
         groups: BTreeMap::new(),
+        services: BTreeMap::new(),
+        flows: Vec::new(),
     }
 }
 

@@ -231,6 +231,7 @@ pub fn blueprint() -> Blueprint {
             rules: Vec::new(),
             groups: Vec::new(),
         },
+        services: Vec::new(),
         span: place,
         spans: BTreeMap::new(),
     };
@@ -241,6 +242,8 @@ pub fn blueprint() -> Blueprint {
         guests: [(guest.name.clone(), guest)].into(),
         images: BTreeMap::new(),
         groups: BTreeMap::new(),
+        services: BTreeMap::new(),
+        flows: Vec::new(),
     }
 }
 

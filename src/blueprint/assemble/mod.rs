@@ -57,7 +57,8 @@ pub(super) fn blueprint(draft: &Draft<'_>) -> Option<Blueprint> {
             Some((name.value.clone(), SecurityGroup { name: name.value.clone(), comment, rules, span: name.span }))
         })
         .collect::<Option<_>>()?;
-    Some(Blueprint { name, pool, hosts, guests, images, groups })
+    let (services, flows) = (std::collections::BTreeMap::new(), Vec::new());
+    Some(Blueprint { name, pool, hosts, guests, images, groups, services, flows })
 }
 
 /// The file name on the storage. PVE takes only `.qcow2`, `.raw` and `.vmdk` for the content type

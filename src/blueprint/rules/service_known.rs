@@ -27,18 +27,18 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                 }
                 continue;
             };
-            let offered = || other.shape.services.iter().flatten().map(|service| service.value.0.as_str());
+            let offered = || other.shape.services.iter().flatten().map(|service| service.value.as_str());
             if other.name == guest.name {
                 report.push(
                     Diagnostic::error(CODE, format!("guest `{}` uses a service of itself", guest.name.value))
                         .at(wanted.span, "")
                         .hint("remove it: services of one guest reach one another anyway"),
                 );
-            } else if !offered().any(|service| service == wanted.service.0)
+            } else if !offered().any(|service| service == wanted.service.as_str())
                 && !draft.broken.key(other.own.span, "services")
             {
                 let list = offered().collect::<Vec<_>>().join(", ");
-                let hint = did_you_mean(&wanted.service.0, offered()).unwrap_or_else(|| {
+                let hint = did_you_mean(wanted.service.as_str(), offered()).unwrap_or_else(|| {
                     if list.is_empty() {
                         "list it under that guest's `services`".to_owned()
                     } else {
@@ -46,14 +46,17 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                     }
                 });
                 report.push(
-                    Diagnostic::error(CODE, format!("guest `{}` has no service `{}`", wanted.guest, wanted.service.0))
-                        .at(wanted.span, "")
-                        .related(other.name.span, "the guest")
-                        .hint(hint),
+                    Diagnostic::error(
+                        CODE,
+                        format!("guest `{}` has no service `{}`", wanted.guest, wanted.service.as_str()),
+                    )
+                    .at(wanted.span, "")
+                    .related(other.name.span, "the guest")
+                    .hint(hint),
                 );
             }
         }
-        let services = guest.shape.services.iter().flatten().map(|service| (&service.value.0, service.span));
+        let services = guest.shape.services.iter().flatten().map(|service| (&service.value, service.span));
         once(services, |service, first, again| {
             report.push(
                 collision(

@@ -16,7 +16,7 @@ pub use lists::{PeerList, Ports};
 pub use public_key::PublicKey;
 pub use refs::{Peer, ServiceRef};
 pub use text::{
-    CpuName, DatasetPath, DevicePath, Domain, HttpsUrl, Ip, LocalPath, MountPath, Origin, Package, SecretName,
-    ServiceName, Sha256, SiteName, Subnet, TokenId, UserName,
+    CpuName, DatasetPath, DevicePath, Domain, HttpsUrl, Ip, LocalPath, MountPath, Origin, Package, SecretName, Sha256,
+    SiteName, Subnet, TokenId, UserName,
 };
 pub use words::{Action, Compression, Direction, KindName, Protocol, State, VfioBinding};

@@ -6,9 +6,9 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::text::{ServiceName, Subnet};
+use super::text::Subnet;
 use crate::diag::Invalid;
-use crate::model::GuestName;
+use crate::model::{GuestName, ServiceName};
 
 /// A service of a guest, written as `guest/service`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]

@@ -192,13 +192,6 @@ text_value!(
 );
 
 text_value!(
-    /// A service, by the name of its folder in `templates/`.
-    ServiceName(String), "^[a-z0-9][a-z0-9-]*$", |text| {
-        checked(text, word(text, b"-") && !text.starts_with('-'), "the name of a service", "use the name of a folder in `templates/`, such as `ollama`")
-    }
-);
-
-text_value!(
     /// The host name of a web site, such as `proj-x.example.com`.
     SiteName(String), r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+$", |text| {
         let label = |part: &str| word(part, b"-") && part.len() < 64 && !part.starts_with('-') && !part.ends_with('-');
