@@ -14,11 +14,17 @@ use crate::inventory::{InventoryFiles, Layer, SourceFile};
 pub fn read_inventory(paths: &[Utf8PathBuf]) -> InventoryFiles {
     let mut files = InventoryFiles::default();
     let mut profile_dirs: Vec<Utf8PathBuf> = Vec::new();
+    let mut template_dirs: Vec<Utf8PathBuf> = Vec::new();
     for path in paths {
         files.layers.push(Layer { path: path.clone(), files: layer(path) });
-        if let Some(dir) = profiles_near(path).filter(|dir| !profile_dirs.iter().any(|known| same(known, dir))) {
+        let fresh = |dirs: &[Utf8PathBuf], dir: &Utf8PathBuf| !dirs.iter().any(|known| same(known, dir));
+        if let Some(dir) = near(path, "profiles").filter(|dir| fresh(&profile_dirs, dir)) {
             files.profiles.extend(yaml_files(&dir).unwrap_or_default().iter().map(|file| read(file)));
             profile_dirs.push(dir);
+        }
+        if let Some(dir) = near(path, "templates").filter(|dir| fresh(&template_dirs, dir)) {
+            files.templates.extend(templates(&dir).iter().map(|file| read(file)));
+            template_dirs.push(dir);
         }
     }
     files
@@ -95,16 +101,25 @@ fn yaml_files(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, String> {
     Ok(files)
 }
 
-/// The directory `profiles` beside the inventory, else in the nearest directory above.
-fn profiles_near(path: &Utf8Path) -> Option<Utf8PathBuf> {
+/// `template.yaml` of every service below a directory, sorted.
+fn templates(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let folders = entries(dir).unwrap_or_default();
+    let mut files: Vec<Utf8PathBuf> = folders.into_iter().map(|folder| folder.join("template.yaml")).collect();
+    files.retain(|file| file.is_file());
+    files.sort();
+    files
+}
+
+/// The directory of that name beside the inventory, else in the nearest directory above.
+fn near(path: &Utf8Path, name: &str) -> Option<Utf8PathBuf> {
     let start = if path.is_dir() { path.to_owned() } else { path.parent()?.to_owned() };
     let start = if start.as_str().is_empty() { Utf8PathBuf::from(".") } else { start };
     // Climbing needs the whole way; what is shown is as short as what was typed.
     let full = start.canonicalize_utf8().ok()?;
     let mut shown = start;
     for dir in full.ancestors() {
-        if dir.join("profiles").is_dir() {
-            return Some(tidy(&shown.join("profiles")));
+        if dir.join(name).is_dir() {
+            return Some(tidy(&shown.join(name)));
         }
         shown.push("..");
     }

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use crate::diag::{Diagnostic, Diagnostics, Span, Spanned};
 use crate::inventory::parse::Broken;
 use crate::inventory::{Group, Guest, Host, Image, Inventory, KindName, Peer, Rule, Shape, SiteName};
-use crate::model::{GuestName, HostName};
+use crate::model::{GuestName, HostName, PortName, ServiceName};
 
-use super::profiles;
+use super::{Audience, Service, ServicePort, profiles, services};
 
 /// An inventory as it is checked: guests carry what their profiles give them.
 #[derive(Debug)]
 pub(super) struct Draft<'a> {
     pub(super) inventory: &'a Inventory,
     pub(super) guests: Vec<DraftGuest<'a>>,
+    /// Every service that there is a `template.yaml` of, as far as it could be read.
+    pub(super) services: BTreeMap<ServiceName, Service>,
     pub(super) broken: Broken,
 }
 
@@ -52,7 +54,30 @@ impl<'a> Draft<'a> {
                 shape: profiles::shape(inventory, name, own, &mut broken, report),
             })
             .collect();
-        Self { inventory, guests, broken }
+        Self { inventory, guests, services: services::all(inventory), broken }
+    }
+
+    /// Whether a guest has a service: listed, or because every guest has it.
+    pub(super) fn has(&self, guest: &DraftGuest<'_>, service: &ServiceName) -> bool {
+        let everywhere = self.services.get(service).is_some_and(|service| service.everywhere);
+        everywhere || guest.shape.services.iter().flatten().any(|listed| listed.value == *service)
+    }
+
+    /// Services of a guest that are known: listed ones, then those that every guest has.
+    pub(super) fn services_of<'s>(&'s self, guest: &'s DraftGuest<'_>) -> impl Iterator<Item = &'s Service> {
+        self.services.values().filter(|service| self.has(guest, &service.name))
+    }
+
+    /// Ports that a reference to a service means, as far as `audience` may be let in to them.
+    pub(super) fn ports(
+        &self,
+        service: &ServiceName,
+        port: Option<&PortName>,
+        audience: Audience,
+    ) -> Vec<(&PortName, &ServicePort)> {
+        let service = self.services.get(service);
+        let meant = service.into_iter().flat_map(|service| service.meant(port, audience));
+        meant.filter(|(_, port)| port.audience >= audience).collect()
     }
 
     pub(super) fn hosts(&self) -> impl Iterator<Item = NamedHost<'a>> + use<'a> {

@@ -1,14 +1,15 @@
 //! Who may talk to whom. Whatever no flow says is denied.
 //!
 //! Everything that opens a way is derived from this one list: firewall rules, tailnet policy, routes. What is
-//! reachable and no flow says is an error; so is a flow that something in between does not let through.
+//! reachable and no flow says is an error; so is a flow that something in between does not let through. Answers come
+//! back by themselves, and what is no connection (ICMP errors, neighbour discovery) is nobody's flow.
 
 use std::fmt;
 
 use ipnet::IpNet;
 
 use crate::diag::Span;
-use crate::model::{GuestName, HostName, PortRange, ServiceName, Transport};
+use crate::model::{GuestName, HostName, PortName, PortRange, ServiceName, Transport};
 
 /// Something may talk to something on these ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +35,10 @@ pub enum Party {
     Guest(GuestName),
     /// A Proxmox VE host of this inventory.
     Host(HostName),
-    /// A network, or one address of it, that is no guest's.
+    /// A network, or one address of it; guests that happen to be in it are not meant.
     Network(IpNet),
-    /// Whatever is outside every network of this inventory.
+    /// Whatever is in no network of [`Blueprint::inside`](super::Blueprint::inside): public addresses that are not of
+    /// this inventory.
     Internet,
     /// Members of the tailnet, in the words of its policy: `tag:phone`, `group:staff`, `autogroup:member`, a login.
     Tailnet(String),
@@ -45,16 +47,18 @@ pub enum Party {
 /// What declared a flow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FlowOrigin {
-    /// A guest `uses` a service of another.
-    Uses(ServiceName),
-    /// A guest `exposes` a service.
-    Exposes(ServiceName),
+    /// A guest `uses` a port of a service of another.
+    Uses(ServiceName, PortName),
+    /// A guest `exposes` a port of a service.
+    Exposes(ServiceName, PortName),
     /// A site leads to a port: `routes`.
     Route(String),
-    /// `access` over the tailnet.
-    Access,
+    /// `access` over the tailnet, to a port of a service.
+    Access(ServiceName, PortName),
     /// A guest may reach what is outside: `internet`.
     Internet,
+    /// A guest looks up names, at its host's `network.dns`.
+    Names,
 }
 
 impl fmt::Display for Party {

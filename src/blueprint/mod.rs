@@ -12,6 +12,7 @@ mod resolve;
 mod rules;
 mod selection;
 mod service;
+mod services;
 #[cfg(test)]
 pub(crate) mod testing;
 mod types;

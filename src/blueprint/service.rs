@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::diag::Span;
-use crate::model::{PortRange, ServiceName, Transport};
+use crate::model::{PortName, PortRange, ServiceName, Transport};
 
 /// A service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,8 +12,10 @@ pub struct Service {
     pub name: ServiceName,
     /// What it is for.
     pub description: String,
+    /// Whether every guest has it without listing it, as SSH.
+    pub everywhere: bool,
     /// Ports that it listens on, by name.
-    pub ports: BTreeMap<String, ServicePort>,
+    pub ports: BTreeMap<PortName, ServicePort>,
     /// Where it was declared.
     pub span: Span,
 }
@@ -27,6 +29,8 @@ pub struct ServicePort {
     pub ports: PortRange,
     /// Who may ever be let in.
     pub audience: Audience,
+    /// Whether it is opened only where it is named: `guest/service/port`.
+    pub explicit: bool,
     /// Where it was declared.
     pub span: Span,
 }
@@ -34,10 +38,25 @@ pub struct ServicePort {
 /// Who may ever be let in to a port, whatever an inventory asks for. Each one includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Audience {
-    /// Only what runs in the same guest: databases, vector stores.
+    /// Only what runs in the same guest: control and cluster ports.
     Inside,
-    /// Guests that say `uses`.
+    /// Guests that say `uses`: model runners, databases, vector stores, metrics.
     Guests,
     /// Also people: `exposes`, `routes`, `access`. The gateway of a stack, web interfaces.
     People,
+}
+
+impl Service {
+    /// Ports that are meant by a reference to it: the one that is named, else all that `audience` may be let in to
+    /// and that need not be named.
+    pub fn meant(
+        &self,
+        port: Option<&PortName>,
+        audience: Audience,
+    ) -> impl Iterator<Item = (&PortName, &ServicePort)> {
+        self.ports.iter().filter(move |(name, there)| match port {
+            Some(named) => *name == named,
+            None => there.audience >= audience && !there.explicit,
+        })
+    }
 }

@@ -58,13 +58,15 @@ pub(crate) const HOST: &str = "api: { token_id: infra@pve!laptop, token: secret:
      storage: { guests: local-zfs, files: local, datasets: rpool/containers }, \
      network: { bridge: vmbr0, subnet: 10.1.0.0/24, gateway: 10.1.0.1 }";
 
-fn check(over: &str, profiles: &[(&str, &str)]) -> (Option<Blueprint>, Diagnostics) {
+fn check(over: &str, profiles: &[(&str, &str)], services: &[(&str, &str)]) -> (Option<Blueprint>, Diagnostics) {
     let layer = |path: &str, text: &str| Layer { path: path.into(), files: vec![SourceFile::new(path, text)] };
-    let mut files = InventoryFiles { layers: vec![layer("good.yaml", GOOD)], profiles: Vec::new() };
+    let mut files = InventoryFiles { layers: vec![layer("good.yaml", GOOD)], ..InventoryFiles::default() };
     if !over.is_empty() {
         files.layers.push(layer("over.yaml", over));
     }
     files.profiles = profiles.iter().map(|(name, text)| SourceFile::new(format!("{name}.yaml"), *text)).collect();
+    let template = |(name, text): &(&str, &str)| SourceFile::new(format!("templates/{name}/template.yaml"), *text);
+    files.templates = services.iter().map(template).collect();
     let loaded = load(&files);
     let mut diagnostics = loaded.diagnostics;
     let inventory = loaded.inventory.expect("the good inventory with something over it decodes");
@@ -75,13 +77,13 @@ fn check(over: &str, profiles: &[(&str, &str)]) -> (Option<Blueprint>, Diagnosti
 
 /// The blueprint of the good inventory.
 pub(crate) fn good() -> Blueprint {
-    let (blueprint, diagnostics) = check("", &[]);
+    let (blueprint, diagnostics) = check("", &[], &[]);
     blueprint.unwrap_or_else(|| panic!("the good inventory is good: {diagnostics:#?}"))
 }
 
 /// The blueprint of the good inventory with something over it that is as good.
 pub(crate) fn with(over: &str) -> Blueprint {
-    let (blueprint, diagnostics) = check(over, &[]);
+    let (blueprint, diagnostics) = check(over, &[], &[]);
     blueprint.unwrap_or_else(|| panic!("this is good as well: {diagnostics:#?}"))
 }
 
@@ -92,12 +94,17 @@ pub(crate) fn codes(over: &str) -> Vec<&'static str> {
 
 /// As [`codes`], with profiles by name.
 pub(crate) fn codes_with_profiles(over: &str, profiles: &[(&str, &str)]) -> Vec<&'static str> {
-    let (blueprint, diagnostics) = check(over, profiles);
+    let (blueprint, diagnostics) = check(over, profiles, &[]);
     assert_eq!(blueprint.is_some(), !diagnostics.has_errors(), "{diagnostics:#?}");
     diagnostics.iter().map(|diagnostic| diagnostic.code).collect()
 }
 
+/// As [`codes`], with services by name.
+pub(crate) fn codes_with_services(over: &str, services: &[(&str, &str)]) -> Vec<&'static str> {
+    check(over, &[], services).1.iter().map(|diagnostic| diagnostic.code).collect()
+}
+
 /// All that is said about it, summaries and hints.
 pub(crate) fn said(over: &str) -> String {
-    check(over, &[]).1.iter().map(|d| format!("{} {}\n", d.summary, d.hints.join(" "))).collect()
+    check(over, &[], &[]).1.iter().map(|d| format!("{} {}\n", d.summary, d.hints.join(" "))).collect()
 }

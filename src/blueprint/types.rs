@@ -28,7 +28,7 @@ pub struct Blueprint {
     pub images: BTreeMap<String, Image>,
     /// Security groups that at least one guest uses.
     pub groups: BTreeMap<GroupName, SecurityGroup>,
-    /// Services that at least one guest has.
+    /// Services that at least one guest has, those that every guest has among them.
     pub services: BTreeMap<ServiceName, Service>,
     /// Who may talk to whom.
     pub flows: Vec<Flow>,
@@ -44,6 +44,28 @@ impl Blueprint {
         &self.hosts[&guest.host]
     }
 
+    /// Networks that are not the internet, sorted and without overlaps: those of the guests, addresses of the hosts,
+    /// and all private address space, whoever uses it.
+    #[must_use]
+    pub fn inside(&self) -> Vec<IpNet> {
+        let subnets = self.hosts.values().map(|host| host.network.subnet.trunc());
+        let hosts = self.hosts.values().flat_map(|host| {
+            [Some(&host.access.api.host), host.access.ssh.as_ref().map(|ssh| &ssh.host)].into_iter().flatten()
+        });
+        let addresses = hosts.filter_map(|host| host.parse::<IpAddr>().ok().map(IpNet::from));
+        let mut inside = IpNet::aggregate(&private().into_iter().chain(subnets).chain(addresses).collect());
+        inside.sort();
+        inside
+    }
+
+    /// Services of a guest: those that it lists, then those that every guest has.
+    pub fn services_of<'a>(&'a self, guest: &'a Guest) -> impl Iterator<Item = &'a Service> {
+        let own = guest.services.iter().filter_map(|name| self.services.get(name));
+        own.chain(
+            self.services.values().filter(|service| service.everywhere && !guest.services.contains(&service.name)),
+        )
+    }
+
     /// One host per site, the first by name: whom to ask for what the whole site shares.
     #[must_use]
     pub fn sites(&self) -> BTreeMap<&str, &Host> {
@@ -53,6 +75,13 @@ impl Blueprint {
         }
         sites
     }
+}
+
+/// Address space that nobody reaches over the internet: RFC 1918, carrier-grade NAT (and the tailnet), link-local,
+/// unique local addresses.
+fn private() -> [IpNet; 7] {
+    ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"]
+        .map(|network| network.parse().expect("a network"))
 }
 
 /// One Proxmox VE host.

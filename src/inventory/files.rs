@@ -9,6 +9,9 @@ pub struct InventoryFiles {
     pub layers: Vec<Layer>,
     /// Profiles; of two with the same file name the later one counts.
     pub profiles: Vec<SourceFile>,
+    /// What services say of themselves, `templates/<service>/template.yaml`: before those that come with the program;
+    /// of two of one service the later one counts.
+    pub templates: Vec<SourceFile>,
 }
 
 /// Files of equal rank.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::GuestFirewall;
 use super::values::{
-    Compression, CpuName, DatasetPath, DevicePath, Ip, KindName, MountPath, Package, PublicKey, ServiceRef, SiteName,
-    State, UserName,
+    Compression, CpuName, DatasetPath, DevicePath, Ip, KindName, LocalService, MountPath, Package, PublicKey,
+    ServiceRef, SiteName, State, UserName, Viewer,
 };
+use super::{GuestFirewall, Internet, TailnetAccess};
 use crate::diag::Spanned;
 use crate::model::{GpuName, HostName, ServiceName, Size, StorageName, Tag, Vmid};
 
@@ -135,14 +135,21 @@ shape! {
     datasets: Vec<Spanned<Dataset>> = both,
     /// Container only: device nodes of the host; a guest's own are added to its profile's.
     devices: Vec<Spanned<Device>> = both,
-    /// Services that run in it, by their folders in `templates/`. Not acted on yet.
+    /// Services that run in it, by their folders in `templates/`. They decide which ports it may open to others.
     services: Vec<Spanned<ServiceName>> = both,
-    /// Services of other guests that it uses, as `guest/service`. Not acted on yet.
+    /// Services of other guests that it uses, as `guest/service` or `guest/service/port`: the firewall lets it through.
+    #[schemars(example = &["plan-hq/litellm"])]
     uses: Vec<Spanned<ServiceRef>> = both,
+    /// Its services that others may reach over the network, by `service` or `service/port`: networks, addresses,
+    /// guests of this inventory, or `internet`.
+    exposes: BTreeMap<Spanned<LocalService>, Vec<Spanned<Viewer>>> = map,
+    /// Whether it may connect to the internet (not to the inventory's networks, nor to any other private one), or a
+    /// list of where to; it may unless given.
+    internet: Spanned<Internet> = own,
     /// Web sites that lead to its ports. Not acted on yet.
     routes: BTreeMap<Spanned<SiteName>, Spanned<u16>> = map,
     /// Who may reach it over the tailnet, such as `tag:phone`. Not acted on yet.
-    access: Vec<Spanned<String>> = both,
+    access: Vec<Spanned<TailnetAccess>> = both,
 }
 
 /// When a guest starts with its host.

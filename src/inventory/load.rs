@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::layers::{overlay, unite};
 use super::mask::{mask, uuids};
 use super::parse::{Broken, Ids, Node, decode, parse};
-use super::{Document, InventoryFiles, Profile, SourceFile};
+use super::templates::{BUILT_IN, service_of};
+use super::{Document, InventoryFiles, Profile, SourceFile, Template};
 use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span, Spanned};
 
 /// The version of the format that this program reads.
@@ -18,6 +19,8 @@ pub struct Inventory {
     pub document: Document,
     /// Profiles by name.
     pub profiles: BTreeMap<String, Spanned<Profile>>,
+    /// What is known of services, by their names.
+    pub templates: BTreeMap<String, Spanned<Template>>,
     /// What was wrong and left out: its absence is no further problem.
     pub broken: Broken,
     /// Whether loading found an error, so that no blueprint may be made of it.
@@ -59,6 +62,21 @@ pub fn load(files: &InventoryFiles) -> Loaded {
         .iter()
         .filter_map(|file| Some((file.path.file_stem()?.to_owned(), reader.tree(file)?)))
         .collect();
+    let mut templates: BTreeMap<String, Node> = BTreeMap::new();
+    let own = files.templates.iter().filter_map(|file| Some((service_of(&file.path)?.to_owned(), file)));
+    for (name, file) in own {
+        if let Some(tree) = reader.tree(file) {
+            templates.insert(name, tree);
+        }
+    }
+    for (name, text) in BUILT_IN {
+        let known = templates.contains_key(*name) || files.templates.iter().any(|f| service_of(&f.path) == Some(name));
+        if let (false, Some(tree)) =
+            (known, reader.tree(&SourceFile::new(format!("templates/{name}/template.yaml"), *text)))
+        {
+            templates.insert((*name).to_owned(), tree);
+        }
+    }
     let Reader { sources, mut diagnostics, unread, .. } = reader;
 
     let mut broken = Broken::default();
@@ -73,6 +91,17 @@ pub fn load(files: &InventoryFiles) -> Loaded {
             decoded.value.map(|profile| (name, profile))
         })
         .collect();
+    let templates = templates
+        .into_iter()
+        .filter_map(|(name, tree)| {
+            let decoded = decode::<Spanned<Template>>(&tree, &mut diagnostics);
+            broken.extend(decoded.broken);
+            if decoded.value.is_none() {
+                broken.insert(tree.span, &name);
+            }
+            decoded.value.map(|template| (name, template))
+        })
+        .collect();
     let inventory = layers.into_iter().reduce(overlay).and_then(|tree| {
         let decoded = decode::<Document>(&tree, &mut diagnostics);
         broken.extend(decoded.broken);
@@ -81,7 +110,7 @@ pub fn load(files: &InventoryFiles) -> Loaded {
             check_schema(&document, &tree, &broken, &mut diagnostics);
         }
         let refused = diagnostics.has_errors();
-        Some(Inventory { document, profiles, broken, refused, start: start_of(&tree) })
+        Some(Inventory { document, profiles, templates, broken, refused, start: start_of(&tree) })
     });
     let inventory = inventory.filter(|_| !unread.has_errors());
     if inventory.is_none() && !diagnostics.has_errors() && !unread.has_errors() {
@@ -197,7 +226,7 @@ mod tests {
             path: "inv".into(),
             files: files.iter().map(|(path, text)| SourceFile::new(*path, *text)).collect(),
         };
-        InventoryFiles { layers: layers.iter().map(layer).collect(), profiles: Vec::new() }
+        InventoryFiles { layers: layers.iter().map(layer).collect(), ..InventoryFiles::default() }
     }
 
     const BASE: &str = "schema: 1\nname: x\nhosts:\n  a: { address: one, api: { port: 1, token: secret:a } }\n";

@@ -13,7 +13,8 @@
 //! Keys at the top that start with `x-` are left alone: a place for anchors that `<<` merges elsewhere.
 //!
 //! Profiles are `profiles/*.yaml` beside the files, else in the nearest directory above; a profile's
-//! name is its file's name.
+//! name is its file's name. Services are `templates/<service>/template.yaml`, found in the same way, on top of
+//! those that come with the program.
 
 mod document;
 mod files;
@@ -26,7 +27,10 @@ mod layers;
 mod load;
 mod mask;
 pub mod parse;
+mod reach;
 mod schema;
+mod service;
+mod templates;
 mod values;
 
 pub use document::Document;
@@ -38,9 +42,13 @@ pub use host_system::HostSystem;
 pub use image::Image;
 pub use load::{Inventory, Loaded, load};
 pub use mask::mask;
+pub use reach::{Internet, Outbound, TailnetAccess};
 pub use schema::schema;
+pub use service::{Template, TemplatePort};
+pub use templates::BUILT_IN;
 pub use values::{
-    Action, Compression, CpuName, DatasetPath, DevicePath, Direction, Domain, HttpsUrl, Ip, KernelParameter, KindName,
-    LocalPath, ModuleName, MountPath, Origin, Package, Peer, PeerList, Ports, Protocol, PublicKey, SecretName,
-    ServiceRef, Sha256, SiteName, State, Subnet, SysctlKey, SysctlValue, TokenId, UserName, VfioBinding,
+    Action, AudienceName, Compression, CpuName, DatasetPath, Destination, DevicePath, Direction, Domain, HttpsUrl, Ip,
+    KernelParameter, KindName, LocalPath, LocalService, ModuleName, MountPath, Origin, Package, Peer, PeerList,
+    PortSpan, Ports, Protocol, PublicKey, SecretName, ServiceRef, Sha256, SiteName, State, Subnet, SysctlKey,
+    SysctlValue, TokenId, TransportName, UserName, VfioBinding, Viewer,
 };

@@ -1,18 +1,20 @@
-//! The published JSON Schema of inventories and profiles.
+//! The published JSON Schema of inventories, profiles and services.
 
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use super::{Document, Profile};
+use super::{Document, Profile, Template};
 
-/// The schema of an inventory file; that of a profile file is in it as `#/$defs/Profile`.
+/// The schema of an inventory file; in it are that of a profile file as `#/$defs/Profile`, and that of a service's
+/// `template.yaml` as `#/$defs/Template`.
 ///
 /// Layers may leave out what another layer gives, so a file can be fine in spite of a missing key.
 #[must_use]
 pub fn schema() -> Schema {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     generator.subschema_for::<Profile>();
+    generator.subschema_for::<Template>();
     let mut schema = generator.into_root_schema_for::<Document>();
     close(schema.as_object_mut().map(|object| object.values_mut()).into_iter().flatten());
     if let Some(object) = schema.as_object_mut() {

@@ -24,7 +24,7 @@ mod upid;
 pub use addr::{Addr, Kind};
 pub use names::{
     BridgeName, DatasetName, EnvironmentName, GpuName, GroupName, GuestName, HostName, MappingName, NodeName, PoolName,
-    ServiceName, StorageName, Tag, Vmid,
+    PortName, ServiceName, StorageName, Tag, Vmid,
 };
 pub use net::{Interface, PortRange, Transport};
 pub use pci::{PciAddress, PciId};

@@ -103,6 +103,11 @@ name!(
     "use the name of a folder in `templates/`, such as `ollama`"
 );
 name!(
+    /// A port of a service, as its `template.yaml` calls it.
+    PortName, "port name", "^[a-z0-9][a-z0-9-]*$", |t| dns_label(t) && t.len() <= 32,
+    "use the name of a port in the service's `template.yaml`, such as `api`"
+);
+name!(
     /// A GPU of a host; also the name of its PCI mapping.
     GpuName, "GPU name", "^[a-z][a-z0-9_-]+$",
     |t| config_id(t) && !t.bytes().any(|b| b.is_ascii_uppercase()),

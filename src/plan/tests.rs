@@ -65,8 +65,10 @@ guests:
 
 fn blueprint(edit: impl Fn(String) -> String) -> Blueprint {
     let file = SourceFile::new("test.yaml", edit(INVENTORY.to_owned()));
-    let files =
-        InventoryFiles { layers: vec![Layer { path: "test.yaml".into(), files: vec![file] }], profiles: Vec::new() };
+    let files = InventoryFiles {
+        layers: vec![Layer { path: "test.yaml".into(), files: vec![file] }],
+        ..InventoryFiles::default()
+    };
     let loaded = load(&files);
     let (blueprint, problems) = match &loaded.inventory {
         Some(inventory) => resolve(inventory),

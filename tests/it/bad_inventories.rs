@@ -24,6 +24,8 @@ fn base() -> InventoryFiles {
     };
     files.layers.iter_mut().flat_map(|layer| &mut layer.files).for_each(short);
     files.profiles.iter_mut().for_each(short);
+    // Those of the repository are found above the folder; the cases see those that come with the program.
+    files.templates.clear();
     files
 }
 
@@ -52,6 +54,9 @@ fn compose(name: &str, bytes: &[u8]) -> InventoryFiles {
             ("profile", _) => {
                 files.profiles.push(SourceFile { path: Utf8Path::new("profiles").join(file.path), ..file })
             }
+            ("service", _) => files
+                .templates
+                .push(SourceFile { path: Utf8Path::new("templates").join(file.path).join("template.yaml"), ..file }),
             (_, "beside base") => files.layers[0].files.push(file),
             (_, "over base" | "alone") => files.layers.push(Layer { path: file.path.clone(), files: vec![file] }),
             (_, other) => panic!("`{other}` is no way to use a case"),

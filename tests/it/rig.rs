@@ -53,7 +53,7 @@ impl Clock for VirtualClock {
 pub fn blueprint(yaml: &str) -> Result<Blueprint, Diagnostics> {
     let path = Utf8PathBuf::from("inventory.yaml");
     let file = SourceFile::new(path.clone(), yaml.as_bytes());
-    let files = InventoryFiles { layers: vec![Layer { path, files: vec![file] }], profiles: Vec::new() };
+    let files = InventoryFiles { layers: vec![Layer { path, files: vec![file] }], ..InventoryFiles::default() };
     let loaded = load(&files);
     let Some(inventory) = &loaded.inventory else { return Err(loaded.diagnostics) };
     let (blueprint, problems) = resolve(inventory);

@@ -3,6 +3,7 @@
 //! Says nothing about mistakes, that is the rules' part: whatever is `None` here, a rule has refused.
 
 mod firewall;
+mod flows;
 mod guest;
 mod host;
 
@@ -57,7 +58,13 @@ pub(super) fn blueprint(draft: &Draft<'_>) -> Option<Blueprint> {
             Some((name.value.clone(), SecurityGroup { name: name.value.clone(), comment, rules, span: name.span }))
         })
         .collect::<Option<_>>()?;
-    let (services, flows) = (std::collections::BTreeMap::new(), Vec::new());
+    let services: std::collections::BTreeMap<_, _> = draft
+        .services
+        .iter()
+        .filter(|(name, service)| service.everywhere || draft.guests.iter().any(|guest| draft.has(guest, name)))
+        .map(|(name, service)| (name.clone(), service.clone()))
+        .collect();
+    let flows = flows::flows(draft);
     Some(Blueprint { name, pool, hosts, guests, images, groups, services, flows })
 }
 

@@ -11,8 +11,11 @@ mod dataset_parent;
 mod dataset_properties;
 mod dataset_shared;
 mod device_unique;
+mod exposes_known;
 mod firewall_group_known;
 mod firewall_rule;
+mod flow_audience;
+mod flow_reachable;
 mod gpu_known;
 mod gpu_unique;
 mod host_address;
@@ -26,6 +29,7 @@ mod image_kind;
 mod image_known;
 mod image_pinned;
 mod image_source;
+mod internet_outside;
 mod kind_keys;
 mod memory_minimum;
 mod name_collision;
@@ -35,6 +39,7 @@ mod required;
 mod root_needs_ssh;
 mod route_unique;
 mod service_known;
+mod service_template;
 mod size_granularity;
 mod ssh_jump;
 mod ssh_keys_present;
@@ -90,7 +95,12 @@ pub(super) const RULES: &[Rule] = &[
     Rule { id: "ssh-keys-present", check: ssh_keys_present::check },
     Rule { id: "startup-order", check: startup_order::check },
     Rule { id: "tag-reserved", check: tag_reserved::check },
+    Rule { id: "service-template", check: service_template::check },
     Rule { id: "service-known", check: service_known::check },
+    Rule { id: "exposes-known", check: exposes_known::check },
+    Rule { id: "flow-audience", check: flow_audience::check },
+    Rule { id: "flow-reachable", check: flow_reachable::check },
+    Rule { id: "internet-outside", check: internet_outside::check },
     Rule { id: "route-unique", check: route_unique::check },
     Rule { id: "not-yet", check: not_yet::check },
 ];

@@ -27,7 +27,9 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                 }
                 continue;
             };
-            let offered = || other.shape.services.iter().flatten().map(|service| service.value.as_str());
+            let listed = || other.shape.services.iter().flatten().map(|service| service.value.as_str());
+            let everywhere = draft.services.values().filter(|service| service.everywhere).map(|s| s.name.as_str());
+            let offered = || listed().chain(everywhere.clone());
             if other.name == guest.name {
                 report.push(
                     Diagnostic::error(CODE, format!("guest `{}` uses a service of itself", guest.name.value))
@@ -37,7 +39,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             } else if !offered().any(|service| service == wanted.service.as_str())
                 && !draft.broken.key(other.own.span, "services")
             {
-                let list = offered().collect::<Vec<_>>().join(", ");
+                let list = listed().collect::<Vec<_>>().join(", ");
                 let hint = did_you_mean(wanted.service.as_str(), offered()).unwrap_or_else(|| {
                     if list.is_empty() {
                         "list it under that guest's `services`".to_owned()
@@ -81,8 +83,8 @@ mod tests {
         let refused = |over: &str| codes(over).contains(&"inventory.service-known");
         assert!(refused("guests: { proj-x: { uses: [plan-hq/ollama] } }"));
         assert!(refused("guests: { proj-x: { uses: [plan/ollama] } }"));
-        assert!(refused("guests: { proj-x: { services: [a], uses: [proj-x/a] } }"));
-        assert!(refused("guests: { proj-x: { services: [a, a] } }"));
+        assert!(refused("guests: { proj-x: { services: [ollama], uses: [proj-x/ollama] } }"));
+        assert!(refused("guests: { proj-x: { services: [ollama, ollama] } }"));
         assert!(!refused("guests: { plan-hq: { services: [ollama] }, proj-x: { uses: [plan-hq/ollama] } }"));
         assert!(
             said("guests: { plan-hq: { services: [ollama] }, proj-x: { uses: [plan-hq/olama] } }")

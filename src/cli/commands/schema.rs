@@ -18,7 +18,7 @@ pub struct Args {
 /// What has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Of {
-    /// An inventory file, and in it `#/$defs/Profile`
+    /// An inventory file; in it are `#/$defs/Profile` and `#/$defs/Template` (of a service)
     Inventory,
     /// What `plan --output json` answers
     Plan,

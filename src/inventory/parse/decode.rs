@@ -18,7 +18,8 @@ use crate::diag::{Diagnostic, Diagnostics, Invalid, Span};
 const MAX_PROBLEMS: usize = 60;
 
 /// Structs that may be written as one word, and the field that the word is for.
-const SHORT_FORMS: [(&str, &str); 2] = [("Device", "path"), ("Jump", "name")];
+const SHORT_FORMS: [(&str, &str); 4] =
+    [("Device", "path"), ("Jump", "name"), ("Outbound", "to"), ("TailnetAccess", "from")];
 
 /// Structs that leave keys alone which start with `x-`.
 const OPEN: [&str; 1] = ["Document"];

@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use super::Peer;
 use crate::diag::Invalid;
+use crate::model::PortRange;
 
 /// One end of a firewall rule: one peer or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,48 @@ impl Ports {
         parts.map(|parts| Self(parts.join(","))).ok_or_else(|| {
             Invalid::new(format!("`{}` is not a port", text.escape_debug()))
                 .hint("ports are 1 to 65535: write `22`, `\"80,443\"` or `\"6000:6010\"`")
+        })
+    }
+}
+
+impl Ports {
+    /// One range per part.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<PortRange> {
+        let part = |part: &str| {
+            let (first, last) = part.split_once(':').unwrap_or((part, part));
+            PortRange::new(first.parse().ok()?, last.parse().ok()?)
+        };
+        self.0.split(',').filter_map(part).collect()
+    }
+}
+
+/// A port, or several in a row: `22`, `8000:8100`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortSpan(pub PortRange);
+
+impl<'de> Deserialize<'de> for PortSpan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let ports = Ports::deserialize(deserializer)?;
+        match ports.ranges().as_slice() {
+            [one] => Ok(Self(*one)),
+            _ => Err(D::Error::custom("write one port, or a range such as `8000:8100`")),
+        }
+    }
+}
+
+impl JsonSchema for PortSpan {
+    fn schema_name() -> Cow<'static, str> {
+        "PortSpan".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A port, or a range `8000:8100`",
+            "anyOf": [
+                { "type": "integer", "minimum": 1, "maximum": 65535 },
+                { "type": "string", "pattern": "^[0-9]+:[0-9]+$" },
+            ],
         })
     }
 }

@@ -12,11 +12,11 @@ mod text;
 mod words;
 
 pub use host::{KernelParameter, ModuleName, SysctlKey, SysctlValue};
-pub use lists::{PeerList, Ports};
+pub use lists::{PeerList, PortSpan, Ports};
 pub use public_key::PublicKey;
-pub use refs::{Peer, ServiceRef};
+pub use refs::{Destination, LocalService, Peer, ServiceRef, Viewer};
 pub use text::{
     CpuName, DatasetPath, DevicePath, Domain, HttpsUrl, Ip, LocalPath, MountPath, Origin, Package, SecretName, Sha256,
     SiteName, Subnet, TokenId, UserName,
 };
-pub use words::{Action, Compression, Direction, KindName, Protocol, State, VfioBinding};
+pub use words::{Action, AudienceName, Compression, Direction, KindName, Protocol, State, TransportName, VfioBinding};

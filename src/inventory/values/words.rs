@@ -80,6 +80,26 @@ words!(
     }
 );
 words!(
+    /// A protocol with ports.
+    TransportName {
+        /// TCP.
+        Tcp => "tcp",
+        /// UDP.
+        Udp => "udp",
+    }
+);
+words!(
+    /// Who may ever be let in to a port; each one includes those before it.
+    AudienceName {
+        /// Only what runs in the same guest.
+        Inside => "inside",
+        /// Guests that say `uses`.
+        Guests => "guests",
+        /// Also people: `exposes`, `routes`, `access`.
+        People => "people",
+    }
+);
+words!(
     /// A compression of ZFS.
     Compression {
         /// The default of ZFS, which is `lz4`.
