@@ -26,6 +26,7 @@ pub mod render;
 pub mod resources;
 // L2: what to do about it
 pub mod checks;
+pub mod isolation;
 pub mod plan;
 // L4: what is, and doing it
 pub mod client;

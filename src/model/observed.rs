@@ -225,9 +225,21 @@ pub struct ClusterFirewall {
     /// IP sets by lower-case name.
     #[serde(default)]
     pub ipsets: BTreeMap<String, FirewallIpSet>,
+    /// Names for addresses, by lower-case name.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, FirewallAlias>,
     /// Rules of all hosts, top rule first.
     #[serde(default)]
     pub rules: Vec<FirewallRule>,
+}
+
+/// A name for an address or a network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirewallAlias {
+    /// What it stands for, as it is written.
+    pub cidr: String,
+    /// Its comment.
+    pub comment: String,
 }
 
 /// A set of networks.
@@ -264,6 +276,12 @@ pub struct GuestFirewall {
     pub options: BTreeMap<String, String>,
     /// Rules, top rule first.
     pub rules: Vec<FirewallRule>,
+    /// Its own names for addresses, by lower-case name.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, FirewallAlias>,
+    /// Its own IP sets by lower-case name; `ipfilter-net0` says what may come out of `net0`.
+    #[serde(default)]
+    pub ipsets: BTreeMap<String, FirewallIpSet>,
 }
 
 /// A firewall rule, in the words of the API: `type`, `action`, `enable`, `macro`, `source`, `dest`,

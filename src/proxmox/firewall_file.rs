@@ -1,16 +1,20 @@
-//! `/etc/pve/firewall/*.fw`: options, groups and rules as Proxmox stores them.
+//! `/etc/pve/firewall/*.fw`: options, aliases, sets, groups and rules as Proxmox stores them.
 //!
 //! Read over SSH, since one `cat` tells of all guests what the API would need two calls each for. The
 //! words are translated into those of the API, so that a rule means the same wherever it was read.
-//! Aliases are not ours yet and are skipped. Format observed on 9.2.11.
+//! A line that Proxmox itself does not take for a rule is none here either, or positions would differ.
+//! Format observed on 9.2.11 and in pve-firewall's own parser.
 
 use std::collections::BTreeMap;
 
 use crate::model::entrance::HostFirewall;
-use crate::model::observed::{ClusterFirewall, FirewallGroup, FirewallRule, GuestFirewall, IpSetEntry};
+use crate::model::observed::{
+    ClusterFirewall, FirewallAlias, FirewallGroup, FirewallIpSet, FirewallRule, GuestFirewall, IpSetEntry,
+};
 
 enum Section {
     Options,
+    Aliases,
     Rules,
     Group(String),
     IpSet(String),
@@ -29,12 +33,8 @@ pub fn read_cluster(text: &str) -> ClusterFirewall {
             group.comment = comment;
             group.rules.extend(line.and_then(rule));
         }
-        Section::IpSet(header) => {
-            let (name, comment) = named_header(header);
-            let set = firewall.ipsets.entry(name).or_default();
-            set.comment = comment;
-            set.entries.extend(line.and_then(entry));
-        }
+        Section::IpSet(header) => insert_entry(&mut firewall.ipsets, header, line),
+        Section::Aliases => firewall.aliases.extend(line.and_then(alias)),
         Section::Rules => firewall.rules.extend(line.and_then(rule)),
         Section::Other => {}
     });
@@ -44,7 +44,7 @@ pub fn read_cluster(text: &str) -> ClusterFirewall {
 /// Reads a host's `host.fw`.
 #[must_use]
 pub fn read_host(text: &str) -> HostFirewall {
-    let GuestFirewall { options, rules } = read_guest(text);
+    let GuestFirewall { options, rules, .. } = read_guest(text);
     HostFirewall { present: true, options, rules }
 }
 
@@ -55,7 +55,9 @@ pub fn read_guest(text: &str) -> GuestFirewall {
     each_line(text, |section, line| match section {
         Section::Options => insert_option(&mut firewall.options, line),
         Section::Rules => firewall.rules.extend(line.and_then(rule)),
-        Section::Group(_) | Section::IpSet(_) | Section::Other => {}
+        Section::IpSet(header) => insert_entry(&mut firewall.ipsets, header, line),
+        Section::Aliases => firewall.aliases.extend(line.and_then(alias)),
+        Section::Group(_) | Section::Other => {}
     });
     firewall
 }
@@ -63,7 +65,7 @@ pub fn read_guest(text: &str) -> GuestFirewall {
 /// Calls back once for each section header (without a line) and for each line in it.
 fn each_line(text: &str, mut take: impl FnMut(&Section, Option<&str>)) {
     let mut section = Section::Other;
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         if line.starts_with('[') {
             section = header(line);
             take(&section, None);
@@ -77,6 +79,8 @@ fn header(line: &str) -> Section {
     let lower = line.to_ascii_lowercase();
     if lower.starts_with("[options]") {
         Section::Options
+    } else if lower.starts_with("[aliases]") {
+        Section::Aliases
     } else if lower.starts_with("[rules]") {
         Section::Rules
     } else if lower.starts_with("[group ") {
@@ -100,6 +104,25 @@ fn entry(line: &str) -> Option<(String, IpSetEntry)> {
     let (body, comment) = line.split_once('#').unwrap_or((line, ""));
     let (nomatch, cidr) = body.trim().strip_prefix('!').map_or((false, body.trim()), |cidr| (true, cidr.trim()));
     (!cidr.is_empty()).then(|| (cidr.to_owned(), IpSetEntry { comment: comment.trim().to_owned(), nomatch }))
+}
+
+/// The first of two entries for the same network counts (`duplicate ipset entry` is an error to PVE).
+fn insert_entry(sets: &mut BTreeMap<String, FirewallIpSet>, header: &str, line: Option<&str>) {
+    let (name, comment) = named_header(header);
+    let set = sets.entry(name).or_default();
+    set.comment = comment;
+    if let Some((cidr, entry)) = line.and_then(entry) {
+        set.entries.entry(cidr).or_insert(entry);
+    }
+}
+
+/// `planhq 10.0.0.10 # comment`.
+fn alias(line: &str) -> Option<(String, FirewallAlias)> {
+    let (body, comment) = line.split_once('#').unwrap_or((line, ""));
+    let (name, cidr) = body.trim().split_once(char::is_whitespace)?;
+    let cidr = cidr.trim();
+    let alias = FirewallAlias { cidr: cidr.to_owned(), comment: comment.trim().to_owned() };
+    (!cidr.is_empty() && !cidr.contains(char::is_whitespace)).then(|| (name.to_ascii_lowercase(), alias))
 }
 
 fn insert_option(options: &mut BTreeMap<String, String>, line: Option<&str>) {
@@ -132,13 +155,17 @@ fn rule(line: &str) -> Option<FirewallRule> {
         }
     }
     fields.insert("type".to_owned(), kind);
-    while let (Some(flag), Some(value)) = (words.next(), words.next()) {
-        let name = match flag.trim_start_matches('-') {
-            "p" => "proto",
-            "i" => "iface",
-            other => other,
+    while let Some(flag) = words.next() {
+        let name = match flag {
+            "-i" => "iface",
+            _ if fields["type"] == "group" => return None,
+            "-p" | "-proto" | "--proto" => "proto",
+            _ => flag.strip_prefix("--").or_else(|| flag.strip_prefix('-'))?,
         };
-        fields.insert(name.to_owned(), value.to_owned());
+        if !["iface", "proto", "dport", "sport", "source", "dest", "log", "icmp-type"].contains(&name) {
+            return None;
+        }
+        fields.insert(name.to_owned(), words.next()?.to_owned());
     }
     if let Some(comment) = comment.filter(|c| !c.is_empty()) {
         fields.insert("comment".to_owned(), comment.to_owned());
@@ -170,6 +197,24 @@ mod tests {
         assert_eq!(group.rules[0].0["comment"], "no east-west");
         assert!(firewall.groups["empty"].rules.is_empty());
         assert_eq!(firewall.ipsets["infra-projects"].entries["192.0.2.20"].comment, "proj-x");
+        assert_eq!(firewall.aliases["planhq"].cidr, "192.0.2.10");
+    }
+
+    #[test]
+    fn lines_that_proxmox_takes_for_no_rule_are_none() {
+        let text = "[RULES]\n\nIN ACCEPT -p tcp -dport\nIN ACCEPT -nonsense 1\nIN\nGROUP a -p tcp\n# IN DROP\nGROUP a -i net0\n";
+        let firewall = read_guest(text);
+        assert_eq!(firewall.rules.len(), 1, "{firewall:?}");
+    }
+
+    #[test]
+    fn guests_have_sets_and_aliases_of_their_own() {
+        let firewall = read_guest("[ALIASES]\n\nSelf 10.0.0.9 # me\n\n[IPSET ipfilter-net0]\n\n10.0.0.9\n!10.0.0.9\n");
+        assert_eq!(
+            (firewall.aliases["self"].cidr.as_str(), firewall.aliases["self"].comment.as_str()),
+            ("10.0.0.9", "me")
+        );
+        assert!(!firewall.ipsets["ipfilter-net0"].entries["10.0.0.9"].nomatch, "the first of two counts");
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod drift_per_field;
 mod facts_recorded;
 mod fault_sweep;
 mod fidelity;
+mod firewall_verdicts;
 mod guard;
 mod host_firewall;
 mod https_real;

@@ -1,0 +1,27 @@
+//! "Can A reach B on port P", answered with the chain of rules that decides.
+//!
+//! Owns the [`Network`] that packets pass, its compilation to the chains that Proxmox itself makes ([`Solver`]) and the
+//! [`Decision`] about a [`Packet`]. Pure: what is there is given, what should be follows from the blueprint. It knows
+//! pve-firewall's iptables variant (8.4 and 9.x by default); `docs/isolation.md` says what is not modelled.
+
+mod address;
+mod builtin;
+mod chain;
+mod compile;
+mod decide;
+mod mac;
+mod macros;
+mod network;
+mod origin;
+mod protocol;
+mod rule;
+mod tables;
+
+pub use address::Version;
+pub use compile::Skipped;
+pub use decide::{Decision, Hop, HopPlace, Packet, Solver, decide, verdict_word};
+pub use mac::Mac;
+pub use macros::names as macro_names;
+pub use network::{End, Guest, Host, Network, Nic};
+pub use origin::Origin;
+pub use protocol::Payload;
