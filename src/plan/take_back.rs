@@ -112,7 +112,7 @@ fn state_of(request: &Request<'_>, step: &Step, writes: &[FileWrite]) -> Result<
     }
     if writes.is_empty() {
         return Ok(Standing::Kept(match step.addr.kind {
-            Kind::Dataset => "it holds what was put there since",
+            Kind::Dataset => "it may hold data by now; `infra` destroys none by going back",
             Kind::HostFirewall | Kind::DatacenterFirewall => {
                 "who may reach the host is changed in the inventory and by `infra prepare`, under guard"
             }

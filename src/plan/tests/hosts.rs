@@ -12,9 +12,9 @@ use crate::model::Addr;
 use crate::model::change::Action;
 use crate::model::machine::{
     Arc, Boot, CommandLines, ConfigFile, ConfigFiles, GrubDefaults, GrubEntry, Kernel, Kernels, Loader, Machine,
-    Memory, Sign,
+    Memory, PciBus, PciFunction, Sign,
 };
-use crate::model::observed::{Dataset, Fact, Host, Observed, PciDevice, Site};
+use crate::model::observed::{Dataset, Fact, Host, Observed, Site};
 use crate::model::step::{Op, StepId, Undo};
 use crate::plan::{Earlier, Plan, Request, Scope, build, take_back};
 use crate::resources::Part;
@@ -54,13 +54,12 @@ fn grub_words(config: &ConfigFiles) -> GrubDefaults {
 fn host(loader: Loader, files: &[(&str, &str)]) -> Observed {
     let config =
         ConfigFiles { files: files.iter().map(|(path, content)| ((*path).to_owned(), file(content))).collect() };
-    let device = |address: &str, id: &str| PciDevice {
-        address: address.parse().unwrap(),
-        id: id.parse().unwrap(),
-        subsystem: None,
-        iommu_group: Some(14),
-        name: None,
+    let function = |address: &str, id: &str, driver: &str| {
+        let driver = Some(driver.to_owned());
+        (address.parse().unwrap(), PciFunction { driver, ..PciFunction::new(id.parse().unwrap(), 0x0300_00) })
     };
+    let functions =
+        [function("0000:01:00.0", "10de:2684", "somedrm-drv"), function("0000:01:00.1", "10de:22ba", "snd_hda_intel")];
     let machine = Machine {
         kernel: Fact::complete(Kernel {
             release: "6.17.9-1-pve".into(),
@@ -82,11 +81,11 @@ fn host(loader: Loader, files: &[(&str, &str)]) -> Observed {
         sysctl: Fact::complete(BTreeMap::from([("vm.swappiness".to_owned(), "60".to_owned())])),
         wanted_packages: Fact::complete(BTreeSet::new()),
         config: Fact::complete(config),
+        pci: Fact::complete(PciBus { functions: functions.into() }),
         ..Machine::default()
     };
     let here = Host {
         site: "hq".into(),
-        pci: Fact::complete(vec![device("0000:01:00.0", "10de:2684"), device("0000:01:00.1", "10de:22ba")]),
         datasets: Fact::complete(BTreeMap::from([
             ("rpool".parse().unwrap(), Dataset::default()),
             ("rpool/containers".parse().unwrap(), Dataset::default()),
@@ -100,6 +99,13 @@ fn host(loader: Loader, files: &[(&str, &str)]) -> Observed {
     observed.sites.insert("hq".into(), site);
     look(&mut observed);
     observed
+}
+
+fn pci(observed: &mut Observed) -> &mut PciBus {
+    match &mut machine(observed).pci {
+        Fact::Complete { value } => value,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn machine(observed: &mut Observed) -> &mut Machine {
@@ -335,6 +341,11 @@ fn binding_at_boot_names_every_function_of_the_card() {
     let text = contents(&mut observed)["/etc/modprobe.d/infra-vfio.conf"].clone();
     assert!(text.contains("options vfio-pci ids=10de:22ba,10de:2684\n"), "{text}");
     assert!(text.contains("softdep nouveau pre: vfio-pci\n") && text.contains("softdep snd_hda_intel pre: vfio-pci\n"));
+    assert!(text.contains("softdep somedrm_drv pre: vfio-pci\n"), "whoever holds it now comes later: {text}");
+    for function in pci(&mut observed).functions.values_mut() {
+        function.driver = Some("vfio-pci".to_owned());
+    }
+    assert_eq!(plan(&system("vfio: boot"), &observed).changes, [], "who held it before stays said");
     assert!(ran.contains(&"update-initramfs -u -k all".to_owned()));
     // Nobody asks for it any more.
     apply(&plan(&good(), &observed), &mut observed);
@@ -357,10 +368,9 @@ fn ids_that_somebody_else_binds_stay_bound() {
 #[test]
 fn a_twin_that_the_host_keeps_is_not_taken_from_it() {
     let mut observed = host(Loader::Grub, &[("/etc/default/grub", GRUB)]);
-    let here = observed.hosts.get_mut(&"hq".parse().unwrap()).unwrap();
-    let Fact::Complete { value: devices } = &mut here.pci else { panic!() };
-    let twin = PciDevice { address: "0000:05:00.1".parse().unwrap(), ..devices[1].clone() };
-    devices.push(twin);
+    let functions = &mut pci(&mut observed).functions;
+    let twin = functions[&"0000:01:00.1".parse().unwrap()].clone();
+    functions.insert("0000:05:00.1".parse().unwrap(), twin);
     let problems = try_plan(&system("vfio: boot"), &observed).unwrap_err();
     let problem = problems.iter().next().unwrap();
     assert_eq!(problem.code, "prepare.twin");

@@ -6,13 +6,13 @@
 //! [`super::HOST_KINDS`].
 
 pub(super) mod arc_limit;
-mod cmdline_file;
+pub mod cmdline_file;
 mod files;
-mod grub_file;
+pub mod grub_file;
 pub(super) mod kernel_command_line;
 pub(super) mod modprobe;
-mod modprobe_file;
-mod module_list;
+pub mod modprobe_file;
+pub mod module_list;
 pub(super) mod modules;
 pub(super) mod packages;
 pub mod reboot;

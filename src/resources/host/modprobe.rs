@@ -12,8 +12,7 @@ use super::{config, header, machine, modprobe_file, module_list, passed_gpus};
 use crate::blueprint::{Blueprint, Host};
 use crate::diag::Diagnostic;
 use crate::model::change::{Action, Via};
-use crate::model::machine::ConfigFiles;
-use crate::model::observed::PciDevice;
+use crate::model::machine::{ConfigFiles, PciBus};
 use crate::model::step::{Op, StepId};
 use crate::model::{Addr, GpuName, HostName, Kind, PciAddress, PciId};
 use crate::resources::difference::{Fields, between, change};
@@ -55,30 +54,33 @@ fn drivers(vendor: u16) -> &'static [&'static str] {
     }
 }
 
+/// The module of a driver; modprobe takes `-` and `_` for the same, a list should not have both.
+fn module_of(driver: &str) -> String {
+    driver.replace('-', "_")
+}
+
 impl Modprobe<'_> {
     fn gap(&self, what: &str, why: Option<&str>) -> Finding {
         Finding::Gap { why: format!("{what} of `{}`: {}", self.host.name, why.unwrap_or("not known")) }
     }
 
-    /// Ids of all functions of the GPUs that are passed to VMs.
-    fn passed_ids(&self, context: &Context<'_>) -> Result<BTreeSet<PciId>, Finding> {
-        let fact = &context.observed.hosts[&self.host.name].pci;
-        let devices = fact.value().filter(|_| fact.is_complete()).ok_or_else(|| self.gap("devices", fact.why()))?;
+    /// Ids of all functions of the GPUs that are passed to VMs, and the drivers that hold them now.
+    fn passed(&self, context: &Context<'_>) -> Result<(BTreeSet<PciId>, BTreeSet<String>), Finding> {
+        let fact = &machine(context, self.host).pci;
+        let bus = fact.value().filter(|_| fact.is_complete()).ok_or_else(|| self.gap("devices", fact.why()))?;
         let mut slots: BTreeSet<PciAddress> = BTreeSet::new();
         for gpu in passed_gpus(self.blueprint, self.host) {
-            slots.insert(self.slot(gpu, devices)?);
+            slots.insert(self.slot(gpu, bus)?);
         }
-        let on = |device: &&PciDevice| slots.contains(&device.address.device());
-        let ids: BTreeSet<PciId> = devices.iter().filter(on).map(|device| device.id).collect();
+        let functions = || bus.functions.iter();
+        let on = |address: &PciAddress| slots.contains(&address.device());
+        let ids: BTreeSet<PciId> = functions().filter(|(at, _)| on(at)).map(|(_, function)| function.id).collect();
         // By id every device of that id is taken, also one that the host needs.
-        if let Some(twin) = devices.iter().find(|device| ids.contains(&device.id) && !on(device)) {
+        if let Some((at, twin)) = functions().find(|(at, function)| ids.contains(&function.id) && !on(at)) {
             return Err(Finding::Refused(
                 Diagnostic::error(
                     "prepare.twin",
-                    format!(
-                        "`vfio: boot` would also take {} at {} of host `{}`",
-                        twin.id, twin.address, self.host.name
-                    ),
+                    format!("`vfio: boot` would also take {} at {at} of host `{}`", twin.id, self.host.name),
                 )
                 .at(self.host.system.span.unwrap_or(self.host.span), "binds by id")
                 .cause("it has the same id as a function of a GPU that is passed to a VM")
@@ -86,23 +88,26 @@ impl Modprobe<'_> {
                 .into(),
             ));
         }
-        Ok(ids)
+        let held = functions().filter(|(at, _)| on(at)).filter_map(|(_, function)| function.driver.as_deref());
+        let holders = held.filter(|driver| !matches!(*driver, "vfio-pci" | "pci-stub")).map(module_of).collect();
+        Ok((ids, holders))
     }
 
-    fn slot(&self, name: &GpuName, devices: &[PciDevice]) -> Result<PciAddress, Finding> {
+    fn slot(&self, name: &GpuName, bus: &PciBus) -> Result<PciAddress, Finding> {
         let gpu = &self.host.gpus[name];
-        let mut matching: Vec<PciAddress> = devices
+        let matching: BTreeSet<PciAddress> = bus
+            .functions
             .iter()
-            .filter(|device| device.id == gpu.id)
-            .filter(|device| gpu.subsystem.is_none_or(|subsystem| device.subsystem == Some(subsystem)))
-            .map(|device| device.address.device())
+            .filter(|(_, function)| function.id == gpu.id)
+            .filter(|(_, function)| gpu.subsystem.is_none_or(|subsystem| function.subsystem == Some(subsystem)))
+            .map(|(at, _)| at.device())
             .filter(|slot| gpu.address.as_ref().is_none_or(|at| *slot == at.device()))
             .collect();
-        matching.dedup();
-        match (matching.pop(), matching.is_empty()) {
-            (Some(slot), true) => Ok(slot),
-            (found, _) => {
-                let what = if found.is_some() { "could be any of several devices" } else { "is not in it" };
+        let found = matching.len();
+        match matching.into_iter().next().filter(|_| found == 1) {
+            Some(slot) => Ok(slot),
+            None => {
+                let what = if found > 0 { "could be any of several devices" } else { "is not in it" };
                 Err(Finding::Refused(
                     Diagnostic::error("prepare.gpu", format!("GPU `{name}` of host `{}` {what}", self.host.name))
                         .at(gpu.span, "is to be bound at boot")
@@ -118,7 +123,14 @@ impl Modprobe<'_> {
         if !self.host.system.vfio_at_boot || passed_gpus(self.blueprint, self.host).next().is_none() {
             return Ok(own(None));
         }
-        let ids = self.passed_ids(context)?;
+        let (ids, mut holders) = self.passed(context)?;
+        // Once bound to vfio-pci nobody else holds them; what was found before stays said.
+        let there = config.content(VFIO_FILE).unwrap_or_default();
+        holders.extend(
+            there.lines().filter_map(|line| {
+                Some(line.strip_prefix("softdep ")?.strip_suffix(" pre: vfio-pci")?.trim().to_owned())
+            }),
+        );
         let vendors: BTreeSet<u16> = ids.iter().map(|id| id.vendor).collect();
         let mut text = header(self.blueprint);
         let mut files = Vec::new();
@@ -148,10 +160,10 @@ impl Modprobe<'_> {
                 files.push((path.to_owned(), Some(modprobe_file::set(content, "vfio-pci", "ids", &all.join(",")))));
             }
         }
-        let mut named: Vec<&str> = Vec::new();
-        for driver in vendors.iter().flat_map(|vendor| drivers(*vendor)) {
-            if !named.contains(driver) {
-                named.push(driver);
+        let usual: Vec<&str> = vendors.iter().flat_map(|vendor| drivers(*vendor)).copied().collect();
+        let mut named: BTreeSet<&str> = BTreeSet::new();
+        for driver in usual.into_iter().chain(holders.iter().map(String::as_str)) {
+            if named.insert(driver) {
                 text.push_str(&format!("softdep {driver} pre: vfio-pci\n"));
             }
         }

@@ -41,6 +41,9 @@ pub fn run(arguments: &[&str]) -> Result<bool> {
     let state = State::saved(&directory, image::built(&directory, &keys, &log)?, &keys, &log)?;
     let recordings = crate::root().join(RECORDINGS);
     let record = flag("--record").then_some(recordings.as_path());
+    if let Some(directory) = record {
+        fs::create_dir_all(directory)?;
+    }
     let around = Around { infra: &infra, keys: &keys, log: &log, record };
     if flag("--hold") {
         return hold(&state, &around);
