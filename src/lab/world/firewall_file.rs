@@ -37,7 +37,8 @@ pub fn read(text: &str) -> Firewall {
             Section::IpSet(name) => {
                 let (nomatch, cidr) = body.strip_prefix('!').map_or((false, body), |rest| (true, rest.trim()));
                 if let Some(set) = firewall.ipsets.get_mut(name) {
-                    set.entries.insert(cidr.to_owned(), IpSetEntry { comment, nomatch });
+                    // Of `X` and `!X` the first one counts (9.2.11).
+                    set.entries.entry(cidr.to_owned()).or_insert(IpSetEntry { comment, nomatch });
                 }
             }
             Section::Rules => firewall.rules.extend(rule(body, comment)),
