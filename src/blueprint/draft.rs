@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::diag::{Diagnostic, Diagnostics, Span, Spanned};
 use crate::inventory::parse::Broken;
-use crate::inventory::{Group, Guest, Host, Image, Inventory, KindName, Peer, Rule, Shape, SiteName};
+use crate::inventory::{
+    Domain, Group, Guest, Host, Image, Inventory, KindName, Peer, Route, Rule, Shape, SiteName, Zone,
+};
 use crate::model::{GuestName, HostName, PortName, ServiceName};
 
 use super::{Audience, Service, ServicePort, profiles, services};
@@ -32,7 +34,7 @@ impl DraftGuest<'_> {
         self.shape.kind.map(|kind| kind.value)
     }
 
-    pub(super) fn routes(&self) -> impl Iterator<Item = (&Spanned<SiteName>, &Spanned<u16>)> {
+    pub(super) fn routes(&self) -> impl Iterator<Item = (&Spanned<SiteName>, &Spanned<Route>)> {
         self.shape.routes.iter().flatten()
     }
 }
@@ -105,6 +107,20 @@ impl<'a> Draft<'a> {
     pub(super) fn image_of(&self, guest: &DraftGuest<'_>) -> Option<&'a Image> {
         let name = guest.shape.image.as_ref()?;
         self.images().find(|(own, _)| own.value == name.value).map(|(_, image)| &image.value)
+    }
+
+    pub(super) fn zones(&self) -> impl Iterator<Item = (&'a Spanned<Domain>, &'a Spanned<Zone>)> + use<'a> {
+        self.inventory.document.dns.iter().flat_map(|dns| dns.zones.iter().flatten())
+    }
+
+    /// The guest that the reverse proxy runs in.
+    pub(super) fn ingress_guest(&self) -> Option<&DraftGuest<'a>> {
+        self.guest(&self.inventory.document.ingress.as_ref()?.guest.as_ref()?.value)
+    }
+
+    /// Every route with its guest.
+    pub(super) fn all_routes(&self) -> impl Iterator<Item = (&DraftGuest<'a>, &Spanned<SiteName>, &Spanned<Route>)> {
+        self.guests.iter().flat_map(|guest| guest.routes().map(move |(site, route)| (guest, site, route)))
     }
 
     pub(super) fn guest(&self, name: &GuestName) -> Option<&DraftGuest<'a>> {

@@ -53,6 +53,8 @@ pub enum FlowOrigin {
     Exposes(ServiceName, PortName),
     /// A site leads to a port: `routes`.
     Route(String),
+    /// `ingress`: visitors to the reverse proxy, and the proxy to whoever says who they are.
+    Ingress,
     /// `access` over the tailnet, to a port of a service.
     Access(ServiceName, PortName),
     /// A guest may reach what is outside: `internet`.

@@ -5,8 +5,10 @@
 //! nothing left to check.
 
 mod assemble;
+mod dns;
 mod draft;
 mod flow;
+mod ingress;
 mod profiles;
 mod resolve;
 mod rules;
@@ -17,7 +19,9 @@ mod services;
 pub(crate) mod testing;
 mod types;
 
+pub use dns::{Dns, RecordData, Zone};
 pub use flow::{Flow, FlowOrigin, Party};
+pub use ingress::{Auth, ForwardAuth, Ingress, Proxy, Site, Tls};
 pub use resolve::resolve;
 pub use selection::Selection;
 pub use service::{Audience, Service, ServicePort};

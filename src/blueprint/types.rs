@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use camino::Utf8PathBuf;
 use ipnet::IpNet;
 
-use super::{Flow, Service};
+use super::{Dns, Flow, Ingress, Service};
 use crate::diag::Span;
 use crate::model::{
     BridgeName, DatasetName, EnvironmentName, Fingerprint, GpuName, GroupName, GuestName, HostName, Interface,
@@ -32,6 +32,10 @@ pub struct Blueprint {
     pub services: BTreeMap<ServiceName, Service>,
     /// Who may talk to whom.
     pub flows: Vec<Flow>,
+    /// The reverse proxy with its web sites.
+    pub ingress: Option<Ingress>,
+    /// Zones and names.
+    pub dns: Dns,
 }
 
 impl Blueprint {

@@ -30,6 +30,7 @@ Example: infra apply --lab -i inventories/vrooli --yes";
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Validate(commands::validate::Args),
+    Render(commands::render::Args),
     Preflight(commands::preflight::Args),
     Prepare(commands::prepare::Args),
     Plan(commands::plan::Args),

@@ -32,6 +32,7 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command, verbose: u8, writer: &mut Writer) -> Result<Exit, CommandError> {
     match command {
         Command::Validate(args) => commands::validate::run(&args, writer),
+        Command::Render(args) => commands::render::run(&args, writer),
         Command::Prepare(args) => block_on(commands::prepare::run(&args, verbose, writer)),
         Command::Rollback(args) => block_on(commands::rollback::run(&args, verbose, writer)),
         Command::Preflight(args) => block_on(commands::preflight::run(&args, writer)),

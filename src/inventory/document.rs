@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::PublicKey;
-use super::{FirewallSection, Guest, Host, Image};
+use super::{Dns, FirewallSection, Guest, Host, Image, Ingress};
 use crate::diag::Spanned;
 use crate::model::{EnvironmentName, GuestName, HostName, PoolName};
 
@@ -31,6 +31,10 @@ pub struct Document {
     pub images: Option<BTreeMap<Spanned<String>, Spanned<Image>>>,
     /// What guests' firewalls share.
     pub firewall: Option<Spanned<FirewallSection>>,
+    /// The reverse proxy that the sites of `routes` come in by.
+    pub ingress: Option<Spanned<Ingress>>,
+    /// Names of guests and sites.
+    pub dns: Option<Spanned<Dns>>,
     /// VMs and containers by name, which is also their host name.
     pub guests: Option<BTreeMap<Spanned<GuestName>, Spanned<Guest>>>,
 }

@@ -9,7 +9,7 @@ use super::values::{
     Compression, CpuName, DatasetPath, DevicePath, Ip, KindName, LocalService, MountPath, Package, PublicKey,
     ServiceRef, SiteName, State, UserName, Viewer,
 };
-use super::{GuestFirewall, Internet, TailnetAccess};
+use super::{GuestFirewall, Internet, Route, TailnetAccess};
 use crate::diag::Spanned;
 use crate::model::{GpuName, HostName, ServiceName, Size, StorageName, Tag, Vmid};
 
@@ -146,8 +146,8 @@ shape! {
     /// Whether it may connect to the internet (not to the inventory's networks, nor to any other private one), or a
     /// list of where to; it may unless given.
     internet: Spanned<Internet> = own,
-    /// Web sites that lead to its ports. Not acted on yet.
-    routes: BTreeMap<Spanned<SiteName>, Spanned<u16>> = map,
+    /// Web sites that lead to its ports, through the reverse proxy of `ingress`.
+    routes: BTreeMap<Spanned<SiteName>, Spanned<Route>> = map,
     /// Who may reach it over the tailnet, such as `tag:phone`. Not acted on yet.
     access: Vec<Spanned<TailnetAccess>> = both,
 }

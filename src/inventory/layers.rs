@@ -34,8 +34,8 @@ fn is_block(file: &Node, diagnostics: &mut Diagnostics) -> bool {
 fn levels(name: &str) -> usize {
     match name {
         "hosts" | "images" | "guests" => 1,
-        // It holds `groups`, which holds the entries.
-        "firewall" => 2,
+        // They hold `groups` and `zones`, which hold the entries.
+        "firewall" | "dns" => 2,
         _ => 0,
     }
 }

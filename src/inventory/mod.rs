@@ -16,6 +16,7 @@
 //! name is its file's name. Services are `templates/<service>/template.yaml`, found in the same way, on top of
 //! those that come with the program.
 
+mod dns;
 mod document;
 mod files;
 mod firewall;
@@ -23,6 +24,7 @@ mod guest;
 mod host;
 mod host_system;
 mod image;
+mod ingress;
 mod layers;
 mod load;
 mod mask;
@@ -33,6 +35,7 @@ mod service;
 mod templates;
 mod values;
 
+pub use dns::{Dns, Zone};
 pub use document::Document;
 pub use files::{InventoryFiles, Layer, SourceFile};
 pub use firewall::{FirewallSection, Group, GuestFirewall, HostFirewall, Rule};
@@ -40,6 +43,7 @@ pub use guest::{Agent, Dataset, Device, Guest, Limits, Profile, Shape, Startup};
 pub use host::{Api, Gpu, Host, HostStorage, Jump, Network, Ssh};
 pub use host_system::HostSystem;
 pub use image::Image;
+pub use ingress::{ForwardAuth, Ingress, Route, Tls};
 pub use load::{Inventory, Loaded, load};
 pub use mask::mask;
 pub use reach::{Internet, Outbound, TailnetAccess};
@@ -47,8 +51,9 @@ pub use schema::schema;
 pub use service::{Template, TemplatePort};
 pub use templates::BUILT_IN;
 pub use values::{
-    Action, AudienceName, Compression, CpuName, DatasetPath, Destination, DevicePath, Direction, Domain, HttpsUrl, Ip,
-    KernelParameter, KindName, LocalPath, LocalService, ModuleName, MountPath, Origin, Package, Peer, PeerList,
-    PortSpan, Ports, Protocol, PublicKey, SecretName, ServiceRef, Sha256, SiteName, State, Subnet, SysctlKey,
-    SysctlValue, TokenId, TransportName, UserName, VfioBinding, Viewer,
+    Action, AudienceName, AuthName, Compression, CpuName, DatasetPath, Destination, DevicePath, Direction, DnsProvider,
+    Domain, Email, HttpsUrl, Ip, KernelParameter, KindName, LocalPath, LocalService, LoginName, ModuleName, MountPath,
+    Origin, Package, Peer, PeerList, PortSpan, Ports, Protocol, ProxyName, PublicKey, RecordData, RecordName,
+    SecretName, ServiceRef, Sha256, SiteName, State, Subnet, SysctlKey, SysctlValue, TlsName, TokenId, TransportName,
+    UserName, VfioBinding, Viewer, VisitorName,
 };

@@ -45,9 +45,18 @@ fn close<'a>(values: impl Iterator<Item = &'a mut Value>) {
 
 /// Lets a block also be written as one text.
 pub(super) fn or_text(schema: &mut Schema) {
+    or(schema, &json!({ "type": "string" }));
+}
+
+/// Lets a block also be written as one port.
+pub(super) fn or_number(schema: &mut Schema) {
+    or(schema, &json!({ "type": "integer", "minimum": 1, "maximum": 65535 }));
+}
+
+fn or(schema: &mut Schema, short: &Value) {
     let description = schema.remove("description");
     let block = std::mem::take(schema);
-    *schema = schemars::json_schema!({ "anyOf": [{ "type": "string" }, block] });
+    *schema = schemars::json_schema!({ "anyOf": [short, block] });
     if let Some(description) = description {
         schema.insert("description".to_owned(), description);
     }

@@ -103,6 +103,8 @@ fn blueprint(hosts: Vec<Host>, guests: Vec<Guest>) -> Blueprint {
         groups: BTreeMap::new(),
         services: BTreeMap::new(),
         flows: Vec::new(),
+        ingress: None,
+        dns: crate::blueprint::Dns::default(),
     }
 }
 

@@ -244,6 +244,8 @@ pub fn blueprint() -> Blueprint {
         groups: BTreeMap::new(),
         services: BTreeMap::new(),
         flows: Vec::new(),
+        ingress: None,
+        dns: crate::blueprint::Dns::default(),
     }
 }
 

@@ -19,6 +19,7 @@ mod desk;
 mod drift_change;
 mod drift_fields;
 mod drift_per_field;
+mod edge_real;
 mod facts_recorded;
 mod fault_sweep;
 mod fidelity;

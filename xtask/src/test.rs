@@ -12,6 +12,10 @@ use crate::process::{cargo, installed, is_root, may_install, show, succeeds};
 const PROGRAMS: &[(&str, &str, &str)] = &[
     ("sshd", "openssh-server", "ssh_real (the SSH door against a real sshd)"),
     ("ssh-keygen", "openssh-client", "ssh_real (keys for it)"),
+    ("caddy", "caddy", "edge_real (rendered routes served by a real Caddy)"),
+    ("named-checkzone", "bind9-utils", "edge_real (zone files against BIND)"),
+    ("nft", "nftables", "edge_real (rulesets against nft)"),
+    ("ufw", "ufw", "edge_real (commands against ufw)"),
 ];
 
 /// The version of cargo-deny that `deny.toml` was written for.

@@ -2,17 +2,20 @@
 //!
 //! Says nothing about mistakes, that is the rules' part: whatever is `None` here, a rule has refused.
 
+mod dns;
 mod firewall;
 mod flows;
 mod guest;
 mod host;
+mod ingress;
 
 use std::collections::BTreeSet;
 
 pub(super) use guest::{centi, dataset_name, file_mode};
+pub(super) use ingress::web_ports;
 
 use super::draft::Draft;
-use super::{Blueprint, Image, ImageSource, SecurityGroup};
+use super::{Blueprint, Flow, Image, ImageSource, Ingress, SecurityGroup};
 
 /// The blueprint, if the draft is complete.
 pub(super) fn blueprint(draft: &Draft<'_>) -> Option<Blueprint> {
@@ -64,8 +67,15 @@ pub(super) fn blueprint(draft: &Draft<'_>) -> Option<Blueprint> {
         .filter(|(name, service)| service.everywhere || draft.guests.iter().any(|guest| draft.has(guest, name)))
         .map(|(name, service)| (name.clone(), service.clone()))
         .collect();
-    let flows = flows::flows(draft);
-    Some(Blueprint { name, pool, hosts, guests, images, groups, services, flows })
+    let (ingress, dns) = (ingress::ingress(draft)?, dns::dns(draft)?);
+    let mut flows = flows::flows(draft);
+    for flow in ingress.iter().flat_map(Ingress::flows) {
+        let way = |flow: &Flow| (flow.from.clone(), flow.to.clone(), flow.transport, flow.ports);
+        if !flows.iter().any(|known| way(known) == way(&flow)) {
+            flows.push(flow);
+        }
+    }
+    Some(Blueprint { name, pool, hosts, guests, images, groups, services, flows, ingress, dns })
 }
 
 /// The file name on the storage. PVE takes only `.qcow2`, `.raw` and `.vmdk` for the content type

@@ -11,6 +11,8 @@ mod dataset_parent;
 mod dataset_properties;
 mod dataset_shared;
 mod device_unique;
+mod dns_record;
+mod dns_zone;
 mod exposes_known;
 mod firewall_group_known;
 mod firewall_rule;
@@ -29,6 +31,8 @@ mod image_kind;
 mod image_known;
 mod image_pinned;
 mod image_source;
+mod ingress_guest;
+mod ingress_tls;
 mod internet_outside;
 mod kind_keys;
 mod memory_minimum;
@@ -37,7 +41,12 @@ mod not_yet;
 mod number_range;
 mod required;
 mod root_needs_ssh;
+mod route_auth;
+mod route_ingress;
+mod route_tailnet;
+mod route_target;
 mod route_unique;
+mod route_zone;
 mod service_known;
 mod service_template;
 mod size_granularity;
@@ -102,6 +111,15 @@ pub(super) const RULES: &[Rule] = &[
     Rule { id: "flow-reachable", check: flow_reachable::check },
     Rule { id: "internet-outside", check: internet_outside::check },
     Rule { id: "route-unique", check: route_unique::check },
+    Rule { id: "route-ingress", check: route_ingress::check },
+    Rule { id: "ingress-guest", check: ingress_guest::check },
+    Rule { id: "ingress-tls", check: ingress_tls::check },
+    Rule { id: "route-target", check: route_target::check },
+    Rule { id: "route-auth", check: route_auth::check },
+    Rule { id: "route-tailnet", check: route_tailnet::check },
+    Rule { id: "dns-zone", check: dns_zone::check },
+    Rule { id: "dns-record", check: dns_record::check },
+    Rule { id: "route-zone", check: route_zone::check },
     Rule { id: "not-yet", check: not_yet::check },
 ];
 

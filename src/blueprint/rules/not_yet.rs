@@ -6,13 +6,9 @@ use crate::diag::{Diagnostic, Diagnostics, Span, Spanned};
 /// Warns once per key that this version checks but does not act on.
 pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
     let first = |place: fn(&crate::inventory::Shape) -> Option<Span>| draft.guests.iter().find_map(|g| place(&g.shape));
-    for (key, span) in [
-        ("routes", first(|shape| shape.routes.iter().flatten().next().map(|(site, _)| site.span))),
-        ("access", first(|shape| list(&shape.access))),
-    ] {
-        let Some(span) = span else { continue };
+    if let Some(span) = first(|shape| list(&shape.access)) {
         report.push(
-            Diagnostic::warning("inventory.not-yet", format!("`{key}` is checked but not acted on yet"))
+            Diagnostic::warning("inventory.not-yet", "`access` is checked but not acted on yet")
                 .cause("this version creates guests and their firewalls; what runs in them is up to you")
                 .at(span, "")
                 .hint("it may stay; firewall rules that it needs have to be written under `firewall`"),
@@ -32,7 +28,7 @@ mod tests {
     fn not_yet() {
         let own = "inventory.not-yet";
         let over = "guests: { plan-hq: { services: [ollama], access: [tag:phone] }, \
-                    proj-x: { uses: [plan-hq/ollama], routes: { x.example.com: 80 } } }";
-        assert_eq!(codes(over), [own; 2]);
+                    proj-x: { uses: [plan-hq/ollama] } }";
+        assert_eq!(codes(over), [own]);
     }
 }

@@ -24,13 +24,21 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         range(jump.and_then(|jump| port(jump.port)), "a port", 1, 65_535);
         range(host.network.as_ref().and_then(|network| port(network.vlan)), "a VLAN", 1, 4094);
     }
+    let document = &draft.inventory.document;
+    for asked in document.ingress.iter().flat_map(|ingress| [&ingress.authelia, &ingress.authentik]).flatten() {
+        range(port(asked.port), "a port", 1, 65_535);
+    }
+    for (_, zone) in draft.zones() {
+        range(zone.ttl, "the seconds that an answer is kept", 1, 604_800);
+    }
     for guest in &draft.guests {
         let shape = &guest.shape;
         range(shape.cores, "the number of cores", 1, 8192);
         range(shape.agent.as_ref().and_then(|agent| agent.wait), "the seconds to wait", 1, 3600);
         range(shape.limits.as_ref().and_then(|limits| limits.cpu_units), "the weight", 1, 10_000);
         for (_, route) in guest.routes() {
-            range(port(Some(*route)), "a port", 1, 65_535);
+            range(port(route.port), "a port", 1, 65_535);
+            range(route.timeout, "the seconds until an answer", 1, 86_400);
         }
         // An unprivileged container has 65,536 ids.
         for owner in shape.datasets.iter().flatten().flat_map(|dataset| [dataset.uid, dataset.gid]) {

@@ -2,7 +2,7 @@
 
 use crate::blueprint::draft::Draft;
 use crate::diag::{Diagnostic, Diagnostics, Span, Spanned, did_you_mean};
-use crate::inventory::{Dataset, Host, Rule};
+use crate::inventory::{Dataset, Host, Ingress, Rule};
 
 /// Reports every required key that is missing. Guests may get theirs from a profile.
 pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
@@ -30,6 +30,19 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
     for rule in rules {
         let block = Block { what: "this rule".to_owned(), span: rule.span, at: rule.span };
         missing.need(&rule.action, &block, "action", "say what happens: `action: accept`, `drop` or `reject`");
+    }
+    if let Some(ingress) = &document.ingress {
+        missing.ingress(ingress);
+    }
+    for (name, zone) in draft.zones() {
+        let block = Block { what: format!("zone `{}`", name.value.0), span: zone.span, at: name.span };
+        missing.need(&zone.guest, &block, "guest", "name the guest that BIND runs in");
+    }
+    for (_, site, route) in draft.all_routes() {
+        let block = Block { what: format!("the route of `{}`", site.value.0), span: route.span, at: site.span };
+        if route.service.is_none() && !draft.broken.key(route.span, "service") {
+            missing.need(&route.port, &block, "port", "say which port or which `service` of the guest it leads to");
+        }
     }
     for guest in &draft.guests {
         let (own, shape) = (guest.own, &guest.shape);
@@ -148,6 +161,22 @@ impl Missing<'_> {
         }
     }
 
+    fn ingress(&mut self, ingress: &Spanned<Ingress>) {
+        let block = |what: &str, span| Block { what: what.to_owned(), span, at: span };
+        let own = block("the reverse proxy", ingress.span);
+        self.need(&ingress.guest, &own, "guest", "name the guest that it runs in");
+        self.need(&ingress.from, &own, "from", "say who may come in: networks, `internet`, `tag:phone`");
+        self.need(&ingress.tls, &own, "tls", "say where certificates come from, such as `tls: internal`");
+        if let Some(tls) = &ingress.tls {
+            let block = block("where certificates come from", tls.span);
+            self.need(&tls.by, &block, "by", "write `acme`, `dns`, `internal`, `tailnet` or `none`");
+        }
+        for asked in [&ingress.authelia, &ingress.authentik].into_iter().flatten() {
+            let block = block("whoever says who somebody is", asked.span);
+            self.need(&asked.guest, &block, "guest", "name the guest that it runs in");
+        }
+    }
+
     fn dataset(&mut self, dataset: &Spanned<Dataset>) {
         let block = Block { what: "this dataset".to_owned(), span: dataset.span, at: dataset.span };
         self.need(&dataset.name, &block, "name", "name it, such as `proj-x`");
@@ -166,6 +195,8 @@ mod tests {
         assert!(said("guests: { proj-xx: { cores: 8 } }").contains("did you mean `proj-x`?"));
         assert_eq!(codes("guests: { proj-x: { datasets: [{ name: a }], devices: [{ uid: 5 }] } }"), [own, own]);
         assert_eq!(codes("hosts: { hq: { storage: { files: null }, gpus: { rtx4090: { id: null } } } }"), [own, own]);
+        assert_eq!(codes("ingress: { authelia: {} }"), [own, "inventory.route-ingress", own], "one of each block");
+        assert_eq!(codes("dns: { zones: { example.com: {} } }"), [own]);
         assert_eq!(codes("name: null"), [own]);
         assert_eq!(codes("name: 5"), ["inventory.type"]);
         assert_eq!(codes("guests: { proj-x: { cores: many } }"), ["inventory.type"]);

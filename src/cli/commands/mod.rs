@@ -9,6 +9,7 @@ pub mod lab;
 pub mod plan;
 pub mod preflight;
 pub mod prepare;
+pub mod render;
 pub mod rollback;
 pub mod schema;
 pub mod status;

@@ -18,8 +18,14 @@ use crate::diag::{Diagnostic, Diagnostics, Invalid, Span};
 const MAX_PROBLEMS: usize = 60;
 
 /// Structs that may be written as one word, and the field that the word is for.
-const SHORT_FORMS: [(&str, &str); 4] =
-    [("Device", "path"), ("Jump", "name"), ("Outbound", "to"), ("TailnetAccess", "from")];
+const SHORT_FORMS: [(&str, &str); 6] = [
+    ("Device", "path"),
+    ("Jump", "name"),
+    ("Outbound", "to"),
+    ("Route", "port"),
+    ("TailnetAccess", "from"),
+    ("Tls", "by"),
+];
 
 /// Structs that leave keys alone which start with `x-`.
 const OPEN: [&str; 1] = ["Document"];

@@ -9,6 +9,7 @@ mod macros;
 mod public_key;
 mod refs;
 mod text;
+mod web;
 mod words;
 
 pub use host::{KernelParameter, ModuleName, SysctlKey, SysctlValue};
@@ -19,4 +20,8 @@ pub use text::{
     CpuName, DatasetPath, DevicePath, Domain, HttpsUrl, Ip, LocalPath, MountPath, Origin, Package, SecretName, Sha256,
     SiteName, Subnet, TokenId, UserName,
 };
-pub use words::{Action, AudienceName, Compression, Direction, KindName, Protocol, State, TransportName, VfioBinding};
+pub use web::{Email, LoginName, RecordData, RecordName, VisitorName};
+pub use words::{
+    Action, AudienceName, AuthName, Compression, Direction, DnsProvider, KindName, Protocol, ProxyName, State, TlsName,
+    TransportName, VfioBinding,
+};

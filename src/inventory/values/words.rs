@@ -121,6 +121,56 @@ words!(
     }
 );
 words!(
+    /// A reverse proxy.
+    ProxyName {
+        /// Caddy.
+        Caddy => "caddy",
+        /// Traefik.
+        Traefik => "traefik",
+    }
+);
+words!(
+    /// Where a certificate comes from.
+    TlsName {
+        /// A public authority that looks at the site itself (ports 80 and 443 from the internet).
+        Acme => "acme",
+        /// A public authority that looks at a record of the zone: the site may be private.
+        Dns => "dns",
+        /// An authority of the proxy's own; its root certificate has to be brought to whoever visits.
+        Internal => "internal",
+        /// Tailscale, for names below `ts.net`.
+        Tailnet => "tailnet",
+        /// Nowhere: plain HTTP.
+        None => "none",
+    }
+);
+words!(
+    /// Who serves a public zone, as far as the proxies have a module for it.
+    DnsProvider {
+        /// Cloudflare.
+        Cloudflare => "cloudflare",
+        /// DigitalOcean.
+        Digitalocean => "digitalocean",
+        /// Duck DNS.
+        Duckdns => "duckdns",
+        /// Hetzner.
+        Hetzner => "hetzner",
+    }
+);
+words!(
+    /// What a visitor has to prove.
+    AuthName {
+        /// Nothing: the service itself asks, or whoever can reach it may come in.
+        None => "none",
+        /// A name and a password.
+        Basic => "basic",
+        /// Whatever Authelia asks.
+        Authelia => "authelia",
+        /// Whatever authentik asks.
+        Authentik => "authentik",
+    }
+);
+words!(
     /// When the GPUs that are passed to VMs are taken by `vfio-pci`.
     VfioBinding {
         /// When the VM starts: Proxmox takes them from whatever driver has them, and nothing is set on the host.
