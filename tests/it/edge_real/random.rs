@@ -49,7 +49,7 @@ pub fn layer(seed: u64) -> String {
     let mut routes: Vec<(usize, String)> = vec![(1, "auth.example.com: { port: 9091, auth: none }".to_owned())];
     for number in 0..dice.below(9) {
         let zone = dice.pick(&["example.com", "lan.example.com", "xn--bcher-kva.example", "other.org"]);
-        let mut route = format!("s{number}.{zone}: {{ port: {}", 3000 + dice.below(60_000));
+        let mut route = format!("s{number}.{zone}: {{ port: {}", 20_000 + dice.below(40_000));
         for (key, values) in [
             ("auth", &["none", "basic", "authelia", "authentik"][..]),
             ("tailnet_only", &["true", "false"]),
