@@ -52,7 +52,7 @@ fn file(zone: &Zone, serial: u32) -> Result<String, Unwritable> {
         context! { name, kind, data }
     });
     let values = context! {
-        name => zone.name,
+        name => zone.name.clone(),
         ttl => zone.ttl_s,
         server,
         mailbox => mailbox(&zone.email),
@@ -90,8 +90,9 @@ fn mailbox(email: &str) -> String {
 /// # Errors
 /// If a value cannot be written in it; none that an inventory can hold.
 pub fn named_conf<'z>(zones: impl IntoIterator<Item = &'z Zone>) -> Result<String, Unwritable> {
-    let zones =
-        zones.into_iter().map(|zone| context! { name => zone.name, file => format!("{FOLDER}/db.{}", zone.name) });
+    let zones = zones
+        .into_iter()
+        .map(|zone| context! { name => zone.name.clone(), file => format!("{FOLDER}/db.{}", zone.name) });
     fill(NAMED_CONF, context! { zones => zones.collect::<Vec<_>>() }, &CONF_SYNTAX)
 }
 

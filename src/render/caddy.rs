@@ -81,14 +81,14 @@ pub fn caddyfile(environment: &EnvironmentName, ingress: &Ingress, place: &Caddy
     let values = context! {
         environment => environment.as_str(),
         place => context! {
-            admin => place.admin,
-            users => place.users,
-            storage => place.storage,
+            admin => place.admin.clone(),
+            users => place.users.clone(),
+            storage => place.storage.clone(),
             bind => place.bind.iter().map(ToString::to_string).collect::<Vec<_>>(),
             http_port => place.http_port,
             https_port => place.https_port,
         },
-        email => ingress.email,
+        email => ingress.email.clone(),
         identity,
         authentik => AUTHENTIK.to_vec(),
         tailnet => TAILNET.to_vec(),
@@ -377,9 +377,12 @@ guests:
             match caddy_token(&text) {
                 Some(token) => {
                     prop_assert_eq!(lex(&format!("x {token} y")), vec!["x".to_owned(), text.clone(), "y".to_owned()]);
-                    prop_assert!(!token.contains('{') && !token.contains('\n'));
+                    prop_assert!(!token.contains(['{', '\n']), "{}", token);
                 }
-                None => prop_assert!(text.contains(|c: char| c.is_control() || "\"\\`{}\u{feff}".contains(c))),
+                None => {
+                    let hidden = |c: char| c.is_control() || "\"\\`{}\u{feff}".contains(c);
+                    prop_assert!(text.contains(hidden), "{} could be written", text);
+                }
             }
         }
 

@@ -25,7 +25,6 @@ pub(super) struct Syntax {
 pub(super) fn fill(template: &str, values: Value, syntax: &Syntax) -> Result<String, Unwritable> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_keep_trailing_newline(true);
     let (write, target) = (syntax.write, syntax.target);
     environment.set_formatter(move |out, state, value| match value.as_str() {
         Some(text) if !value.is_safe() => {
@@ -35,8 +34,10 @@ pub(super) fn fill(template: &str, values: Value, syntax: &Syntax) -> Result<Str
         }
         _ => minijinja::escape_formatter(out, state, value),
     });
-    environment.render_str(template, values).map_err(|error| match (error.kind(), error.detail()) {
+    let filled = environment.render_str(template, values).map_err(|error| match (error.kind(), error.detail()) {
         (ErrorKind::BadSerialization, Some(value)) => Unwritable { target, value: value.to_owned() },
         _ => panic!("templates are part of the program: {error:#}"),
-    })
+    })?;
+    // The template's own last line break is not filled in.
+    Ok(if filled.ends_with('\n') { filled } else { filled + "\n" })
 }
