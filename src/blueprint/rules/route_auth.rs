@@ -16,28 +16,24 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             AuthName::None => continue,
             AuthName::Basic => (
                 ingress.users.as_ref().is_some_and(|users| !users.is_empty()),
-                "nobody can log in to",
+                format!("nobody can log in to `{}`: there are no users", site.value.0),
                 "name them: `ingress: { users: { alice: secret:alice-hash } }`",
             ),
             AuthName::Authelia => (
                 ingress.authelia.is_some(),
-                "Authelia is to be asked for",
+                format!("Authelia is to be asked for `{}`, but nothing says where it is", site.value.0),
                 "say where it is: `ingress: { authelia: { guest: …, portal: auth.example.com } }`",
             ),
             AuthName::Authentik => (
                 ingress.authentik.is_some(),
-                "authentik is to be asked for",
+                format!("authentik is to be asked for `{}`, but nothing says where it is", site.value.0),
                 "say where its outpost is: `ingress: { authentik: { guest: … } }`",
             ),
         };
         let key = if auth.value == AuthName::Basic { "users" } else { auth.value.as_str() };
         if !there && !draft.broken.key(ingress.span, key) {
-            report.push(
-                Diagnostic::error(CODE, format!("{what} `{}`, but nothing says how", site.value.0))
-                    .at(site.span, "")
-                    .related(auth.span, "asked for here")
-                    .hint(hint),
-            );
+            report
+                .push(Diagnostic::error(CODE, what).at(site.span, "").related(auth.span, "asked for here").hint(hint));
         }
     }
     for (block, own) in [(&ingress.authelia, AuthName::Authelia), (&ingress.authentik, AuthName::Authentik)] {

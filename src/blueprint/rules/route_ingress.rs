@@ -21,11 +21,15 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                 .at(ingress.span, "")
                 .hint("give a guest `routes: { name.example.com: 8080 }`"),
         ),
-        (Some(ingress), Some(_)) if ingress.from.as_ref().is_some_and(Vec::is_empty) => report.push(
-            Diagnostic::warning(CODE, "nobody may come to the sites of `routes`")
-                .at(ingress.span, "`from` is empty")
-                .hint("name networks, `internet`, or members of the tailnet such as `tag:phone`"),
-        ),
+        (Some(ingress), Some(_))
+            if ingress.from.as_ref().is_some_and(Vec::is_empty) && !draft.broken.key(ingress.span, "from") =>
+        {
+            report.push(
+                Diagnostic::warning(CODE, "nobody may come to the sites of `routes`")
+                    .at(ingress.span, "`from` is empty")
+                    .hint("name networks, `internet`, or members of the tailnet such as `tag:phone`"),
+            )
+        }
         _ => {}
     }
 }

@@ -202,7 +202,8 @@ fn who_somebody_is_is_said_by_the_gateway_alone() {
     }
     for (auth, path) in [
         ("authelia", "/api/authz/forward-auth?authelia_url=https%3A%2F%2Fauth.example.com%2F"),
-        ("authentik", "/outpost.goauthentik.io/auth/caddy"),
+        // Caddy keeps the query where the path to ask has none.
+        ("authentik", "/outpost.goauthentik.io/auth/caddy?q=1"),
     ] {
         let (upstream, gateway) = (Upstream::saying("in"), gateway());
         let routes = format!("      one.example.com: {{ port: 8080, auth: {auth} }}\n");
@@ -350,7 +351,7 @@ fn a_certificate_of_its_own_authority_is_what_visitors_are_shown() {
     let upstream = Upstream::saying("in");
     let routes = "      one.example.com: { port: 8080, tls: internal }\n";
     let caddy = serve(routes, &[("one.example.com", upstream.address)]);
-    // The leaf is made after the start; nothing says when but the log.
+    // The leaf is made after the start, and served a moment after it was made.
     caddy.wait("certificate obtained successfully");
     let root = std::fs::read_to_string(caddy.home.path("storage/pki/authorities/local/root.crt")).unwrap();
     assert_eq!(over_tls(caddy.https(), "one.example.com", &root), (200, String::new()), "and no HSTS for it");
@@ -367,10 +368,20 @@ fn over_tls(proxy: SocketAddr, site: &str, root: &str) -> (u16, String) {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = config.with_root_certificates(roots).with_no_client_auth();
-    let name = site.to_owned().try_into().unwrap();
-    let connection = rustls::ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
-    let mut stream = rustls::StreamOwned::new(connection, TcpStream::connect(proxy).unwrap());
-    write!(stream, "GET / HTTP/1.1\r\nHost: {site}\r\nConnection: close\r\n\r\n").unwrap();
+    let config = std::sync::Arc::new(config);
+    let request = format!("GET / HTTP/1.1\r\nHost: {site}\r\nConnection: close\r\n\r\n");
+    let mut tries = 0;
+    let mut stream = loop {
+        let name = site.to_owned().try_into().unwrap();
+        let connection = rustls::ClientConnection::new(config.clone(), name).unwrap();
+        let mut stream = rustls::StreamOwned::new(connection, TcpStream::connect(proxy).unwrap());
+        match stream.write_all(request.as_bytes()) {
+            Ok(()) => break stream,
+            Err(error) if tries > 200 => panic!("{error}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+        tries += 1;
+    };
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer).to_lowercase();
