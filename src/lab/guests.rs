@@ -3,30 +3,27 @@
 //! Owns the few programs that a guest answers and where it is reached. Modelled is whether and as whom
 //! it answers, not what services in it do.
 
+use std::net::IpAddr;
+
+use super::rules::reach::{self, Ended};
 use super::shell::{Call, Program, programs};
-use super::world::property::Properties;
-use super::world::{Guest, GuestKind, World};
+use super::world::World;
 
 /// The guest that answers at an address: running, and its system has come up.
 #[must_use]
 pub fn at(world: &World, address: &str) -> Option<u32> {
-    let found = world.guests.iter().find(|(_, guest)| address_of(guest).as_deref() == Some(address));
+    let address: IpAddr = address.parse().ok()?;
+    let found = world.guests.iter().find(|(_, guest)| reach::address(guest) == Some(address));
     found.filter(|(_, guest)| guest.has_booted(world.now_ms)).map(|(vmid, _)| *vmid)
-}
-
-/// The static IPv4 address of a guest's first interface.
-fn address_of(guest: &Guest) -> Option<String> {
-    let key = if guest.kind == GuestKind::Lxc { "net0" } else { "ipconfig0" };
-    let properties = Properties::parse(guest.config.get(key)?);
-    let (address, _) = properties.get("ip")?.split_once('/')?;
-    Some(address.to_owned())
 }
 
 /// The programs inside a guest.
 #[must_use]
 pub fn find(name: &str) -> Option<Program> {
     match name {
+        "bash" => Some(bash),
         "cat" => Some(cat),
+        "timeout" => Some(timeout),
         "echo" | "false" | "hostname" | "id" | "printf" | "test" | "[" | "true" | "uname" => programs::program(name),
         _ => None,
     }
@@ -54,4 +51,52 @@ fn cat(call: &mut Call<'_>) -> i32 {
         }
     }
     code
+}
+
+/// `bash -c 'exec 3<>/dev/tcp/ADDRESS/PORT && echo …'`: the one script that this bash knows, a connection that is
+/// opened and, once it stands, said.
+fn bash(call: &mut Call<'_>) -> i32 {
+    let Some((ended, target, said)) = connection(call, call.args) else { return call.unknown("any other script") };
+    match ended {
+        Ended::Open => {
+            call.print(said);
+            0
+        }
+        Ended::Refused => {
+            call.warn("bash: connect: Connection refused");
+            call.warn(format!("bash: line 1: {target}: Connection refused"));
+            1
+        }
+        Ended::Silent => {
+            call.warn("bash: connect: Connection timed out");
+            call.warn(format!("bash: line 1: {target}: Connection timed out"));
+            1
+        }
+    }
+}
+
+fn connection(call: &Call<'_>, args: &[String]) -> Option<(Ended, String, String)> {
+    let [flag, script] = args else { return None };
+    let (target, said) = script.strip_prefix("exec 3<>")?.split_once(" && echo ")?;
+    let (address, port) = target.strip_prefix("/dev/tcp/")?.split_once('/')?;
+    let (address, port): (IpAddr, u16) = (address.parse().ok()?, port.parse().ok()?);
+    let (vmid, _) = call.world.guests.iter().find(|(vmid, guest)| guest.name(**vmid) == call.node)?;
+    let ended = reach::connect(call.world, *vmid, address, port);
+    (flag == "-c").then(|| (ended, target.to_owned(), said.to_owned()))
+}
+
+/// `timeout SECONDS bash -c …`: ends what would wait for an answer for minutes.
+fn timeout(call: &mut Call<'_>) -> i32 {
+    let args = call.args;
+    match args {
+        [seconds, program, rest @ ..] if seconds.parse::<u32>().is_ok() && program == "bash" => {
+            if matches!(connection(call, rest), Some((Ended::Silent, ..))) {
+                return 124;
+            }
+            call.args = rest;
+            call.name = "bash";
+            bash(call)
+        }
+        _ => call.unknown("timeout of anything but bash"),
+    }
 }

@@ -37,6 +37,7 @@ pub fn follow(world: &mut World) {
             node.enforced.looked_ms = now;
             node.enforced.cluster.clone_from(&world.firewall);
             node.enforced.host.clone_from(&node.firewall);
+            node.enforced.guests.clone_from(&world.guest_firewalls);
         }
     }
 }
@@ -51,7 +52,7 @@ pub fn admits(world: &World, node: &str, port: u16) -> bool {
 }
 
 /// The network that PVE finds the node's own address in.
-fn local_network(host: &Node) -> Option<IpNet> {
+pub(super) fn local_network(host: &Node) -> Option<IpNet> {
     let address: IpAddr = host.address.parse().ok()?;
     let of = |network: &Network| network.cidr.as_deref().and_then(|cidr| cidr.parse::<IpNet>().ok());
     let found = host.networks.values().filter_map(of).find(|network| network.contains(&address));

@@ -43,6 +43,7 @@ mod pools;
 mod property_strings;
 mod protected;
 mod quorum;
+pub mod reach;
 mod refusal;
 mod schedule;
 mod sdn;

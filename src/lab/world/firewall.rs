@@ -77,4 +77,6 @@ pub struct Enforced {
     pub cluster: Firewall,
     /// The node's own.
     pub host: Firewall,
+    /// Those of guests, by vmid.
+    pub guests: BTreeMap<u32, Firewall>,
 }

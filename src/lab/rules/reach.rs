@@ -1,0 +1,77 @@
+//! What becomes of a connection that a guest opens: through its own chains, then those of whoever it is for.
+//!
+//! Judged by what the firewall's daemon last made of the files, as a kernel would. Inside guests only sshd listens;
+//! a host answers on the ports of its own services. Entry: [`connect`].
+
+use std::net::IpAddr;
+
+use super::guest_firewall::{Interface, Packet, judge};
+use super::host_firewall::{self, Verdict};
+use crate::lab::world::property::Properties;
+use crate::lab::world::{Firewall, Guest, GuestKind, World};
+
+/// How a connection attempt ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Somebody listens.
+    Open,
+    /// It is refused: nobody listens, or a rule says so to the sender.
+    Refused,
+    /// Nobody answers.
+    Silent,
+}
+
+/// Opens a TCP connection out of a guest.
+#[must_use]
+pub fn connect(world: &World, vmid: u32, dest: IpAddr, port: u16) -> Ended {
+    let Some((source, here)) = world.guests.get(&vmid).and_then(|guest| Some((address(guest)?, guest))) else {
+        return Ended::Silent;
+    };
+    let packet = |inbound| Packet { inbound, source, dest, protocol: "tcp", port: Some(port) };
+    match at(world, vmid, here, packet(false)) {
+        Verdict::Drop => return Ended::Silent,
+        Verdict::Reject => return Ended::Refused,
+        Verdict::Accept => {}
+    }
+    if let Some((vmid, guest)) = world.guests.iter().find(|(_, guest)| address(guest) == Some(dest)) {
+        return match at(world, *vmid, guest, packet(true)) {
+            // A guest that is down answers nobody, not even to say no.
+            _ if !guest.has_booted(world.now_ms) => Ended::Silent,
+            Verdict::Drop => Ended::Silent,
+            Verdict::Accept if port == 22 => Ended::Open,
+            Verdict::Accept | Verdict::Reject => Ended::Refused,
+        };
+    }
+    let host = world.nodes.values().find(|node| node.address.parse() == Ok(dest));
+    let Some(host) = host.filter(|node| node.online) else { return Ended::Silent };
+    let enforced = &host.enforced;
+    let seen = host_firewall::Packet { source, protocol: "tcp", port: Some(port) };
+    let local = host_firewall::local_network(host);
+    match host_firewall::judge(&enforced.cluster, &enforced.host, (&host.address, local), seen) {
+        Verdict::Drop => Ended::Silent,
+        Verdict::Accept if matches!(port, 22 | 3128 | 8006) => Ended::Open,
+        Verdict::Accept | Verdict::Reject => Ended::Refused,
+    }
+}
+
+/// What a guest's first interface does to a packet.
+fn at(world: &World, vmid: u32, guest: &Guest, packet: Packet<'_>) -> Verdict {
+    let Some(node) = world.nodes.get(&guest.node) else { return Verdict::Drop };
+    let none = Firewall::default();
+    let net = guest.config.get("net0").map(|net| Properties::parse(net));
+    let interface = Interface {
+        number: 0,
+        filtered: net.is_some_and(|net| net.is_on("firewall")),
+        address: address(guest).filter(|_| guest.kind == GuestKind::Lxc),
+        firewall: node.enforced.guests.get(&vmid).unwrap_or(&none),
+    };
+    judge(&node.enforced.cluster, interface, host_firewall::local_network(node), packet)
+}
+
+/// The static address of a guest's first interface.
+#[must_use]
+pub fn address(guest: &Guest) -> Option<IpAddr> {
+    let key = if guest.kind == GuestKind::Lxc { "net0" } else { "ipconfig0" };
+    let properties = Properties::parse(guest.config.get(key)?);
+    properties.get("ip")?.split_once('/')?.0.parse().ok()
+}
