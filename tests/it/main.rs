@@ -23,6 +23,7 @@ mod edge_real;
 mod facts_recorded;
 mod fault_sweep;
 mod fidelity;
+mod firewall_kernel;
 mod firewall_verdicts;
 mod guard;
 mod host_firewall;

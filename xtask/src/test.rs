@@ -16,6 +16,9 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("named-checkzone", "bind9-utils", "edge_real (zone files against BIND)"),
     ("nft", "nftables", "edge_real (rulesets against nft)"),
     ("ufw", "ufw", "edge_real (commands against ufw)"),
+    ("ip", "iproute2", "firewall_kernel (isolation against this kernel)"),
+    ("iptables-restore", "iptables", "firewall_kernel (isolation against this kernel)"),
+    ("ipset", "ipset", "firewall_kernel (isolation against this kernel)"),
 ];
 
 /// The version of cargo-deny that `deny.toml` was written for.

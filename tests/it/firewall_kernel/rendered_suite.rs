@@ -1,0 +1,152 @@
+//! What `infra` itself writes: inventories are applied to the lab, the `.fw` files and configurations that come of it
+//! are loaded into the kernel, and every pair is compared with the solver.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use infra::blueprint::{Blueprint, GuestShape};
+use infra::isolation::Solver;
+use infra::lab::shell::{DirectShell, run_line};
+use infra::lab::{LiveSite, StateDir};
+use infra::model::HostName;
+use infra::ports::{Command, Shell};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use super::compile::compile;
+use super::site::{Card, Guest, Packet, Site, Verdict};
+use super::world::{Ground, Variant, World, v6_of};
+use super::{Difference, differences, possible, random, solver};
+use crate::desk::Desk;
+use crate::random_inventory::{guests, inventory};
+use crate::rig::Rig;
+
+/// A host's guests as its own files say. `read` gives a file below `/etc/pve`.
+fn site(blueprint: &Blueprint, host: &HostName, mut read: impl FnMut(&str) -> Option<String>) -> Site {
+    let node = blueprint.hosts[host].node.as_str();
+    let mut files = BTreeMap::new();
+    let mut add = |name: String, text: Option<String>| files.extend(text.map(|text| (name, text)));
+    add("host.fw".into(), read(&format!("nodes/{node}/host.fw")));
+    // What isolates guests must not hang on who switched the datacenter's firewall on.
+    let cluster = read("firewall/cluster.fw").unwrap_or_default();
+    let cluster = match cluster.contains("enable: 1") {
+        true => cluster,
+        false => format!("[OPTIONS]\n\nenable: 1\n\n{}", cluster.replace("enable: 0\n", "")),
+    };
+    add("cluster.fw".into(), Some(cluster));
+    let mut made = Vec::new();
+    for guest in blueprint.guests.values().filter(|guest| guest.host == *host) {
+        let vm = matches!(guest.shape, GuestShape::Vm(_));
+        let vmid = guest.vmid.get();
+        let folder = if vm { "qemu-server" } else { "lxc" };
+        let config = read(&format!("nodes/{node}/{folder}/{vmid}.conf")).expect("it was made");
+        made.push(Guest { vmid, vm, cards: vec![card(&config, vm)] });
+        add(format!("{vmid}.fw"), read(&format!("firewall/{vmid}.fw")));
+    }
+    Site { files, guests: made, local_network: "192.168.10.0/24".into() }
+}
+
+fn card(config: &str, vm: bool) -> Card {
+    let fields = |key: &str| -> BTreeMap<String, String> {
+        let line = config.lines().take_while(|line| !line.starts_with('[')).find_map(|line| line.strip_prefix(key));
+        let fields = line.unwrap_or_default().split(',').filter_map(|field| field.trim().split_once('='));
+        fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    };
+    let net = fields("net0:");
+    let mac = net.get(if vm { "virtio" } else { "hwaddr" }).unwrap_or_else(|| panic!("no address in {config}"));
+    let mut bytes = mac.split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap());
+    let own = if vm { fields("ipconfig0:") } else { net.clone() };
+    let v4: Ipv4Addr = own["ip"].split('/').next().unwrap().parse().unwrap();
+    let firewall = net.get("firewall").is_some_and(|on| on == "1");
+    Card {
+        mac: std::array::from_fn(|_| bytes.next().unwrap()),
+        firewall,
+        v4,
+        v6: v6_of(v4),
+        named_v4: !vm,
+        named_v6: false,
+    }
+}
+
+fn ground() -> Ground {
+    Ground { host: Ipv4Addr::new(192, 168, 10, 2), ..Ground::default() }
+}
+
+/// Sends everything through a site and tells what differs from the solver, with the packets that were let through.
+fn compare(world: &mut World, site: &Site, seeds: std::ops::Range<u64>) -> (Vec<(Packet, Verdict)>, Vec<Difference>) {
+    let network = solver::network(site, &world.ground);
+    let solve = Solver::new(&network);
+    let packets: Vec<Packet> = seeds.flat_map(|seed| random::packets(site, &world.ground, seed)).collect();
+    let decide = |packet: Packet| {
+        let verdict = solver::verdict(&solve.decide(&solver::packet(site, &packet)));
+        (packet, verdict)
+    };
+    let wanted: Vec<(Packet, Verdict)> = packets.into_iter().map(decide).collect();
+    world.load(&site.guests, &compile(site)).unwrap();
+    let found = differences(world, &site.guests, &wanted);
+    (wanted, found)
+}
+
+fn told(site: &Site, found: &[Difference]) -> String {
+    let lines: Vec<String> = found.iter().map(|one| format!("{} {one:?}", one.packet)).collect();
+    format!("{} differences:\n{}\n{:#?}", found.len(), lines.join("\n"), site.files)
+}
+
+#[test]
+fn the_rendered_firewall_of_vrooli_does_in_the_kernel_what_the_solver_says() {
+    if !possible("firewall_kernel (inventories/vrooli)") {
+        return;
+    }
+    let desk = Desk::new();
+    desk.run(0, &["apply", "--lab", "--yes"]);
+    let files = infra::adapters::files::read_inventory(&[
+        camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("inventories/vrooli")
+    ]);
+    let (blueprint, _) = infra::blueprint::resolve(&infra::inventory::load(&files).inventory.unwrap());
+    let blueprint = blueprint.unwrap();
+    let host: HostName = "hq".parse().unwrap();
+    let state = StateDir::open(&desk.path(".infra/lab/vrooli")).unwrap();
+    let mut lab = state.store("hq").load().unwrap().expect("a world");
+    let site = site(&blueprint, &host, |path| {
+        let output = run_line(&mut lab, "hq", &format!("cat /etc/pve/{path}"), b"");
+        (output.code == 0).then(|| String::from_utf8(output.stdout).unwrap())
+    });
+    assert!(site.guests.len() == 5 && site.guests.iter().all(|guest| guest.cards[0].firewall));
+    let mut world = World::build(ground(), site.guests.clone(), Variant::Legacy).unwrap();
+    let (sent, found) = compare(&mut world, &site, 0..4);
+    assert!(found.is_empty(), "{}", told(&site, &found));
+    let accepted = sent.iter().filter(|(_, verdict)| *verdict == Verdict::Accept).count();
+    println!("inventories/vrooli: {} packets, {accepted} of them let through, no difference", sent.len());
+}
+
+#[test]
+fn the_rendered_firewalls_of_random_inventories_do_in_the_kernel_what_the_solver_says() {
+    if !possible("firewall_kernel (random inventories)") {
+        return;
+    }
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[11; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let host: HostName = "hq".parse().unwrap();
+    let (mut inventories, mut packets) = (0, 0);
+    for seed in 0..40 {
+        let guests = guests().new_tree(&mut runner).unwrap().current();
+        let blueprint = crate::rig::blueprint(&inventory(&guests)).unwrap();
+        let rig = Rig::new(0);
+        let run = runtime.block_on(rig.apply(&blueprint));
+        assert!(run.failures.is_empty(), "{:?}", run.failures);
+        let shell = DirectShell::new(Arc::<LiveSite>::clone(&rig.site), "pve1");
+        let site = site(&blueprint, &host, |path| {
+            let command = Command::new(["cat", &format!("/etc/pve/{path}")]);
+            let output = runtime.block_on(shell.run(&command)).unwrap();
+            (output.code == 0).then(|| String::from_utf8(output.stdout).unwrap())
+        });
+        let mut world = World::build(ground(), site.guests.clone(), Variant::Legacy).unwrap();
+        let (sent, found) = compare(&mut world, &site, seed..seed + 2);
+        assert!(found.is_empty(), "inventory {seed}: {}", told(&site, &found));
+        inventories += 1;
+        packets += sent.len();
+    }
+    println!("{inventories} random inventories, {packets} packets, no difference");
+}
