@@ -81,7 +81,12 @@ impl Names {
     }
 
     fn entry(&self, text: &str, datacenter: Option<&Self>) -> Result<IpNet, String> {
-        let network = match alias(text, datacenter, Some(self)) {
+        // A name of the datacenter is its own in its own file.
+        let found = match datacenter {
+            Some(_) => alias(text, datacenter, Some(self)),
+            None => alias(text, Some(self), None),
+        };
+        let network = match found {
             Some(found) => found?,
             None => address::network(text)?,
         };
