@@ -281,7 +281,13 @@ impl Writer {
             }
             return rule;
         }
-        rule.push_str(if self.chance(0.6) { "IN " } else { "OUT " });
+        // Rules for what is forwarded are ignored by the iptables variant.
+        let forward = whose != "guest" && self.chance(0.05);
+        rule.push_str(if forward { "FORWARD " } else { "IN " });
+        if !forward && self.chance(0.4) {
+            rule.truncate(rule.len() - "IN ".len());
+            rule.push_str("OUT ");
+        }
         let verdict = self.pick(&["ACCEPT", "ACCEPT", "ACCEPT", "DROP", "REJECT"]);
         let with_macro = self.chance(0.3);
         if with_macro {
