@@ -131,7 +131,14 @@ fn unknown_target(addr: &Addr, blueprint: &Blueprint) -> Option<Diagnostic> {
             let there = hosts.clone().any(|host| host == addr.name);
             (!there).then(|| unknown("selection.target", "host", &addr.name, hosts))
         }
-        Kind::Pool | Kind::PciMapping | Kind::Image | Kind::Snippet | Kind::Dataset | Kind::FirewallGroup => {
+        Kind::Pool
+        | Kind::PciMapping
+        | Kind::Image
+        | Kind::Snippet
+        | Kind::Dataset
+        | Kind::FirewallAlias
+        | Kind::FirewallIpset
+        | Kind::FirewallGroup => {
             let places: BTreeSet<&str> =
                 blueprint.hosts.values().flat_map(|host| [host.name.as_str(), host.site.as_str()]).collect();
             let place = addr.name.split_once(':').map_or("", |(place, _)| place);

@@ -51,15 +51,16 @@ pub struct Rule {
 pub struct GuestFirewall {
     /// Whether it is on; it is unless given.
     pub enabled: Option<Spanned<bool>>,
-    /// What happens to inbound traffic that no rule names; `drop` unless given.
+    /// What happens to inbound traffic that no rule names and nobody's `uses` nor `exposes` says; `drop` unless given.
     #[serde(rename = "in")]
     pub inbound: Option<Spanned<Action>>,
-    /// What happens to outbound traffic that no rule names; `accept` unless given.
+    /// What happens to outbound traffic that no rule names and neither `uses` nor `internet` says; `drop` unless given.
     #[serde(rename = "out")]
     pub outbound: Option<Spanned<Action>>,
     /// Security groups, in order; a profile's come first.
     pub groups: Option<Vec<Spanned<GroupName>>>,
-    /// Rules of its own, before those of the groups; a guest's come before its profile's.
+    /// Rules of its own, before those of the groups and those that follow from `uses`, `exposes` and `internet`; a
+    /// guest's come before its profile's.
     pub rules: Option<Vec<Spanned<Rule>>>,
 }
 

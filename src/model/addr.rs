@@ -20,6 +20,10 @@ pub enum Kind {
     Snippet,
     /// A ZFS dataset.
     Dataset,
+    /// A firewall alias of the datacenter: a guest's address by name.
+    FirewallAlias,
+    /// A firewall set of the datacenter: who may use what.
+    FirewallIpset,
     /// A firewall security group.
     FirewallGroup,
     /// A virtual machine.
@@ -48,12 +52,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Pool,
         Self::PciMapping,
         Self::Image,
         Self::Snippet,
         Self::Dataset,
+        Self::FirewallAlias,
+        Self::FirewallIpset,
         Self::FirewallGroup,
         Self::Vm,
         Self::Container,
@@ -83,6 +89,8 @@ impl Kind {
             Self::Image => "image",
             Self::Snippet => "snippet",
             Self::Dataset => "dataset",
+            Self::FirewallAlias => "firewall_alias",
+            Self::FirewallIpset => "firewall_ipset",
             Self::FirewallGroup => "firewall_group",
             Self::Vm => "vm",
             Self::Container => "ct",
@@ -95,7 +103,8 @@ impl Kind {
 
 /// A kind and a stable name: `vm.plan-hq`, `ct.proj-x`, `dataset.hq:rpool/containers/proj-x`.
 ///
-/// What belongs to one host (image, snippet, dataset) or to one site (pool, mapping, group) carries
+/// What belongs to one host (image, snippet, dataset) or to one site (pool, mapping, what its
+/// firewall shares) carries
 /// that host's or site's name and a colon, so that two hosts with the same dataset path stay apart.
 /// Guests need none: their names are unique in an inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -334,28 +334,33 @@ fn guards(observed: &Observed) -> Vec<String> {
     .collect()
 }
 
-/// Rules that nobody enforces are worth a word.
+/// What is set and not enforced, and what is not ours and counts.
 fn firewall_notes(request: &Request<'_>) -> Vec<String> {
-    let wants = |site: &str| {
-        request
-            .blueprint
-            .guests
-            .values()
-            .any(|guest| guest.firewall.enabled && request.blueprint.host_of(guest).site == site)
-    };
-    request
-        .blueprint
-        .sites()
-        .into_keys()
-        .filter(|site| wants(site))
-        .filter(|site| {
-            let firewall = request.observed.sites.get(*site).and_then(|site| site.firewall.value());
-            firewall.is_some_and(|firewall| firewall.options.get("enable").map(String::as_str) != Some("1"))
+    let guests = || request.blueprint.guests.values().filter(|guest| guest.firewall.enabled);
+    let off = request.blueprint.sites().into_keys().filter(|site| {
+        let firewall = request.observed.sites.get(*site).and_then(|site| site.firewall.value());
+        guests().any(|guest| request.blueprint.host_of(guest).site == *site)
+            && firewall.is_some_and(|firewall| firewall.options.get("enable").map(String::as_str) != Some("1"))
+    });
+    let off = off.map(|site| {
+        let declared = request.blueprint.hosts.values().any(|host| host.site == site && host.firewall.is_some());
+        let how = if declared { "`infra prepare` switches it on" } else { "declare `firewall` for its hosts, and `infra prepare` switches it on" };
+        format!(
+            "NOT ENFORCED: the datacenter firewall of {site} is off: the guests' rules are stored and not enforced, and \
+             every guest reaches every other and the host ({how})"
+        )
+    });
+    let foreign = guests().filter_map(|guest| {
+        let rules = resources::foreign_rules(request.blueprint, guest, request.observed);
+        let opens = rules.iter().any(|rule| rule.contains("ACCEPT"));
+        let counts = if opens { "; they may open what nobody declared" } else { "" };
+        (!rules.is_empty()).then(|| {
+            format!(
+                "rules of {}'s firewall that are not ours are kept, below ours{counts}: {}",
+                guest.name,
+                rules.join("; ")
+            )
         })
-        .map(|site| {
-            let declared = request.blueprint.hosts.values().any(|host| host.site == site && host.firewall.is_some());
-            let how = if declared { "`infra prepare` switches it on" } else { "declare `firewall` for its hosts" };
-            format!("the datacenter firewall of {site} is off: the guests' rules are stored and not enforced ({how})")
-        })
-        .collect()
+    });
+    off.chain(foreign).collect()
 }

@@ -9,6 +9,7 @@ use crate::model::change::{Action, Risk};
 use crate::model::guard::{Guard, GuardAct};
 use crate::model::step::{Condition, Op, Step, StepId, Undo};
 use crate::ports::{Method, Request};
+use crate::resources::FIREWALL_PREFIX;
 
 /// Every contradiction of a plan with itself.
 #[must_use]
@@ -107,12 +108,19 @@ fn unguarded(ops: &[Op]) -> Option<String> {
     armed.map(|guard| format!("{} is never disarmed", guard.unit()))
 }
 
-/// Whether a request changes who gets in at a host.
+/// Whether a request changes who gets in at a host. Aliases and sets that follow from flows are guests' alone: no rule
+/// of a host names them.
 fn cuts(request: &Request) -> bool {
     let parts: Vec<&str> = request.path.split('/').skip(1).collect();
+    let named = |name: &str| request.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let of_flows = |name: Option<&str>| {
+        name.is_some_and(|name| name.starts_with(FIREWALL_PREFIX)) && named("rename").is_none_or(|old| Some(old) == name)
+    };
     request.method != Method::Get
         && match parts[..] {
-            ["cluster", "firewall", what, ..] => matches!(what, "options" | "ipset" | "rules" | "aliases"),
+            ["cluster", "firewall", "ipset" | "aliases"] => !of_flows(named("name")),
+            ["cluster", "firewall", "ipset" | "aliases", name, ..] => !of_flows(Some(name)),
+            ["cluster", "firewall", what, ..] => matches!(what, "options" | "rules"),
             ["nodes", _, "firewall" | "network", ..] => true,
             _ => false,
         }
@@ -195,6 +203,17 @@ mod tests {
             step.undo = Undo::Ops { ops: wrong };
             assert!(said(&plan(vec![step])).contains("takes back something that can cut our own path"));
         }
+    }
+
+    #[test]
+    fn sets_and_aliases_of_flows_cut_nobody_off_and_all_others_may() {
+        use crate::proxmox::endpoints::{ALIAS_UPDATE, IPSET_CREATE, IPSET_ENTRY_CREATE};
+        let entry = |set: &str| cuts(&IPSET_ENTRY_CREATE.at(&[set]).set("cidr", "10.0.0.1").request());
+        assert!(!entry("infra_test_guests") && entry("management") && entry("blacklist"));
+        assert!(!cuts(&IPSET_CREATE.at(&[]).set("name", "infra_test_guests").request()));
+        let renamed = IPSET_CREATE.at(&[]).set("name", "infra_test_guests").set("rename", "management");
+        assert!(cuts(&renamed.request()));
+        assert!(cuts(&ALIAS_UPDATE.at(&["local_network"]).set("cidr", "10.0.0.0/8").request()));
     }
 
     #[test]

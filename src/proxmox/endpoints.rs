@@ -249,6 +249,8 @@ endpoints! {
         "type", "action", "enable", "macro", "iface", "source", "dest", "proto", "dport", "sport", "icmp-type", "log",
         "comment", "digest",
     ];
+    /// A rule of a group is switched on.
+    GROUP_RULE_UPDATE = Put "/cluster/firewall/groups/{group}/{pos}" ["enable", "digest"];
     /// A rule of a group goes.
     GROUP_RULE_DELETE = Delete "/cluster/firewall/groups/{group}/{pos}" ["digest"];
 
@@ -256,10 +258,20 @@ endpoints! {
     CLUSTER_FIREWALL_OPTIONS = Get "/cluster/firewall/options" [];
     /// Sets them.
     CLUSTER_FIREWALL_OPTIONS_SET = Put "/cluster/firewall/options" ["enable", "policy_in", "delete", "digest"];
+    /// Names for addresses.
+    ALIASES = Get "/cluster/firewall/aliases" [];
+    /// A new alias.
+    ALIAS_CREATE = Post "/cluster/firewall/aliases" ["name", "cidr", "comment"];
+    /// What a name stands for.
+    ALIAS = Get "/cluster/firewall/aliases/{name}" [];
+    /// Another address under the same name. A comment that is not repeated is gone.
+    ALIAS_UPDATE = Put "/cluster/firewall/aliases/{name}" ["cidr", "comment", "digest"];
+    /// An alias goes.
+    ALIAS_DELETE = Delete "/cluster/firewall/aliases/{name}" ["digest"];
     /// IP sets of the datacenter.
     IPSETS = Get "/cluster/firewall/ipset" [];
     /// A new IP set.
-    IPSET_CREATE = Post "/cluster/firewall/ipset" ["name", "comment"];
+    IPSET_CREATE = Post "/cluster/firewall/ipset" ["name", "comment", "rename"];
     /// An empty IP set goes.
     IPSET_DELETE = Delete "/cluster/firewall/ipset/{name}" [];
     /// What is in an IP set.
@@ -279,6 +291,8 @@ endpoints! {
         "type", "action", "enable", "macro", "iface", "source", "dest", "proto", "dport", "sport", "icmp-type", "log",
         "comment", "digest",
     ];
+    /// A rule is switched on.
+    NODE_FIREWALL_RULE_UPDATE = Put "/nodes/{node}/firewall/rules/{pos}" ["enable", "digest"];
     /// A rule goes.
     NODE_FIREWALL_RULE_DELETE = Delete "/nodes/{node}/firewall/rules/{pos}" ["digest"];
 
@@ -294,6 +308,20 @@ endpoints! {
         "type", "action", "enable", "macro", "iface", "source", "dest", "proto", "dport", "sport", "icmp-type", "log",
         "comment", "digest",
     ];
+    /// A rule is switched on.
+    QEMU_FIREWALL_RULE_UPDATE = Put "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}" ["enable", "digest"];
+    /// IP sets of a VM.
+    QEMU_IPSETS = Get "/nodes/{node}/qemu/{vmid}/firewall/ipset" [];
+    /// A new IP set of a VM.
+    QEMU_IPSET_CREATE = Post "/nodes/{node}/qemu/{vmid}/firewall/ipset" ["name", "comment", "rename"];
+    /// An empty IP set of a VM goes.
+    QEMU_IPSET_DELETE = Delete "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" [];
+    /// What is in an IP set of a VM.
+    QEMU_IPSET = Get "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" [];
+    /// Something more in an IP set of a VM.
+    QEMU_IPSET_ENTRY_CREATE = Post "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}" ["cidr", "comment", "nomatch"];
+    /// Something of an IP set of a VM goes.
+    QEMU_IPSET_ENTRY_DELETE = Delete "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}/{cidr}" ["digest"];
     /// A rule goes.
     QEMU_FIREWALL_RULE_DELETE = Delete "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}" ["digest"];
 
@@ -309,6 +337,20 @@ endpoints! {
         "type", "action", "enable", "macro", "iface", "source", "dest", "proto", "dport", "sport", "icmp-type", "log",
         "comment", "digest",
     ];
+    /// A rule is switched on.
+    LXC_FIREWALL_RULE_UPDATE = Put "/nodes/{node}/lxc/{vmid}/firewall/rules/{pos}" ["enable", "digest"];
+    /// IP sets of a container.
+    LXC_IPSETS = Get "/nodes/{node}/lxc/{vmid}/firewall/ipset" [];
+    /// A new IP set of a container.
+    LXC_IPSET_CREATE = Post "/nodes/{node}/lxc/{vmid}/firewall/ipset" ["name", "comment", "rename"];
+    /// An empty IP set of a container goes.
+    LXC_IPSET_DELETE = Delete "/nodes/{node}/lxc/{vmid}/firewall/ipset/{name}" [];
+    /// What is in an IP set of a container.
+    LXC_IPSET = Get "/nodes/{node}/lxc/{vmid}/firewall/ipset/{name}" [];
+    /// Something more in an IP set of a container.
+    LXC_IPSET_ENTRY_CREATE = Post "/nodes/{node}/lxc/{vmid}/firewall/ipset/{name}" ["cidr", "comment", "nomatch"];
+    /// Something of an IP set of a container goes.
+    LXC_IPSET_ENTRY_DELETE = Delete "/nodes/{node}/lxc/{vmid}/firewall/ipset/{name}/{cidr}" ["digest"];
     /// A rule goes.
     LXC_FIREWALL_RULE_DELETE = Delete "/nodes/{node}/lxc/{vmid}/firewall/rules/{pos}" ["digest"];
 }

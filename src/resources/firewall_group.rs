@@ -1,70 +1,90 @@
-//! `firewall_group`: a security group of the datacenter that guests share.
+//! `firewall_group`: a security group of the datacenter that guests share, written by hand or derived from flows.
 
 use super::difference::{Fields, between, change};
 use super::operations::{answer, call, call_until, check, step};
-use super::ownership::{is_marked, marked};
-use super::rules::{Place, api_rule, fields, rewrite};
-use super::{Changed, Context, Finding, Removal, Resource};
+use super::flow_firewall::site_firewall;
+use super::ownership::is_marked;
+use super::rules::{Place, fields, fields_among, replace, rewrite};
+use super::{Changed, Context, Finding, Removal, Resource, firewall_alias, firewall_ipset};
 use crate::blueprint::{Blueprint, GuestShape, Host, SecurityGroup};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::change::{Action, Risk};
-use crate::model::observed::FirewallRule;
+use crate::model::observed::{FirewallGroup, FirewallRule};
 use crate::model::step::{Expect, Matcher, Op, StepId, Undo};
-use crate::model::{Addr, GroupName, HostName, Kind};
-use crate::proxmox::endpoints::{GROUP_CREATE, GROUP_DELETE, GROUP_RULE, GROUP_RULE_CREATE, GROUP_RULE_DELETE, GROUPS};
+use crate::model::{Addr, HostName, Kind};
+use crate::proxmox::endpoints::{
+    GROUP_CREATE, GROUP_DELETE, GROUP_RULE, GROUP_RULE_CREATE, GROUP_RULE_DELETE, GROUP_RULE_UPDATE, GROUPS,
+};
 use crate::proxmox::firewall_file;
 
 struct Group<'a> {
     blueprint: &'a Blueprint,
     host: &'a Host,
-    group: &'a SecurityGroup,
+    /// As PVE keeps it, in lower case.
+    name: String,
+    wanted: FirewallGroup,
 }
 
 pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
-    let mut groups: Vec<Box<dyn Resource + '_>> = Vec::new();
-    for (site, host) in blueprint.sites() {
-        for group in blueprint.groups.values() {
-            let used = blueprint
-                .guests
-                .values()
-                .any(|guest| blueprint.host_of(guest).site == site && guest.firewall.groups.contains(&group.name));
-            if used {
-                groups.push(Box::new(Group { blueprint, host, group }));
-            }
-        }
-    }
-    groups
+    let of_site = |(site, host)| {
+        let groups = site_firewall(blueprint, site).groups;
+        groups
+            .into_iter()
+            .map(move |(name, wanted)| Box::new(Group { blueprint, host, name, wanted }) as Box<dyn Resource>)
+    };
+    blueprint.sites().into_iter().flat_map(of_site).collect()
 }
 
-/// The address of a group of a site.
-pub fn addr(site: &str, group: &GroupName) -> Addr {
+/// The address of a group of a site: by the name that the inventory gave it.
+pub fn addr(site: &str, group: &str) -> Addr {
     Addr::placed(Kind::FirewallGroup, site, group)
 }
 
 /// Where a group's rules are.
 pub fn place<'a>(at: &'a [&'a str]) -> Place<'a> {
-    Place { create: &GROUP_RULE_CREATE, read: &GROUP_RULE, delete: &GROUP_RULE_DELETE, at }
+    Place {
+        create: &GROUP_RULE_CREATE,
+        read: &GROUP_RULE,
+        update: &GROUP_RULE_UPDATE,
+        delete: &GROUP_RULE_DELETE,
+        at,
+    }
 }
 
-/// The steps that a guest's firewall has to wait for.
-pub fn steps(site: &str, group: &GroupName) -> [StepId; 2] {
-    let addr = addr(site, group);
+/// The steps that a guest's firewall has to wait for, by the group's name as a rule has it.
+pub fn steps_of(blueprint: &Blueprint, site: &str, group: &str) -> [StepId; 2] {
+    let written = blueprint.groups.keys().find(|name| name.as_str().eq_ignore_ascii_case(group));
+    let addr = addr(site, written.map_or(group, |name| name.as_str()));
     [StepId::new(&addr, "create"), StepId::new(&addr, "update")]
 }
 
 impl Group<'_> {
-    /// PVE keeps and compares group names in lower case.
-    fn name(&self) -> String {
-        self.group.name.as_str().to_lowercase()
+    /// The name in the inventory, where it was written by hand.
+    fn written(&self) -> Option<&SecurityGroup> {
+        self.blueprint.groups.values().find(|group| group.name.as_str().eq_ignore_ascii_case(&self.name))
     }
 
-    fn comment(&self) -> String {
-        marked(&self.blueprint.name, &self.group.comment)
+    /// Steps of sets that its rules refer to.
+    fn needs(&self) -> Vec<StepId> {
+        referred(&self.wanted.rules, &self.host.site)
     }
+}
 
-    fn rules(&self) -> Vec<FirewallRule> {
-        self.group.rules.iter().map(api_rule).collect()
+/// Steps of aliases and sets that rules refer to.
+pub fn referred(rules: &[FirewallRule], site: &str) -> Vec<StepId> {
+    let ends = rules.iter().flat_map(|rule| ["source", "dest"].into_iter().filter_map(|end| rule.0.get(end)));
+    let mut needs = Vec::new();
+    for end in ends.flat_map(|end| end.split(',')) {
+        let steps = match (end.strip_prefix("+dc/"), end.strip_prefix("dc/")) {
+            (Some(set), _) => firewall_ipset::steps(site, set),
+            (None, Some(alias)) => firewall_alias::steps(site, alias),
+            (None, None) => continue,
+        };
+        if !needs.contains(&steps[0]) {
+            needs.extend(steps);
+        }
     }
+    needs
 }
 
 fn all_fields(comment: &str, rules: &[FirewallRule]) -> Fields {
@@ -75,7 +95,7 @@ fn all_fields(comment: &str, rules: &[FirewallRule]) -> Fields {
 
 impl Resource for Group<'_> {
     fn addr(&self) -> Addr {
-        addr(&self.host.site, &self.group.name)
+        addr(&self.host.site, self.written().map_or(self.name.as_str(), |group| group.name.as_str()))
     }
 
     fn host(&self) -> &HostName {
@@ -83,9 +103,9 @@ impl Resource for Group<'_> {
     }
 
     fn find(&self, context: &Context<'_>) -> Finding {
-        let (addr, name) = (self.addr(), self.name());
-        let new = self.rules();
-        let desired = all_fields(&self.comment(), &new);
+        let (addr, name) = (self.addr(), self.name.clone());
+        let new = self.wanted.rules.clone();
+        let desired = all_fields(&self.wanted.comment, &new);
         let firewall = &context.observed.sites[&self.host.site].firewall;
         let Some(all) = firewall.value().filter(|_| firewall.is_complete()) else {
             return Finding::Gap {
@@ -94,7 +114,7 @@ impl Resource for Group<'_> {
         };
         let listed = answer(GROUPS.at(&[]), vec![Expect::new("", Matcher::HasItem("group".into(), name.clone()))]);
         let Some(there) = firewall_file::group(all, &name) else {
-            let request = GROUP_CREATE.at(&[]).set("group", &name).set("comment", self.comment());
+            let request = GROUP_CREATE.at(&[]).set("group", &name).set("comment", &self.wanted.comment);
             let mut ops = vec![call_until(request, listed.clone())];
             ops.extend(rewrite(place(&[&name]), &[], &new));
             ops.push(check(listed, "the group was created and is not listed"));
@@ -102,6 +122,7 @@ impl Resource for Group<'_> {
             let mut undo = rewrite(place(&[&name]), &new, &[]);
             undo.push(call(GROUP_DELETE.at(&[&name])));
             step.undo = Undo::Ops { ops: undo };
+            step.needs = self.needs();
             step.exclusive = vec![format!("{}/firewall", self.host.site)];
             return Finding::Changed(Changed {
                 change: change(addr, Action::Create, &between(&Fields::new(), &desired), context.memory),
@@ -111,7 +132,8 @@ impl Resource for Group<'_> {
                 notes: Vec::new(),
             });
         };
-        let current = all_fields(&there.comment, &there.rules);
+        let mut current = all_fields(&there.comment, &there.rules);
+        current.extend(fields_among(&there.rules, &new, |_| true));
         let differences = between(&current, &desired);
         if differences
             .iter()
@@ -125,18 +147,20 @@ impl Resource for Group<'_> {
         }
         let mut ops: Vec<Op> = Vec::new();
         let mut undo: Vec<Op> = Vec::new();
-        if there.comment != self.comment() {
+        if there.comment != self.wanted.comment {
             let rename =
                 |comment: &str| GROUP_CREATE.at(&[]).set("group", &name).set("rename", &name).set("comment", comment);
-            ops.push(call(rename(&self.comment())));
+            ops.push(call(rename(&self.wanted.comment)));
             undo.push(call(rename(&there.comment)));
         }
-        ops.extend(rewrite(place(&[&name]), &there.rules, &new));
-        undo.extend(rewrite(place(&[&name]), &new, &there.rules));
+        // Guests use it: what is in force meanwhile is the old rules or the new ones, and nothing else.
+        ops.extend(replace(place(&[&name]), &there.rules, &new, true, |_| false).ops());
+        undo.extend(replace(place(&[&name]), &new, &there.rules, true, |_| false).ops());
         ops.push(check(listed, "the group is not listed any more"));
         let mut step = step(&addr, "update", format!("rewrite firewall group {name}"), &self.host.name, ops);
         step.undo = Undo::Ops { ops: undo };
         step.risk = Risk::Reachability;
+        step.needs = self.needs();
         step.exclusive = vec![format!("{}/firewall", self.host.site)];
         let mut change = change(addr, Action::Update, &differences, context.memory);
         change.risk = Risk::Reachability;
@@ -150,7 +174,7 @@ impl Resource for Group<'_> {
     }
 
     fn removal(&self, context: &Context<'_>) -> Option<Removal> {
-        let name = self.name();
+        let name = self.name.clone();
         let all = context.observed.sites[&self.host.site].firewall.value()?;
         let there = firewall_file::group(all, &name).filter(|there| is_marked(&self.blueprint.name, &there.comment))?;
         let addr = self.addr();
@@ -164,11 +188,8 @@ impl Resource for Group<'_> {
         undo.extend(rewrite(place(&[&name]), &[], &there.rules));
         step.undo = Undo::Ops { ops: undo };
         // Guests go first: a rule of a guest that names a group which is gone would stop its firewall from compiling.
-        step.needs = self
-            .blueprint
-            .guests
-            .values()
-            .filter(|guest| guest.firewall.groups.contains(&self.group.name))
+        let guests = self.blueprint.guests.values().filter(|guest| self.blueprint.host_of(guest).site == self.host.site);
+        step.needs = guests
             .map(|guest| {
                 let kind = if matches!(guest.shape, GuestShape::Vm(_)) { Kind::Vm } else { Kind::Container };
                 StepId::new(&Addr::new(kind, &guest.name), "destroy")
@@ -191,15 +212,16 @@ fn interrupted(context: &Context<'_>, addr: &Addr, comment: &str) -> bool {
 }
 
 fn foreign(group: &Group<'_>, comment: &str) -> Diagnostic {
+    let span = group.written().map_or(group.host.span, |written| written.span);
     Diagnostic::error(
         "plan.foreign-firewall-group",
-        format!("firewall group `{}` exists, is not ours, and has other rules", group.name()),
+        format!("firewall group `{}` exists, is not ours, and has other rules", group.name),
     )
-    .at(group.group.span, "wanted here")
+    .at(span, "wanted here")
     .cause(if comment.is_empty() {
         "its comment does not name us".into()
     } else {
         format!("its comment is `{comment}`")
     })
-    .hint(format!("use another name, or adopt it: end its comment with `{}`", group.comment()))
+    .hint(format!("use another name, or adopt it: end its comment with `{}`", group.wanted.comment))
 }

@@ -22,7 +22,7 @@ use crate::model::step::{Op, StepId, Undo};
 use crate::model::{Addr, HostName, Kind};
 use crate::proxmox::endpoints::{
     NODE_FIREWALL_OPTIONS, NODE_FIREWALL_OPTIONS_SET, NODE_FIREWALL_RULE, NODE_FIREWALL_RULE_CREATE,
-    NODE_FIREWALL_RULE_DELETE,
+    NODE_FIREWALL_RULE_DELETE, NODE_FIREWALL_RULE_UPDATE,
 };
 
 /// Networks in one rule: PVE takes 512 characters for a source.
@@ -85,7 +85,13 @@ impl Own<'_> {
     }
 
     fn place<'p>(at: &'p [&'p str]) -> Place<'p> {
-        Place { create: &NODE_FIREWALL_RULE_CREATE, read: &NODE_FIREWALL_RULE, delete: &NODE_FIREWALL_RULE_DELETE, at }
+        Place {
+            create: &NODE_FIREWALL_RULE_CREATE,
+            read: &NODE_FIREWALL_RULE,
+            update: &NODE_FIREWALL_RULE_UPDATE,
+            delete: &NODE_FIREWALL_RULE_DELETE,
+            at,
+        }
     }
 
     /// Takes away what is ours, wherever it is, having put the new ones on top.

@@ -8,7 +8,10 @@ mod container;
 mod datacenter_firewall;
 mod dataset;
 mod difference;
+mod firewall_alias;
 mod firewall_group;
+mod firewall_ipset;
+mod flow_firewall;
 mod form;
 pub mod gpu_device;
 mod guarded;
@@ -17,6 +20,7 @@ mod guest_firewall;
 pub mod host;
 mod host_firewall;
 mod image;
+mod ip_set;
 mod lockout;
 mod operations;
 mod orphans;
@@ -34,7 +38,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use dataset::datasets_of_interest;
 pub use difference::Fields;
+pub use flow_firewall::{PREFIX as FIREWALL_PREFIX, alias as firewall_alias_name, site_firewall};
 pub use guest::may_hold;
+pub use guest_firewall::{foreign_rules, wanted as guest_firewall_wanted};
 pub use orphans::{Orphan, orphans};
 pub use ownership::{owner_tag, owns};
 pub use place::{guest_of, place_of};
@@ -133,12 +139,14 @@ pub struct Removal {
 pub type Desired = for<'a> fn(&'a Blueprint) -> Vec<Box<dyn Resource + 'a>>;
 
 /// Every kind with its resources, in dependency order. A new kind is one file and one line here.
-pub const KINDS: [(Kind, Desired); 9] = [
+pub const KINDS: [(Kind, Desired); 11] = [
     (Kind::Pool, pool::desired),
     (Kind::PciMapping, pci_mapping::desired),
     (Kind::Image, image::desired),
     (Kind::Snippet, snippet::desired),
     (Kind::Dataset, dataset::desired),
+    (Kind::FirewallAlias, firewall_alias::desired),
+    (Kind::FirewallIpset, firewall_ipset::desired),
     (Kind::FirewallGroup, firewall_group::desired),
     (Kind::Vm, vm::desired),
     (Kind::Container, container::desired),

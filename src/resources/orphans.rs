@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::difference::{Fields, change};
+use super::flow_firewall::PREFIX;
 use super::guest::endpoints;
+use super::ip_set::{DATACENTER, Set};
 use super::operations::{answer, call, call_until, check, equals, exec, step, task, within};
 use super::ownership::{is_marked, owner_tag};
 use super::rules::rewrite;
@@ -163,7 +165,19 @@ fn shared(blueprint: &Blueprint, speaker: &Host, site: &Site) -> Vec<Orphan> {
         let ops = vec![call_until(request, gone.clone()), check(gone, "it is still listed")];
         orphans.push(orphan(Kind::PciMapping, name.as_str(), ops));
     }
-    let groups = site.firewall.value().map(|firewall| &firewall.groups);
+    let firewall = site.firewall.value();
+    let aliases = firewall.map(|firewall| &firewall.aliases);
+    for (name, _) in aliases.into_iter().flatten().filter(|(_, alias)| mine(&alias.comment)) {
+        let gone = gone(api::ALIASES, "name", name);
+        let ops = vec![call_until(api::ALIAS_DELETE.at(&[name]), gone.clone()), check(gone, "it is still listed")];
+        orphans.push(orphan(Kind::FirewallAlias, name, ops));
+    }
+    let sets = firewall.map(|firewall| &firewall.ipsets);
+    for (name, set) in sets.into_iter().flatten().filter(|(name, set)| name.starts_with(PREFIX) && mine(&set.comment)) {
+        let set = Set { endpoints: &DATACENTER, at: &[], name }.gone(set);
+        orphans.push(orphan(Kind::FirewallIpset, name, set.ops));
+    }
+    let groups = firewall.map(|firewall| &firewall.groups);
     for (name, group) in groups.into_iter().flatten().filter(|(_, group)| mine(&group.comment)) {
         let mut ops = rewrite(super::firewall_group::place(&[name]), &group.rules, &[]);
         ops.push(call(api::GROUP_DELETE.at(&[name])));

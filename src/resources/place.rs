@@ -2,6 +2,7 @@
 //!
 //! Owns [`place_of`]: from a resource and a parameter of the API back to the line that asked for it.
 
+use super::flow_firewall::alias;
 use crate::blueprint::{Blueprint, Guest};
 use crate::diag::Span;
 use crate::model::{Addr, Kind};
@@ -30,7 +31,15 @@ pub fn place_of(blueprint: &Blueprint, addr: &Addr, parameter: Option<&str>) -> 
         Kind::Snippet => Some((guest(name)?.span_of("user"), Some("user"))),
         Kind::GuestFirewall => Some((guest(name)?.span_of("firewall"), Some("firewall"))),
         Kind::Image => whole(blueprint.images.get(name)?.span),
-        Kind::FirewallGroup => whole(blueprint.groups.values().find(|group| group.name.as_str() == name)?.span),
+        Kind::FirewallAlias => {
+            let own = blueprint.guests.values().find(|guest| alias(&blueprint.name, &guest.name) == name);
+            own.map(|guest| (guest.span_of("address"), Some("address"))).or_else(|| whole(of_site()?.span))
+        }
+        Kind::FirewallIpset => whole(of_site()?.span),
+        Kind::FirewallGroup => {
+            let written = blueprint.groups.values().find(|group| group.name.as_str() == name);
+            written.map(|group| (group.span, None)).or_else(|| whole(of_site()?.span))
+        }
         Kind::PciMapping => {
             let mut gpus = blueprint.hosts.values().filter(|host| host.site == place).flat_map(|host| &host.gpus);
             whole(gpus.find(|(gpu, _)| gpu.as_str() == name)?.1.span)

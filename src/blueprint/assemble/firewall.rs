@@ -13,7 +13,7 @@ pub(super) fn firewall(draft: &Draft<'_>, own: Option<&inventory::GuestFirewall>
         return Some(Firewall {
             enabled: true,
             inbound: Verdict::Drop,
-            outbound: Verdict::Accept,
+            outbound: Verdict::Drop,
             rules: Vec::new(),
             groups: Vec::new(),
         });
@@ -27,7 +27,7 @@ pub(super) fn firewall(draft: &Draft<'_>, own: Option<&inventory::GuestFirewall>
     Some(Firewall {
         enabled: own.enabled.is_none_or(|enabled| enabled.value),
         inbound: verdict(own.inbound, Verdict::Drop),
-        outbound: verdict(own.outbound, Verdict::Accept),
+        outbound: verdict(own.outbound, Verdict::Drop),
         rules: own.rules.iter().flatten().map(|own| rule(draft, own)).collect::<Option<_>>()?,
         groups,
     })

@@ -1,8 +1,10 @@
 //! Firewalls as they were read.
 
-use crate::lab::world::{Firewall, IpSet, IpSetEntry, Rule, SecurityGroup};
+use std::collections::BTreeMap;
+
+use crate::lab::world::{Alias, Firewall, IpSet, IpSetEntry, Rule, SecurityGroup};
 use crate::model::entrance::HostFirewall;
-use crate::model::observed::{self, ClusterFirewall, FirewallIpSet, FirewallRule, GuestFirewall};
+use crate::model::observed::{self, ClusterFirewall, FirewallAlias, FirewallIpSet, FirewallRule, GuestFirewall};
 
 /// The datacenter's.
 pub(super) fn cluster(read: &ClusterFirewall) -> Firewall {
@@ -12,11 +14,20 @@ pub(super) fn cluster(read: &ClusterFirewall) -> Firewall {
     };
     Firewall {
         options: read.options.clone(),
+        aliases: aliases(&read.aliases),
         ipsets: read.ipsets.iter().map(|(name, one)| (name.clone(), ipset(one))).collect(),
         rules: rules(&read.rules),
         groups: read.groups.iter().map(|(name, one)| (name.clone(), group(one))).collect(),
-        ..Firewall::default()
     }
+}
+
+fn aliases(read: &BTreeMap<String, FirewallAlias>) -> BTreeMap<String, Alias> {
+    let alias = |name: &String, one: &FirewallAlias| Alias {
+        name: name.clone(),
+        cidr: one.cidr.clone(),
+        comment: Some(one.comment.clone()).filter(|comment| !comment.is_empty()),
+    };
+    read.iter().map(|(name, one)| (name.clone(), alias(name, one))).collect()
 }
 
 /// A host's own.
@@ -33,7 +44,13 @@ fn ipset(read: &FirewallIpSet) -> IpSet {
 
 /// A guest's.
 pub(super) fn guest(read: &GuestFirewall) -> Firewall {
-    Firewall { options: read.options.clone(), rules: rules(&read.rules), ..Firewall::default() }
+    Firewall {
+        options: read.options.clone(),
+        aliases: aliases(&read.aliases),
+        ipsets: read.ipsets.iter().map(|(name, one)| (name.clone(), ipset(one))).collect(),
+        rules: rules(&read.rules),
+        ..Firewall::default()
+    }
 }
 
 fn rules(read: &[FirewallRule]) -> Vec<Rule> {

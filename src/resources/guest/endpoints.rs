@@ -1,6 +1,7 @@
 //! The endpoints of VMs and containers side by side.
 
 use crate::model::observed::GuestKind;
+use crate::resources::ip_set::SetEndpoints;
 use crate::proxmox::endpoints::{self as api, Endpoint};
 
 /// The endpoints of one kind of guest.
@@ -18,7 +19,9 @@ pub struct Endpoints {
     pub options_set: &'static Endpoint,
     pub rule_create: &'static Endpoint,
     pub rule_read: &'static Endpoint,
+    pub rule_update: &'static Endpoint,
     pub rule_delete: &'static Endpoint,
+    pub sets: SetEndpoints,
 }
 
 static QEMU: Endpoints = Endpoints {
@@ -35,7 +38,16 @@ static QEMU: Endpoints = Endpoints {
     options_set: &api::QEMU_FIREWALL_OPTIONS_SET,
     rule_create: &api::QEMU_FIREWALL_RULE_CREATE,
     rule_read: &api::QEMU_FIREWALL_RULE,
+    rule_update: &api::QEMU_FIREWALL_RULE_UPDATE,
     rule_delete: &api::QEMU_FIREWALL_RULE_DELETE,
+    sets: SetEndpoints {
+        list: &api::QEMU_IPSETS,
+        create: &api::QEMU_IPSET_CREATE,
+        delete: &api::QEMU_IPSET_DELETE,
+        read: &api::QEMU_IPSET,
+        add: &api::QEMU_IPSET_ENTRY_CREATE,
+        remove: &api::QEMU_IPSET_ENTRY_DELETE,
+    },
 };
 
 static LXC: Endpoints = Endpoints {
@@ -52,7 +64,16 @@ static LXC: Endpoints = Endpoints {
     options_set: &api::LXC_FIREWALL_OPTIONS_SET,
     rule_create: &api::LXC_FIREWALL_RULE_CREATE,
     rule_read: &api::LXC_FIREWALL_RULE,
+    rule_update: &api::LXC_FIREWALL_RULE_UPDATE,
     rule_delete: &api::LXC_FIREWALL_RULE_DELETE,
+    sets: SetEndpoints {
+        list: &api::LXC_IPSETS,
+        create: &api::LXC_IPSET_CREATE,
+        delete: &api::LXC_IPSET_DELETE,
+        read: &api::LXC_IPSET,
+        add: &api::LXC_IPSET_ENTRY_CREATE,
+        remove: &api::LXC_IPSET_ENTRY_DELETE,
+    },
 };
 
 /// The endpoints of a kind of guest.
