@@ -114,7 +114,8 @@ fn cuts(request: &Request) -> bool {
     let parts: Vec<&str> = request.path.split('/').skip(1).collect();
     let named = |name: &str| request.params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let of_flows = |name: Option<&str>| {
-        name.is_some_and(|name| name.starts_with(FIREWALL_PREFIX)) && named("rename").is_none_or(|old| Some(old) == name)
+        name.is_some_and(|name| name.starts_with(FIREWALL_PREFIX))
+            && named("rename").is_none_or(|old| Some(old) == name)
     };
     request.method != Method::Get
         && match parts[..] {

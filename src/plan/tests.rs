@@ -10,8 +10,8 @@ use crate::blueprint::{Blueprint, resolve};
 use crate::inventory::{InventoryFiles, Layer, SourceFile, load};
 use crate::model::change::{Action, FieldValue, Risk, Via};
 use crate::model::observed::{
-    ClusterFirewall, Dataset, Fact, File, FirewallRule, GuestConfig, GuestFirewall, GuestKind, GuestListing, Host,
-    Observed, PciDevice, PciMapping, Power, Site, Storage, Volume,
+    ClusterFirewall, Dataset, Fact, File, FirewallAlias, FirewallRule, GuestConfig, GuestFirewall, GuestKind,
+    GuestListing, Host, IpSetEntry, Observed, PciDevice, PciMapping, Power, Site, Storage, Volume,
 };
 use crate::model::step::{Op, StepId};
 use crate::model::{Addr, Vmid};
@@ -246,6 +246,18 @@ fn store(observed: &mut Observed, path: &str, params: &[(String, String)]) {
             volume(observed, format!("{storage}:import/{}", get("filename")));
         }
         ["nodes", _, "aplinfo"] => volume(observed, format!("{}:vztmpl/{}", get("storage"), get("template"))),
+        ["cluster", "firewall", "aliases"] => {
+            let alias = FirewallAlias { cidr: get("cidr"), comment: get("comment") };
+            value(&mut site(observed).firewall).aliases.insert(get("name"), alias);
+        }
+        ["cluster", "firewall", "ipset"] => {
+            let sets = &mut value(&mut site(observed).firewall).ipsets;
+            sets.entry(get("name")).or_default().comment = get("comment");
+        }
+        ["cluster", "firewall", "ipset", set] => {
+            let set = value(&mut site(observed).firewall).ipsets.get_mut(set).unwrap();
+            set.entries.insert(get("cidr"), IpSetEntry::default());
+        }
         ["cluster", "firewall", "groups"] => {
             value(&mut site(observed).firewall).groups.entry(get("group")).or_default().comment = get("comment");
         }
@@ -283,11 +295,16 @@ fn store(observed: &mut Observed, path: &str, params: &[(String, String)]) {
         ["nodes", _, "qemu" | "lxc", vmid, "firewall", what] => {
             let all = value(&mut site(observed).guest_firewalls);
             let firewall: &mut GuestFirewall = all.entry(vmid.parse().unwrap()).or_default();
-            if what == "rules" {
-                firewall.rules.insert(0, FirewallRule(params.iter().cloned().collect()));
-            } else {
-                firewall.options.extend(params.iter().cloned());
+            match what {
+                "rules" => firewall.rules.insert(0, FirewallRule(params.iter().cloned().collect())),
+                "ipset" => firewall.ipsets.entry(get("name")).or_default().comment = get("comment"),
+                _ => firewall.options.extend(params.iter().cloned()),
             }
+        }
+        ["nodes", _, "qemu" | "lxc", vmid, "firewall", "ipset", set] => {
+            let all = value(&mut site(observed).guest_firewalls);
+            let set = all.get_mut(&vmid.parse().unwrap()).unwrap().ipsets.get_mut(set).unwrap();
+            set.entries.insert(get("cidr"), IpSetEntry::default());
         }
         _ => {}
     }
@@ -464,12 +481,13 @@ fn orphan_is_reported_and_left_alone() {
         plan.orphans.iter().map(|o| o.addr.to_string()).collect::<Vec<_>>(),
         [
             "ct.proj-x",
+            "firewall_alias.hq:infra_test_proj-x",
             "firewall_group.hq:project-ct",
             "dataset.hq:rpool/containers",
             "dataset.hq:rpool/containers/proj-x"
         ]
     );
-    assert_eq!(changes(&plan), []);
+    assert_eq!(changes(&plan), [("firewall_ipset.hq:infra_test_guests".to_owned(), Action::Update)]);
     let run = |allow: &[&str]| {
         teardown(&Request {
             blueprint: &without,

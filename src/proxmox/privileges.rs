@@ -60,7 +60,9 @@ pub fn needs(request: &Request, pool: &str) -> Vec<Need> {
         }
         (Method::Get, ["cluster", "firewall", "groups", _]) => vec![Need::one("/", "Sys.Audit")],
         (_, ["cluster", "firewall", ..]) if !reads => vec![Need::one("/", "Sys.Modify")],
-        (Method::Get, ["cluster", "firewall", "options" | "ipset" | "aliases", ..]) => vec![Need::one("/", "Sys.Audit")],
+        (Method::Get, ["cluster", "firewall", "options" | "ipset" | "aliases", ..]) => {
+            vec![Need::one("/", "Sys.Audit")]
+        }
         (_, ["nodes", node, "firewall", ..]) => {
             vec![Need::one(format!("/nodes/{node}"), if reads { "Sys.Audit" } else { "Sys.Modify" })]
         }

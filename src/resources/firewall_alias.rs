@@ -24,7 +24,9 @@ struct Alias<'a> {
 pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
     let of_site = |(site, host)| {
         let aliases = site_firewall(blueprint, site).aliases;
-        aliases.into_iter().map(move |(name, wanted)| Box::new(Alias { blueprint, host, name, wanted }) as Box<dyn Resource>)
+        aliases
+            .into_iter()
+            .map(move |(name, wanted)| Box::new(Alias { blueprint, host, name, wanted }) as Box<dyn Resource>)
     };
     blueprint.sites().into_iter().flat_map(of_site).collect()
 }
@@ -80,7 +82,9 @@ impl Resource for Alias<'_> {
         let desired = fields(&self.wanted);
         let fact = &context.observed.sites[&self.host.site].firewall;
         let Some(all) = fact.value().filter(|_| fact.is_complete()) else {
-            return Finding::Gap { why: format!("firewall of `{}`: {}", self.host.site, fact.why().unwrap_or("not known")) };
+            return Finding::Gap {
+                why: format!("firewall of `{}`: {}", self.host.site, fact.why().unwrap_or("not known")),
+            };
         };
         let Some(there) = self.there(all) else {
             let listed = listed(name, Matcher::HasItem);
@@ -147,9 +151,15 @@ impl Resource for Alias<'_> {
 pub fn foreign(what: &str, name: &str, comment: &str, host: &Host, ours: &str) -> Diagnostic {
     Diagnostic::error(
         "plan.foreign-firewall-object",
-        format!("the {what} `{name}` of the datacenter's firewall is there already, is not ours, and says something else"),
+        format!(
+            "the {what} `{name}` of the datacenter's firewall is there already, is not ours, and says something else"
+        ),
     )
     .at(host.span, "wanted for the guests of this host's site")
-    .cause(if comment.is_empty() { "its comment does not name us".into() } else { format!("its comment is `{comment}`") })
+    .cause(if comment.is_empty() {
+        "its comment does not name us".into()
+    } else {
+        format!("its comment is `{comment}`")
+    })
     .hint(format!("remove it, or adopt it: end its comment with `{ours}`"))
 }

@@ -1,8 +1,8 @@
 //! `firewall_group`: a security group of the datacenter that guests share, written by hand or derived from flows.
 
 use super::difference::{Fields, between, change};
-use super::operations::{answer, call, call_until, check, step};
 use super::flow_firewall::site_firewall;
+use super::operations::{answer, call, call_until, check, step};
 use super::ownership::is_marked;
 use super::rules::{Place, fields, fields_among, replace, rewrite};
 use super::{Changed, Context, Finding, Removal, Resource, firewall_alias, firewall_ipset};
@@ -42,13 +42,7 @@ pub fn addr(site: &str, group: &str) -> Addr {
 
 /// Where a group's rules are.
 pub fn place<'a>(at: &'a [&'a str]) -> Place<'a> {
-    Place {
-        create: &GROUP_RULE_CREATE,
-        read: &GROUP_RULE,
-        update: &GROUP_RULE_UPDATE,
-        delete: &GROUP_RULE_DELETE,
-        at,
-    }
+    Place { create: &GROUP_RULE_CREATE, read: &GROUP_RULE, update: &GROUP_RULE_UPDATE, delete: &GROUP_RULE_DELETE, at }
 }
 
 /// The steps that a guest's firewall has to wait for, by the group's name as a rule has it.
@@ -188,7 +182,8 @@ impl Resource for Group<'_> {
         undo.extend(rewrite(place(&[&name]), &[], &there.rules));
         step.undo = Undo::Ops { ops: undo };
         // Guests go first: a rule of a guest that names a group which is gone would stop its firewall from compiling.
-        let guests = self.blueprint.guests.values().filter(|guest| self.blueprint.host_of(guest).site == self.host.site);
+        let guests =
+            self.blueprint.guests.values().filter(|guest| self.blueprint.host_of(guest).site == self.host.site);
         step.needs = guests
             .map(|guest| {
                 let kind = if matches!(guest.shape, GuestShape::Vm(_)) { Kind::Vm } else { Kind::Container };

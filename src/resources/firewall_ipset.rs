@@ -24,7 +24,8 @@ struct IpSet<'a> {
 pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
     let of_site = |(site, host)| {
         let sets = site_firewall(blueprint, site).ipsets;
-        sets.into_iter().map(move |(name, wanted)| Box::new(IpSet { blueprint, host, name, wanted }) as Box<dyn Resource>)
+        sets.into_iter()
+            .map(move |(name, wanted)| Box::new(IpSet { blueprint, host, name, wanted }) as Box<dyn Resource>)
     };
     blueprint.sites().into_iter().flat_map(of_site).collect()
 }
@@ -77,7 +78,7 @@ impl Resource for IpSet<'_> {
                 return Finding::Refused(foreign("set", name, &there.comment, self.host, &self.wanted.comment).into());
             }
         }
-        let Deed { ops, undo } = self.set().become(there, &self.wanted);
+        let Deed { ops, undo } = self.set().turn_into(there, &self.wanted);
         let (what, verb, action) = match there {
             None => ("create", "create", Action::Create),
             Some(_) => ("update", "set members of", Action::Update),

@@ -7,7 +7,7 @@
 use super::difference::{Fields, between, change};
 use super::flow_firewall::{guest_rules, own_set, own_set_name};
 use super::guest::{endpoints, guest_addr, locate};
-use super::ip_set::{self, Deed, Set};
+use super::ip_set::{self, Set};
 use super::operations::{answer, call, call_until, check, equals, step};
 use super::ownership::is_marked;
 use super::rules::{Place, Rewrite, fields_among, identity, replace, show, verdict};
@@ -25,9 +25,10 @@ struct Firewall<'a> {
 }
 
 pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
-    let firewalls = blueprint.guests.values().map(|guest| {
-        Box::new(Firewall { blueprint, guest, host: blueprint.host_of(guest) }) as Box<dyn Resource>
-    });
+    let firewalls = blueprint
+        .guests
+        .values()
+        .map(|guest| Box::new(Firewall { blueprint, guest, host: blueprint.host_of(guest) }) as Box<dyn Resource>);
     firewalls.collect()
 }
 
@@ -162,10 +163,9 @@ impl Resource for Firewall<'_> {
         let new: Vec<FirewallRule> = wanted.rules.iter().cloned().chain(foreign).collect();
         let rules = replace(place, &old.rules, &new, located.present, |rule| !is_ours(rule));
         let set = Set { endpoints: &endpoints.sets, at: &at, name: own_set_name() };
-        let set = set.become(old.ipsets.get(own_set_name()), &wanted.ipsets[own_set_name()]);
+        let set = set.turn_into(old.ipsets.get(own_set_name()), &wanted.ipsets[own_set_name()]);
         let options = options(self.guest).into_iter();
-        let changed: Vec<(&str, String)> =
-            options.filter(|(name, value)| current.get(*name) != Some(value)).collect();
+        let changed: Vec<(&str, String)> = options.filter(|(name, value)| current.get(*name) != Some(value)).collect();
         let switched = changed.iter().any(|(name, _)| *name == "enable").then_some(self.guest.firewall.enabled);
         let mut set_options = Vec::new();
         if !changed.is_empty() {

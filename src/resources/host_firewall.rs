@@ -12,7 +12,7 @@ use super::guarded::FirewallGuard;
 use super::lockout::lockout;
 use super::operations::{answer, call, call_until, check, equals, step};
 use super::ownership::{is_marked, marked};
-use super::rules::{Place, api_rule, fields, rewrite, show};
+use super::rules::{Place, api_rule, fields_among, rewrite, show};
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, Host, HostFirewall, Rule, Verdict};
 use crate::model::change::{Action, Risk};
@@ -152,7 +152,7 @@ impl Resource for Own<'_> {
         let new = self.rules();
         let ours: Vec<FirewallRule> = there.rules.iter().filter(|rule| self.is_ours(rule)).cloned().collect();
         let with = |rules: &[FirewallRule], enable: &str| {
-            let mut all: Fields = fields(rules);
+            let mut all: Fields = fields_among(rules, &new, |_| true);
             all.insert("enable".to_owned(), enable.to_owned());
             all
         };

@@ -119,7 +119,7 @@ impl Set<'_> {
     }
 
     /// Makes the set what it shall be: who is to be in it comes before anybody goes.
-    pub fn become(&self, there: Option<&FirewallIpSet>, wanted: &FirewallIpSet) -> Deed {
+    pub fn turn_into(&self, there: Option<&FirewallIpSet>, wanted: &FirewallIpSet) -> Deed {
         let mut deed = Deed::default();
         match there {
             None => {

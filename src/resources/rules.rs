@@ -140,7 +140,11 @@ const IN_ORDER: &str = "as declared, ours first";
 
 /// As [`fields`], of those rules that are ours, in a list where others may stand between them: `order` says what stands
 /// where it should not.
-pub fn fields_among(there: &[FirewallRule], wanted: &[FirewallRule], is_ours: impl Fn(&FirewallRule) -> bool) -> Fields {
+pub fn fields_among(
+    there: &[FirewallRule],
+    wanted: &[FirewallRule],
+    is_ours: impl Fn(&FirewallRule) -> bool,
+) -> Fields {
     let ours: Vec<FirewallRule> = there.iter().filter(|rule| is_ours(rule)).cloned().collect();
     let mut fields = fields(&ours);
     let place = |rule: &FirewallRule| wanted.iter().position(|wanted| identity(wanted) == identity(rule));
@@ -325,7 +329,8 @@ mod tests {
 
     #[test]
     fn post_inserts_firewall_rules_at_0_so_lists_are_written_last_first() {
-        for (old, new) in [("", "A1 A2 A3"), ("A1 A2", "A2 A1"), ("A1 A2 A3", "A9 A3"), ("A1 A2 A3", ""), ("A1", "A1")] {
+        for (old, new) in [("", "A1 A2 A3"), ("A1 A2", "A2 A1"), ("A1 A2 A3", "A9 A3"), ("A1 A2 A3", ""), ("A1", "A1")]
+        {
             let (old, new) = (rules(old), rules(new));
             let lists = carried_out(&rewrite(place(&["g"]), &old, &new), &old);
             assert_eq!(lists.last(), Some(&new));
@@ -338,7 +343,8 @@ mod tests {
     /// What a list says to a packet to `port`; nothing, if it says nothing.
     fn says(list: &[FirewallRule], port: u16) -> Option<String> {
         let port = port.to_string();
-        let hit = list.iter().find(|rule| rule.0["enable"] != "0" && rule.0.get("dport").is_none_or(|own| *own == port));
+        let hit =
+            list.iter().find(|rule| rule.0["enable"] != "0" && rule.0.get("dport").is_none_or(|own| *own == port));
         hit.map(|rule| rule.0["action"].clone())
     }
 
@@ -355,7 +361,8 @@ mod tests {
             let mut list = |n: usize, kinds: usize| (0..n).map(|_| words[next(kinds)]).collect::<Vec<_>>().join(" ");
             let old = rules(&list(5, 9));
             let ours = rules(&list(4, 6));
-            let new: Vec<FirewallRule> = ours.into_iter().chain(old.iter().filter(|r| is_foreign(r)).cloned()).collect();
+            let new: Vec<FirewallRule> =
+                ours.into_iter().chain(old.iter().filter(|r| is_foreign(r)).cloned()).collect();
             let Rewrite { add, remove } = replace(place(&["g"]), &old, &new, true, is_foreign);
             let lists = carried_out(&add.into_iter().chain(remove).collect::<Vec<_>>(), &old);
             assert_eq!(lists.last(), Some(&new));

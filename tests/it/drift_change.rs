@@ -119,6 +119,9 @@ fn set_guest(world: &mut World, kind: &str, vmid: u32, field: &str, value: &str)
     root(world, "PUT", &config, &params).map(|_| ())
 }
 
+const ALIAS: &str = "/cluster/firewall/aliases/infra_drift_plan";
+const SET: &str = "/cluster/firewall/ipset/infra_drift_guests";
+
 /// Changes a field behind our back.
 pub fn change(world: &mut World, kind: &str, field: &str, value: &str) -> Result<(), String> {
     let put =
@@ -149,6 +152,35 @@ pub fn change(world: &mut World, kind: &str, field: &str, value: &str) -> Result
                 put(world, path, &gone)?;
             }
             if set.is_empty() { Ok(()) } else { put(world, path, &set) }
+        }
+        ("alias", "name") => root(world, "DELETE", ALIAS, &[]).map(|_| ()),
+        ("alias", "comment") => put(world, ALIAS, &[("cidr", "10.0.0.10"), (field, value)]),
+        ("alias", "rename") => {
+            let comment = "plan (infra: drift)";
+            put(world, ALIAS, &[("cidr", "10.0.0.10"), ("comment", comment), (field, value)])
+        }
+        ("alias", _) => put(world, ALIAS, &[("comment", "plan (infra: drift)"), (field, value)]),
+        ("ipset", "name") => root(world, "DELETE", SET, &pairs(&[("force", "1")])).map(|_| ()),
+        ("ipset", "rename") => {
+            let params = pairs(&[("name", value), ("rename", "infra_drift_guests")]);
+            root(world, "POST", "/cluster/firewall/ipset", &params).map(|_| ())
+        }
+        ("ipset", _) => {
+            let params = pairs(&[("name", "infra_drift_guests"), ("rename", "infra_drift_guests"), (field, value)]);
+            root(world, "POST", "/cluster/firewall/ipset", &params).map(|_| ())
+        }
+        ("ipset entry" | "vm ipset entry" | "ct ipset entry", _) => {
+            let (set, entry) = match kind {
+                "ipset entry" => (SET, "dc/infra_drift_plan"),
+                "vm ipset entry" => ("/nodes/pve1/qemu/100/firewall/ipset/ipfilter-net0", "10.0.0.10"),
+                _ => ("/nodes/pve1/lxc/104/firewall/ipset/ipfilter-net0", "10.0.0.20"),
+            };
+            let entry = format!("{set}/{}", entry.replace('/', "%2F"));
+            match (field, value) {
+                ("cidr", "-") => root(world, "DELETE", &entry, &[]).map(|_| ()),
+                ("cidr", _) => root(world, "POST", set, &pairs(&[(field, value)])).map(|_| ()),
+                _ => put(world, &entry, &[(field, value)]),
+            }
         }
         ("group", "group") => {
             for _ in 0..3 {

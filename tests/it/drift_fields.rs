@@ -316,36 +316,62 @@ pub const CT: &[Row] = &[
 
 /// Options of a guest's firewall.
 pub const FIREWALL_OPTIONS: &[Row] = &[
-    ("dhcp", "0", ""),
+    ("dhcp", "1", "dhcp"),
     ("enable", "0", "enable"),
     ("enable", "-", "enable"),
-    ("ipfilter", "1", ""),
+    ("ipfilter", "0", "ipfilter"),
     ("log_level_in", "info", ""),
     ("log_level_out", "info", ""),
     ("macfilter", "0", "macfilter"),
-    ("ndp", "0", ""),
+    ("ndp", "1", "ndp"),
     ("policy_in", "ACCEPT", "policy_in"),
     ("policy_out", "DROP", "policy_out"),
-    ("radv", "1", ""),
+    ("radv", "1", "radv"),
 ];
 
 /// Fields of the first rule of a guest or a group: all of a rule is ours.
 pub const RULE: &[Row] = &[
-    ("action", "REJECT", "rules[00]"),
-    ("comment", "mine", "rules[00]"),
-    ("comment", "-", "rules[00]"),
-    ("dest", "10.0.0.7", "rules[00]"),
-    ("dport", "23", "rules[00]"),
-    ("enable", "0", "rules[00]"),
-    ("icmp-type", "echo-request&proto=icmp&delete=dport", "rules[00]"),
-    ("iface", "net0", "rules[00]"),
-    ("log", "info", "rules[00]"),
-    ("macro", "SSH&delete=proto,dport", "rules[00]"),
-    ("proto", "udp", "rules[00]"),
-    ("source", "10.0.0.9", "rules[00]"),
-    ("sport", "1024", "rules[00]"),
-    ("type", "out", "rules[00]"),
-    ("moveto", "2", "rules[00] rules[01]"),
+    ("action", "REJECT", "rules"),
+    ("comment", "mine", "rules"),
+    ("comment", "-", "rules"),
+    ("dest", "10.0.0.7", "rules"),
+    ("dport", "23", "rules"),
+    ("enable", "0", "rules"),
+    ("icmp-type", "echo-request&proto=icmp&delete=dport", "rules"),
+    ("iface", "net0", "rules"),
+    ("log", "info", "rules"),
+    ("macro", "SSH&delete=proto,dport", "rules"),
+    ("proto", "udp", "rules"),
+    ("source", "10.0.0.9", "rules"),
+    ("sport", "1024", "rules"),
+    ("type", "out", "rules"),
+    ("moveto", "2", "order"),
+];
+
+/// What belongs to a name for an address.
+pub const ALIAS: &[Row] = &[
+    ("cidr", "10.0.0.99", "address"),
+    ("comment", "somebody's (infra: drift)", "comment"),
+    ("comment", "theirs", ""),
+    ("name", "-", "@create"),
+    ("rename", "other", "@create"),
+];
+
+/// What belongs to a set of the datacenter.
+pub const IPSET: &[Row] = &[
+    ("comment", "somebody's (infra: drift)", "comment"),
+    ("comment", "theirs", ""),
+    ("name", "-", "@create"),
+    ("rename", "other", "@create"),
+];
+
+/// What belongs to an entry of a set.
+pub const IPSET_ENTRY: &[Row] = &[
+    ("cidr", "10.0.0.99", "entries"),
+    ("cidr", "-", "entries"),
+    // Nobody reads it.
+    ("comment", "theirs", ""),
+    ("nomatch", "1", "entries"),
 ];
 
 /// What else belongs to a security group.

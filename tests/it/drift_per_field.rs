@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use crate::contract;
 use crate::drift_change::change;
 use crate::drift_fields::{
-    CT, DATASET, FIREWALL_OPTIONS, GROUP, IMAGE, MAPPING, NOT_STATE, POOL, RULE, Row, SNIPPET, VM,
+    ALIAS, CT, DATASET, FIREWALL_OPTIONS, GROUP, IMAGE, IPSET, IPSET_ENTRY, MAPPING, NOT_STATE, POOL, RULE, Row,
+    SNIPPET, VM,
 };
 use crate::rig::{Rig, blueprint};
 
@@ -89,8 +90,10 @@ fn addr(kind: &str) -> &'static str {
     match kind {
         "vm" => "vm.plan",
         "ct" => "ct.proj",
-        "vm firewall" | "vm rule" => "guest_firewall.plan",
-        "ct firewall" | "ct rule" => "guest_firewall.proj",
+        "vm firewall" | "vm rule" | "vm ipset entry" => "guest_firewall.plan",
+        "ct firewall" | "ct rule" | "ct ipset entry" => "guest_firewall.proj",
+        "alias" => "firewall_alias.hq:infra_drift_plan",
+        "ipset" | "ipset entry" => "firewall_ipset.hq:infra_drift_guests",
         "group" | "group rule" => "firewall_group.hq:apart",
         "pool" => "pool.hq:drift",
         "mapping" => "pci_mapping.hq:rtx4090",
@@ -111,7 +114,9 @@ fn shown(changes: &[Change], about: &str) -> String {
             continue;
         }
         for field in &change.fields {
-            all.insert(format!("{place}{}{}", field.path, if field.drift { "" } else { " that is no drift" }));
+            // A rule and an entry are known by what they are: the table says which list is meant.
+            let path = field.path.split('[').next().unwrap_or_default().trim_start_matches("ipfilter-net0.");
+            all.insert(format!("{place}{path}{}", if field.drift { "" } else { " that is no drift" }));
         }
     }
     all.into_iter().collect::<Vec<_>>().join(" ")
@@ -204,12 +209,17 @@ impl Applied {
     }
 }
 
-const TABLES: [(&str, &[Row]); 12] = [
+const TABLES: [(&str, &[Row]); 17] = [
     ("pool", POOL),
     ("mapping", MAPPING),
     ("image", IMAGE),
     ("snippet", SNIPPET),
     ("dataset", DATASET),
+    ("alias", ALIAS),
+    ("ipset", IPSET),
+    ("ipset entry", IPSET_ENTRY),
+    ("vm ipset entry", IPSET_ENTRY),
+    ("ct ipset entry", IPSET_ENTRY),
     ("group", GROUP),
     ("group rule", RULE),
     ("vm", VM),
@@ -316,6 +326,10 @@ const SCHEMAS: &[(&str, &[Row])] = &[
     ("PUT /nodes/{node}/qemu/{vmid}/firewall/rules/{pos}", RULE),
     ("PUT /nodes/{node}/lxc/{vmid}/firewall/rules/{pos}", RULE),
     ("PUT /cluster/firewall/groups/{group}/{pos}", RULE),
+    ("PUT /cluster/firewall/aliases/{name}", ALIAS),
+    ("POST /cluster/firewall/ipset", IPSET),
+    ("PUT /cluster/firewall/ipset/{name}/{cidr}", IPSET_ENTRY),
+    ("PUT /nodes/{node}/qemu/{vmid}/firewall/ipset/{name}/{cidr}", IPSET_ENTRY),
     ("POST /cluster/firewall/groups", GROUP),
     ("PUT /pools", POOL),
     ("PUT /cluster/mapping/pci/{id}", MAPPING),

@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 use infra::adapters::files::read_inventory;
-use infra::blueprint::{Blueprint, GuestShape, ImageSource, resolve};
+use infra::blueprint::{Blueprint, GuestShape, ImageSource, Party, resolve};
 use infra::diag::Diagnostics;
 use infra::inventory::{InventoryFiles, Layer, SourceFile, load};
 use infra::model::Size;
@@ -49,10 +49,24 @@ fn vrooli_is_the_reference_architecture() {
     assert_eq!((project.cores, project.memory, project.disk), (2, Size::gib(4), Size::gib(20)));
     let GuestShape::Container(container) = &project.shape else { panic!("proj-x is a container") };
     assert_eq!(container.datasets[0].dataset.as_str(), "rpool/containers/proj-x");
-    assert_eq!(project.firewall.groups[0].as_str(), "project-ct");
-    let group = blueprint.groups.values().next().unwrap();
-    assert_eq!(group.rules[0].source[0].to_string(), "10.0.0.20/32", "a guest's name stands for its address");
     assert_eq!(guest("ops-tools").memory, Size::gib(2));
+}
+
+#[test]
+fn projects_of_vrooli_use_the_bus_and_the_gateway_and_nothing_else_of_any_guest() {
+    let blueprint = check(&vrooli()).0.unwrap();
+    let between = blueprint.flows.iter().filter_map(|flow| match (&flow.from, &flow.to) {
+        (Party::Guest(from), Party::Guest(to)) => Some(format!("{from} > {to} {} {}", flow.transport, flow.ports)),
+        _ => None,
+    });
+    let (of_ops, rest): (Vec<String>, Vec<String>) = between.partition(|flow| flow.starts_with("ops-tools"));
+    let expected: Vec<String> = ["proj-x", "proj-y", "vrooli-dev"]
+        .iter()
+        .flat_map(|project| ["4000", "4222"].map(|port| format!("{project} > plan-hq tcp {port}")))
+        .collect();
+    assert_eq!(rest, expected);
+    let metrics = ["tcp 9100", "tcp 9400", "tcp 8222"];
+    assert!(of_ops.iter().all(|flow| metrics.iter().any(|port| flow.ends_with(port))), "{of_ops:?}");
 }
 
 #[test]

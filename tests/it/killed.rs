@@ -99,14 +99,15 @@ impl Site {
         let cores = format!("cores: {}", 4 + round % 3);
         self.desk.rewrite("profiles/plan-hq.yaml", &[("memory: 32GiB", &memory), ("cores: 8", &cores)]);
         let (memory, disk) = (format!("memory: {}GiB", 3 + round % 4), format!("disk: {}GiB", 20 + round));
-        let ports = format!("protocol: tcp, ports: [22, {}]", 8000 + round);
-        let project = [("memory: 4GiB", &*memory), ("disk: 20GiB", &disk), ("protocol: tcp, ports: 22", &ports)];
+        let operators = format!("ssh: [192.168.{}.0/24]", 20 + round % 200);
+        let project = [("memory: 4GiB", &*memory), ("disk: 20GiB", &disk), ("ssh: [192.168.10.0/24]", &operators)];
         self.desk.rewrite("profiles/project.yaml", &project);
         let quota = format!("quota: {}GiB", 20 + round);
         let more = format!("{quota} }}, {{ name: cache-{round}, mount: /cache, quota: 1GiB }}");
-        self.desk.rewrite("inventories/vrooli/guests.yaml", &[("quota: 20GiB }", &more), ("quota: 20GiB", &quota)]);
-        let group = format!("ports: {}", 9100 + round);
-        self.desk.rewrite("inventories/vrooli/firewall.yaml", &[("ports: 9100", &group)]);
+        let uses = ["plan-hq/litellm, plan-hq/nats", "plan-hq/nats", "plan-hq/nats, plan-hq/ollama"];
+        let uses = uses[usize::try_from(round % 3).expect("small")];
+        let guests = [("quota: 20GiB }", &*more), ("quota: 20GiB", &quota), ("plan-hq/litellm, plan-hq/nats", uses)];
+        self.desk.rewrite("inventories/vrooli/guests.yaml", &guests);
     }
 
     fn text(&self) -> String {

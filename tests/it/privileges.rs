@@ -81,7 +81,7 @@ async fn a_missing_privilege_is_refused_before_anything_is_done() {
         ("Datastore.AllocateTemplate", "/storage/local", "image.hq:debian/download"),
         ("VM.Config.Network", "/vms/100, /vms/104", "guest_firewall.proj-x/set"),
         ("SDN.Use", "/sdn/zones/localnetwork/vmbr0", "ct.proj-x/create"),
-        ("Sys.Modify", "/", "firewall_group.hq:project-ct/"),
+        ("Sys.Modify", "/", "firewall_alias.hq:infra_"),
         ("Pool.Allocate", "/pool/", "pool.hq:"),
         ("Mapping.Modify", "/mapping/pci", "pci_mapping.hq:rtx4090/create"),
         ("VM.PowerMgmt", "/vms/100, /vms/104", "vm.plan-hq/start"),

@@ -94,8 +94,11 @@ fn networks<'f>(
     let mut wanted: Vec<(Ports, String, Vec<IpNet>)> = Vec::new();
     for flow in flows {
         let Party::Network(network) = other(flow) else { continue };
-        let twin = |one: &&&Flow| other(one) == other(flow) && one.transport != flow.transport && one.ports == flow.ports;
-        let ports = match (flow.ports == PortRange::ALL && flows.iter().any(|one| twin(&one)), flow.transport) {
+        let both = flow.ports == PortRange::ALL
+            && flows
+                .iter()
+                .any(|one| other(one) == other(flow) && one.transport != flow.transport && one.ports == flow.ports);
+        let ports = match (both, flow.transport) {
             (true, Transport::Tcp) => Ports::ANY,
             // Said by the one before.
             (true, Transport::Udp) => continue,
@@ -175,7 +178,10 @@ mod tests {
 
     #[test]
     fn outbound_is_what_is_declared() {
-        assert_eq!(of(&with("guests: { proj-x: { internet: false } }"), "proj-x"), ["group infra_test_ew # guests apart"]);
+        assert_eq!(
+            of(&with("guests: { proj-x: { internet: false } }"), "proj-x"),
+            ["group infra_test_ew # guests apart"]
+        );
         let only = "guests: { proj-x: { internet: [203.0.113.0/24, { to: internet, protocol: tcp, ports: 443 }] } }";
         let expected = [
             "group infra_test_ew # guests apart",
@@ -194,8 +200,11 @@ mod tests {
             "guests: { proj-x: { internet: false, firewall: { groups: [project-ct], \
              rules: [{ action: accept, source: 10.9.0.1, protocol: tcp, ports: 80, comment: by hand }] } } }",
         );
-        let expected =
-            ["in ACCEPT from 10.9.0.1 by tcp port 80 # by hand", "group project-ct #", "group infra_test_ew # guests apart"];
+        let expected = [
+            "in ACCEPT from 10.9.0.1 by tcp port 80 # by hand",
+            "group project-ct #",
+            "group infra_test_ew # guests apart",
+        ];
         let rules: Vec<String> = of(&blueprint, "proj-x");
         assert_eq!(rules.iter().map(|rule| rule.replace("# (infra: test)", "#")).collect::<Vec<_>>(), expected);
     }

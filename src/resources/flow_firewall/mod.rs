@@ -18,4 +18,4 @@ mod site;
 
 pub use guest::{guest_rules, own_set};
 pub use names::{PREFIX, alias, own_set_name};
-pub use site::{site_firewall, users};
+pub use site::site_firewall;

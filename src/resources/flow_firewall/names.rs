@@ -31,12 +31,7 @@ pub(super) fn inside(inventory: &EnvironmentName) -> String {
 }
 
 /// The set of those who may use a port of a service.
-pub(super) fn users(
-    inventory: &EnvironmentName,
-    guest: &GuestName,
-    service: &ServiceName,
-    port: &PortName,
-) -> String {
+pub(super) fn users(inventory: &EnvironmentName, guest: &GuestName, service: &ServiceName, port: &PortName) -> String {
     joined(&[inventory.as_str(), guest.as_str(), service.as_str(), port.as_str()])
 }
 
@@ -92,13 +87,15 @@ mod tests {
     fn names_are_as_long_as_proxmox_takes_and_never_the_same_for_two_things() {
         let long = |letter: &str, n: usize| letter.repeat(n);
         let env: EnvironmentName = long("e", 32).parse().unwrap();
-        let (a, b): (GuestName, GuestName) = (long("g", 63).parse().unwrap(), format!("{}h", long("g", 62)).parse().unwrap());
+        let (a, b): (GuestName, GuestName) =
+            (long("g", 63).parse().unwrap(), format!("{}h", long("g", 62)).parse().unwrap());
         assert_eq!((alias(&env, &a).len(), alias(&env, &a) == alias(&env, &b)), (64, false));
         assert!(apart(&env).len() <= 18 && outside(&env).len() <= 18 && apart(&env) != outside(&env));
         let short: EnvironmentName = "vrooli".parse().unwrap();
         assert_eq!((apart(&short).as_str(), outside(&short).as_str()), ("infra_vrooli_ew", "infra_vrooli_net"));
         let name = |text: &str| -> GuestName { text.parse().unwrap() };
-        let set = |guest: &str, service: &str| users(&short, &name(guest), &service.parse().unwrap(), &"p".parse().unwrap());
+        let set =
+            |guest: &str, service: &str| users(&short, &name(guest), &service.parse().unwrap(), &"p".parse().unwrap());
         assert_ne!(set("a-b", "c"), set("a", "b-c"));
         assert_ne!(guests(&short), alias(&short, &name("x")));
     }

@@ -1,8 +1,8 @@
 //! The endpoints of VMs and containers side by side.
 
 use crate::model::observed::GuestKind;
-use crate::resources::ip_set::SetEndpoints;
 use crate::proxmox::endpoints::{self as api, Endpoint};
+use crate::resources::ip_set::SetEndpoints;
 
 /// The endpoints of one kind of guest.
 pub struct Endpoints {
