@@ -25,6 +25,34 @@ pub struct RandomGuest {
     pub ports: Vec<u16>,
     pub grouped: bool,
     pub gpu: bool,
+    pub flows: RandomFlows,
+}
+
+/// Who may talk to a guest, and to whom it may, at random.
+#[derive(Debug, Clone)]
+pub struct RandomFlows {
+    /// Services that it has, out of `SERVICES`.
+    pub services: Vec<usize>,
+    /// Services that it uses, out of those of all guests; some are nobody's and left out.
+    pub uses: Vec<usize>,
+    /// Who its web interface is exposed to, if it has one, out of `VIEWERS`.
+    pub viewers: Vec<usize>,
+    /// What it may reach outside, out of `INTERNET`.
+    pub internet: usize,
+}
+
+/// Services with ports for guests, those of people first.
+pub const SERVICES: [&str; 4] = ["open-webui", "ssh", "nats", "qdrant"];
+const VIEWERS: [&str; 4] = ["192.168.10.0/24", "10.0.0.0/24", "internet", "2001:db8::/32"];
+const INTERNET: usize = 4;
+
+fn internet(which: usize) -> Value {
+    match which {
+        0 => json!(true),
+        1 => json!(false),
+        2 => json!(["203.0.113.0/24", { "to": "192.168.20.5", "protocol": "udp", "ports": [53, "5000:5010"] }]),
+        _ => json!([{ "to": "internet", "protocol": "tcp", "ports": 443 }]),
+    }
 }
 
 /// One with something of everything, where chance has no say.
@@ -49,6 +77,7 @@ pub fn usual(vm: bool) -> RandomGuest {
         ports: vec![22, 443],
         grouped: true,
         gpu: vm,
+        flows: RandomFlows { services: vec![0, 2], uses: Vec::new(), viewers: vec![0, 2], internet: 0 },
     }
 }
 
@@ -70,12 +99,16 @@ pub fn guest() -> impl Strategy<Value = RandomGuest> {
     let container = (any::<bool>(), any::<bool>(), 0..3u32, any::<bool>(), prop::collection::vec(dataset, 0..3));
     let verdict = || prop::sample::select(vec!["accept", "drop", "reject"]);
     let firewall = (verdict(), verdict(), prop::collection::vec(1..65535u16, 0..4), any::<bool>(), any::<bool>());
-    (shape, words, container, firewall).prop_map(
+    let some = |of: usize| prop::collection::btree_set(0..of, 0..3).prop_map(|set| set.into_iter().collect());
+    let flows = (some(SERVICES.len()), some(5 * SERVICES.len()), some(VIEWERS.len()), 0..INTERNET)
+        .prop_map(|(services, uses, viewers, internet)| RandomFlows { services, uses, viewers, internet });
+    (shape, words, container, firewall, flows).prop_map(
         |(
             (vm, cores, memory, disk, running, onboot),
             (order, tags, notes),
             (nesting, keyctl, swap, tun, datasets),
             (inbound, outbound, ports, grouped, gpu),
+            flows,
         )| RandomGuest {
             vm,
             cores,
@@ -96,6 +129,7 @@ pub fn guest() -> impl Strategy<Value = RandomGuest> {
             ports,
             grouped,
             gpu,
+            flows,
         },
     )
 }
@@ -156,7 +190,19 @@ pub fn inventory(guests: &[RandomGuest]) -> String {
             "tags": guest.tags,
             "notes": guest.notes,
             "firewall": firewall,
+            "services": guest.flows.services.iter().map(|of| SERVICES[*of]).collect::<Vec<_>>(),
+            "internet": internet(guest.flows.internet),
         });
+        let uses = guest.flows.uses.iter().filter_map(|of| {
+            let (other, service) = (of / SERVICES.len(), of % SERVICES.len());
+            let has = other != index && guests.get(other)?.flows.services.contains(&service);
+            has.then(|| format!("g{other}/{}", SERVICES[service]))
+        });
+        entry["uses"] = json!(uses.collect::<Vec<_>>());
+        let viewers: Vec<&str> = guest.flows.viewers.iter().map(|of| VIEWERS[*of]).collect();
+        if let Some(service) = guest.flows.services.first().filter(|of| **of < 2 && !viewers.is_empty()) {
+            entry["exposes"] = json!({ SERVICES[*service]: viewers });
+        }
         if let Some(order) = guest.order {
             entry["startup"] = json!({ "order": order });
         }

@@ -125,6 +125,7 @@ fn why(flow: &Flow) -> String {
             format!("{service}/{port}")
         }
         FlowOrigin::Route(site) => format!("site {site}"),
+        FlowOrigin::Ingress => "sites".to_owned(),
         FlowOrigin::Internet => "outside".to_owned(),
         FlowOrigin::Names => "names".to_owned(),
     }
