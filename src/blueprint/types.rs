@@ -48,16 +48,12 @@ impl Blueprint {
         &self.hosts[&guest.host]
     }
 
-    /// Networks that are not the internet, sorted and without overlaps: those of the guests, addresses of the hosts,
-    /// and all private address space, whoever uses it.
+    /// Networks that are not the internet, sorted and without overlaps: those of the guests, and all private address
+    /// space, whoever uses it. How hosts are reached from here says nothing about them: it differs from place to place.
     #[must_use]
     pub fn inside(&self) -> Vec<IpNet> {
         let subnets = self.hosts.values().map(|host| host.network.subnet.trunc());
-        let hosts = self.hosts.values().flat_map(|host| {
-            [Some(&host.access.api.host), host.access.ssh.as_ref().map(|ssh| &ssh.host)].into_iter().flatten()
-        });
-        let addresses = hosts.filter_map(|host| host.parse::<IpAddr>().ok().map(IpNet::from));
-        let mut inside = IpNet::aggregate(&private().into_iter().chain(subnets).chain(addresses).collect());
+        let mut inside = IpNet::aggregate(&private().into_iter().chain(subnets).collect());
         inside.sort();
         inside
     }

@@ -121,7 +121,7 @@ guests:
     let (blueprint, diagnostics) = check(&files);
     assert!(blueprint.is_some(), "{diagnostics:#?}");
     let codes: Vec<&str> = diagnostics.iter().map(|diagnostic| diagnostic.code).collect();
-    assert!(codes.contains(&"inventory.not-yet"), "{codes:?}");
+    assert!(codes.contains(&"inventory.route-ingress"), "{codes:?}");
 }
 
 /// One random change of a text.

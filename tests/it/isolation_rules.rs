@@ -130,7 +130,7 @@ fn guests_reach_one_another_as_declared_and_in_no_other_way() {
             ("10.0.0.1", "tcp", 8006, false),
             ("192.168.10.9", "tcp", 22, false),
             ("100.64.0.7", "tcp", 22, false),
-            ("192.0.2.2", "tcp", 8006, false),
+            ("fd00::1", "tcp", 22, false),
         ] {
             assert_eq!(passes(&world, ("10.0.0.21", dest), protocol, port), out, "{dest} {port}");
         }
@@ -165,7 +165,6 @@ fn a_rule_of_somebody_else_is_kept_and_shown_and_comes_after_ours() {
         rig.site
             .change(|world| world.guest_firewalls.get_mut(&105).unwrap().rules.insert(0, foreign("31337")))
             .unwrap();
-        assert!(reachable(&world(&rig)).is_empty() || !passes(&world(&rig), ("10.0.0.21", "10.0.0.22"), "tcp", 1));
         let plan = rig.plan(&goal).await.unwrap();
         let [change] = &plan.changes[..] else { panic!("{:#?}", plan.changes) };
         assert_eq!((change.addr.to_string().as_str(), change.fields.len()), ("guest_firewall.y", 1));

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::IpNet;
+
 use super::names;
 use super::rule::{COMES_NOT, GOES, GOES_NOT, Ports, alias_ref, rule, set_ref};
 use crate::blueprint::{Blueprint, Flow, FlowOrigin, Guest, Party};
@@ -9,6 +11,9 @@ use crate::model::GuestName;
 use crate::model::observed::{ClusterFirewall, FirewallAlias, FirewallGroup, FirewallIpSet, IpSetEntry};
 use crate::resources::ownership::marked;
 use crate::resources::rules;
+
+/// The shortest prefix that Proxmox takes.
+const SHORTEST: u8 = 8;
 
 /// Aliases, sets and groups of ours that the datacenter firewall of a site shall have, groups that are written by hand
 /// among them. Names are as Proxmox keeps them, in lower case.
@@ -49,7 +54,11 @@ pub fn site_firewall(blueprint: &Blueprint, site: &str) -> ClusterFirewall {
             ],
         ),
     );
-    let inside = || blueprint.inside().iter().map(ToString::to_string).collect();
+    // Proxmox takes no network that is shorter than /8 (`IPorCIDR`): unique local addresses are two of them.
+    let parts = |network: IpNet| -> Vec<IpNet> {
+        network.subnets(network.prefix_len().max(SHORTEST)).map(Iterator::collect).unwrap_or_else(|_| vec![network])
+    };
+    let inside = || blueprint.inside().into_iter().flat_map(parts).map(|network| rules::network(&network)).collect();
     let connected = |guest: &Guest| blueprint.flows.iter().any(|flow| is_internet(flow, &guest.name));
     if here().any(connected) {
         firewall.ipsets.insert(names::inside(own), set("no internet", inside()));
