@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::rig::{Rig, blueprint};
 
 const GUESTS: [(&str, u32, &str); 4] =
-    [("hq", 100, "10.0.0.10"), ("x", 104, "10.0.0.21"), ("y", 105, "10.0.0.22"), ("ops", 110, "10.0.0.30")];
+    [("plan", 100, "10.0.0.10"), ("x", 104, "10.0.0.21"), ("y", 105, "10.0.0.22"), ("ops", 110, "10.0.0.30")];
 /// Ports that somebody could try: of services, SSH, DHCP, and one that nobody has.
 const PORTS: [u16; 8] = [22, 68, 3000, 4000, 4222, 8222, 9100, 31337];
 
@@ -28,12 +28,12 @@ fn inventory() -> Value {
         });
         guests.insert(name.to_owned(), entry);
     }
-    guests["hq"]["services"] = json!(["litellm", "nats", "ollama", "open-webui"]);
-    guests["hq"]["exposes"] = json!({ "open-webui": ["10.0.0.0/24", "192.168.10.0/24"], "ssh": ["192.168.10.0/24"] });
+    guests["plan"]["services"] = json!(["litellm", "nats", "ollama", "open-webui"]);
+    guests["plan"]["exposes"] = json!({ "open-webui": ["10.0.0.0/24", "192.168.10.0/24"], "ssh": ["192.168.10.0/24"] });
     for project in ["x", "y"] {
-        guests[project]["uses"] = json!(["hq/litellm", "hq/nats"]);
+        guests[project]["uses"] = json!(["plan/litellm", "plan/nats"]);
     }
-    guests["ops"]["uses"] = json!(["x/node-exporter", "y/node-exporter", "hq/nats/monitoring"]);
+    guests["ops"]["uses"] = json!(["x/node-exporter", "y/node-exporter", "plan/nats/monitoring"]);
     guests["ops"]["internet"] = json!(false);
     json!({
         "schema": 1,
@@ -186,7 +186,7 @@ fn who_gets_into_a_set_or_takes_a_rule_away_is_found_out() {
         applied(&rig, &goal).await;
         rig.site
             .change(|world| {
-                let set = world.firewall.ipsets.get_mut("infra_flows_hq_nats_monitoring").unwrap();
+                let set = world.firewall.ipsets.get_mut("infra_flows_plan_nats_monitoring").unwrap();
                 set.entries.insert("10.0.0.21".to_owned(), IpSetEntry::default());
                 world.firewall.groups.get_mut("infra_flows_ew").unwrap().rules.remove(0);
             })
@@ -196,7 +196,7 @@ fn who_gets_into_a_set_or_takes_a_rule_away_is_found_out() {
             plan.changes.iter().flat_map(|c| c.fields.iter().map(move |f| format!("{} {}", c.addr, f.path))).collect();
         let expected = [
             "firewall_group.hq:infra_flows_ew rules[in DROP from +dc/infra_flows_guests]",
-            "firewall_ipset.hq:infra_flows_hq_nats_monitoring entries[10.0.0.21]",
+            "firewall_ipset.hq:infra_flows_plan_nats_monitoring entries[10.0.0.21]",
         ];
         assert_eq!(said, expected.map(str::to_owned).into());
         assert!(plan.changes.iter().all(|change| change.drift));
@@ -211,13 +211,13 @@ fn a_flow_that_comes_or_goes_changes_what_it_is_about_and_nothing_else() {
     run(async {
         applied(&rig, &before).await;
         let mut more = inventory();
-        more["guests"]["x"]["uses"] = json!(["hq/litellm", "hq/nats", "y/ssh"]);
-        more["guests"]["y"]["uses"] = json!(["hq/nats"]);
+        more["guests"]["x"]["uses"] = json!(["plan/litellm", "plan/nats", "y/ssh"]);
+        more["guests"]["y"]["uses"] = json!(["plan/nats"]);
         let goal = read(&more);
         let plan = rig.plan(&goal).await.unwrap();
         let changed: BTreeSet<String> = plan.changes.iter().map(|change| change.addr.to_string()).collect();
         let expected = [
-            "firewall_ipset.hq:infra_flows_hq_litellm_api",
+            "firewall_ipset.hq:infra_flows_plan_litellm_api",
             "firewall_ipset.hq:infra_flows_y_ssh_ssh",
             "guest_firewall.x",
             "guest_firewall.y",

@@ -17,7 +17,7 @@ fn plan_apply_plan_and_one_edit() {
     assert!(applied.contains("a last look found everything as the inventory says"), "{applied}");
 
     let again = desk.run(0, &["apply", "--lab", "--yes"]);
-    assert_eq!(again, "No changes. 21 resources on 1 host are as the inventory says.\n");
+    assert_eq!(again, "No changes. 37 resources on 1 host are as the inventory says.\n");
     assert_eq!(desk.run(0, &["plan", "--lab", "--detailed-exitcode"]), again);
 
     let status = desk.run(0, &["status", "--lab"]);
@@ -112,7 +112,7 @@ fn without_consent_nothing_is_changed() {
     let desk = Desk::new();
     desk.run(64, &["apply", "--lab"]);
     assert_eq!(desk.run(0, &["history", "--lab"]), "No runs on the lab yet in `.infra/lab`.\n");
-    assert!(desk.run(2, &["plan", "--lab", "--detailed-exitcode"]).starts_with("21 to create"));
+    assert!(desk.run(2, &["plan", "--lab", "--detailed-exitcode"]).starts_with("37 to create"));
 }
 
 #[test]
