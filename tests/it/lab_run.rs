@@ -178,7 +178,7 @@ fn a_saved_plan_of_a_part_is_carried_out_and_proven_for_that_part() {
     desk.run(0, &["plan", "--lab", "--target", "dataset.hq:rpool/containers", "--out", "part.json"]);
     let applied = desk.run(0, &["apply", "--lab", "--yes", "part.json"]);
     assert!(applied.contains("Applied: 1 of 1 step done"), "{applied}");
-    assert!(desk.run(2, &["plan", "--lab", "--detailed-exitcode"]).starts_with("20 to create"));
+    assert!(desk.run(2, &["plan", "--lab", "--detailed-exitcode"]).starts_with("36 to create"));
 }
 
 /// A change by somebody else's client.
