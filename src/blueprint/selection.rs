@@ -114,6 +114,11 @@ fn unknown_target(addr: &Addr, blueprint: &Blueprint) -> Option<Diagnostic> {
             let there = known.contains(&typed);
             (!there).then(|| unknown("selection.target", "resource", &typed, known.iter().map(String::as_str)))
         }
+        Kind::Routes => {
+            let known = blueprint.ingress.iter().map(|ingress| ingress.guest.as_str());
+            let there = known.clone().any(|guest| guest == addr.name);
+            (!there).then(|| unknown("selection.target", "reverse proxy", &addr.name, known))
+        }
         Kind::HostFirewall | Kind::DatacenterFirewall => {
             let hosts = blueprint.hosts.values().filter(|host| host.firewall.is_some());
             let known: BTreeSet<String> = hosts

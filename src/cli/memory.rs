@@ -48,8 +48,9 @@ fn applied_memory(before: &Memory, plan: &Plan, state: &RunState, verb: Verb, le
             if plan.steps.iter().filter(|step| step.addr == change.addr).all(stands) {
                 memory.remove(&change.addr);
                 if matches!(change.addr.kind, Kind::Vm | Kind::Container) {
-                    // A guest's firewall goes with it, without a step of its own.
+                    // A guest's firewall and files go with it, without a step of their own.
                     memory.remove(&Addr::new(Kind::GuestFirewall, &change.addr.name));
+                    memory.remove(&Addr::new(Kind::Routes, &change.addr.name));
                 }
             }
         }

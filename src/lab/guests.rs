@@ -24,8 +24,8 @@ pub fn find(name: &str) -> Option<Program> {
         "bash" => Some(bash),
         "cat" => Some(cat),
         "timeout" => Some(timeout),
-        "echo" | "false" | "hostname" | "id" | "printf" | "test" | "[" | "true" | "uname" => programs::program(name),
-        _ => None,
+        "echo" | "false" | "hostname" | "id" | "printf" | "[" | "true" | "uname" => programs::program(name),
+        _ => super::guest_files::find(name),
     }
 }
 
@@ -56,6 +56,9 @@ fn cat(call: &mut Call<'_>) -> i32 {
 /// `bash -c 'exec 3<>/dev/tcp/ADDRESS/PORT && echo …'`: the one script that this bash knows, a connection that is
 /// opened and, once it stands, said.
 fn bash(call: &mut Call<'_>) -> i32 {
+    if let Some(code) = super::guest_files::loopback(call) {
+        return code;
+    }
     let Some((ended, target, said)) = connection(call, call.args) else { return call.unknown("any other script") };
     match ended {
         Ended::Open => {

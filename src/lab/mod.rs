@@ -10,6 +10,7 @@ pub mod broken;
 mod direct;
 pub mod envelope;
 pub mod faults;
+pub mod guest_files;
 pub mod guests;
 pub mod hardware;
 mod intake;

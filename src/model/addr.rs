@@ -32,6 +32,8 @@ pub enum Kind {
     Container,
     /// A guest's own firewall options and rules.
     GuestFirewall,
+    /// The reverse proxy's configuration in its guest.
+    Routes,
     /// Debian packages of a host.
     Packages,
     /// The kernel's command line of a host, where its boot loader takes it from.
@@ -52,7 +54,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Pool,
         Self::PciMapping,
         Self::Image,
@@ -64,6 +66,7 @@ impl Kind {
         Self::Vm,
         Self::Container,
         Self::GuestFirewall,
+        Self::Routes,
         Self::Packages,
         Self::KernelCommandLine,
         Self::Modules,
@@ -95,6 +98,7 @@ impl Kind {
             Self::Vm => "vm",
             Self::Container => "ct",
             Self::GuestFirewall => "guest_firewall",
+            Self::Routes => "routes",
             Self::HostFirewall => "host_firewall",
             Self::DatacenterFirewall => "datacenter_firewall",
         }

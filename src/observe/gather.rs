@@ -33,7 +33,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
     let mut shells: BTreeMap<HostName, Task<ShellFacts>> = BTreeMap::new();
     let mut leads: BTreeMap<&str, &HostName> = BTreeMap::new();
     for host in &hosts {
-        if let Some(reads) = shell_reads(host, doors, interest) {
+        if let Some(reads) = shell_reads(blueprint, host, doors, interest) {
             let lead = *leads.entry(host.site.as_str()).or_insert(&host.name) == &host.name;
             let vmids = lead.then(|| managed.get(host.site.as_str()).cloned().unwrap_or_default());
             shells.insert(host.name.clone(), Task::spawn(reads.read(vmids)));
@@ -109,6 +109,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
             files: shell.files,
             bridges: node.bridges,
             appliances: node.appliances,
+            proxies: shell.proxies,
         };
         observed.hosts.insert(host.name.clone(), read);
     }
@@ -158,7 +159,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
         .await;
         (site.nodes, site.quorate) = split(read.nodes);
         if site.firewall.value().is_none() {
-            elsewhere(site, &name, &hosts, doors, &leads, &managed).await;
+            elsewhere(site, &name, (blueprint, hosts.as_slice()), doors, &leads, &managed).await;
         }
     }
     observed
@@ -245,8 +246,16 @@ fn managed(blueprint: &Blueprint) -> BTreeMap<&str, Vec<Vmid>> {
     managed
 }
 
-fn shell_reads(host: &blueprint::Host, doors: &Doors, interest: &Interest) -> Option<ShellReads> {
+fn shell_reads(
+    blueprint: &Blueprint,
+    host: &blueprint::Host,
+    doors: &Doors,
+    interest: &Interest,
+) -> Option<ShellReads> {
     let shell = doors.shell(&host.name)?;
+    let proxy = blueprint.ingress.as_ref().and_then(|ingress| blueprint.guests.get(&ingress.guest));
+    let in_container = |guest: &&blueprint::Guest| matches!(guest.shape, blueprint::GuestShape::Container(_));
+    let proxy = proxy.filter(|guest| guest.host == host.name).filter(in_container);
     Some(ShellReads {
         shell: Arc::clone(shell),
         clock: Arc::clone(doors.clock()),
@@ -254,6 +263,7 @@ fn shell_reads(host: &blueprint::Host, doors: &Doors, interest: &Interest) -> Op
         snippets: interest.snippets.get(&host.name).cloned().unwrap_or_default(),
         machine: interest.machines.get(&host.name).cloned(),
         datasets: interest.datasets.get(&host.name).cloned().unwrap_or_default(),
+        proxies: proxy.map(|guest| guest.vmid).into_iter().collect(),
         in_one_go: interest.in_one_go,
     })
 }
@@ -339,7 +349,7 @@ fn split(nodes: Fact<facts::nodes::Nodes>) -> (Fact<BTreeMap<NodeName, bool>>, F
 async fn elsewhere(
     site: &mut Site,
     name: &str,
-    hosts: &[&blueprint::Host],
+    (blueprint, hosts): (&Blueprint, &[&blueprint::Host]),
     doors: &Doors,
     leads: &BTreeMap<&str, &HostName>,
     managed: &BTreeMap<&str, Vec<Vmid>>,
@@ -351,7 +361,7 @@ async fn elsewhere(
     };
     let mut last = None;
     for host in hosts.iter().filter(|host| host.site == name && host.name != **lead) {
-        let Some(reads) = shell_reads(host, doors, &Interest::default()) else { continue };
+        let Some(reads) = shell_reads(blueprint, host, doors, &Interest::default()) else { continue };
         let firewalls = reads.read_firewall(managed.get(name).cloned().unwrap_or_default()).await;
         let found = firewalls.cluster.value().is_some();
         last = Some(firewalls);

@@ -9,7 +9,7 @@ use super::{facts, reason};
 use crate::client::CallError;
 use crate::model::entrance::Entrance;
 use crate::model::machine::Machine;
-use crate::model::observed::{ClusterFirewall, Dataset, Fact, File, GuestFirewall, StorageEntry};
+use crate::model::observed::{ClusterFirewall, Dataset, Fact, File, GuestFirewall, ReverseProxy, StorageEntry};
 use crate::model::{DatasetName, StorageName, Vmid};
 use crate::ports::{Batch, Clock, OnFailure, Output, Shell};
 use crate::proxmox::storage_file;
@@ -27,6 +27,8 @@ pub(super) struct ShellReads {
     pub snippets: BTreeSet<String>,
     pub machine: Option<Question>,
     pub datasets: BTreeSet<DatasetName>,
+    /// Containers with a reverse proxy.
+    pub proxies: BTreeSet<Vmid>,
     /// Whether there is no second batch.
     pub in_one_go: bool,
 }
@@ -40,6 +42,7 @@ pub(super) struct ShellFacts {
     pub firewall: Option<Firewalls>,
     pub machine: Machine,
     pub entrance: Entrance,
+    pub proxies: BTreeMap<Vmid, Fact<Option<ReverseProxy>>>,
 }
 
 /// Firewall files of a site.
@@ -63,6 +66,7 @@ impl ShellFacts {
             files: Fact::unavailable(why),
             firewall: None,
             machine: Machine::unavailable(why),
+            proxies: BTreeMap::new(),
             entrance: Entrance {
                 operator: Fact::unavailable(why),
                 firewall: Fact::unavailable(why),
@@ -109,6 +113,8 @@ impl ShellReads {
         let own_firewall = batch.push(facts::host_firewall::COMMAND);
         let guards = batch.push(facts::guards::COMMAND);
         let machine = self.machine.as_ref().map(|question| Probe::push(&mut batch, question));
+        let proxies: Vec<(Vmid, usize)> =
+            self.proxies.iter().map(|vmid| (*vmid, batch.push(facts::guest_proxies::command(*vmid)))).collect();
         let (outputs, asked) = match self.run(&batch).await {
             Ok(answer) => answer,
             Err(why) => {
@@ -170,6 +176,10 @@ impl ShellReads {
                 guards: fact(facts::guards::read(&outputs[guards])),
             },
             machine: machine.map_or_else(Machine::default, |probe| probe.read(&outputs, asked)),
+            proxies: proxies
+                .into_iter()
+                .map(|(vmid, at)| (vmid, fact(facts::guest_proxies::read(&outputs[at]))))
+                .collect(),
         }
     }
 

@@ -28,6 +28,7 @@ mod ownership;
 mod pci_mapping;
 mod place;
 mod pool;
+mod routes;
 mod rules;
 mod setting;
 mod snippet;
@@ -139,7 +140,7 @@ pub struct Removal {
 pub type Desired = for<'a> fn(&'a Blueprint) -> Vec<Box<dyn Resource + 'a>>;
 
 /// Every kind with its resources, in dependency order. A new kind is one file and one line here.
-pub const KINDS: [(Kind, Desired); 11] = [
+pub const KINDS: [(Kind, Desired); 12] = [
     (Kind::Pool, pool::desired),
     (Kind::PciMapping, pci_mapping::desired),
     (Kind::Image, image::desired),
@@ -151,6 +152,7 @@ pub const KINDS: [(Kind, Desired); 11] = [
     (Kind::Vm, vm::desired),
     (Kind::Container, container::desired),
     (Kind::GuestFirewall, guest_firewall::desired),
+    (Kind::Routes, routes::desired),
 ];
 
 /// Every kind of what is of a host itself, in dependency order: what `prepare` plans, and no other verb. The parent

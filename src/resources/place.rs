@@ -30,6 +30,7 @@ pub fn place_of(blueprint: &Blueprint, addr: &Addr, parameter: Option<&str>) -> 
         }
         Kind::Snippet => Some((guest(name)?.span_of("user"), Some("user"))),
         Kind::GuestFirewall => Some((guest(name)?.span_of("firewall"), Some("firewall"))),
+        Kind::Routes => Some((blueprint.ingress.as_ref()?.span, Some("ingress"))),
         Kind::Image => whole(blueprint.images.get(name)?.span),
         Kind::FirewallAlias => {
             let own = blueprint.guests.values().find(|guest| alias(&blueprint.name, &guest.name) == name);

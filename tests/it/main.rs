@@ -61,5 +61,6 @@ mod rehearsal;
 mod rehearsal_cli;
 mod rig;
 mod round_trip;
+mod routes_lab;
 mod sh_real;
 mod ssh_real;

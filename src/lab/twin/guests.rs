@@ -1,7 +1,8 @@
 //! Guests: ours with their configuration, those of others as far as lists show them.
 
 use super::disks;
-use super::original::{Told, kind};
+use super::original::{Original, Told, kind};
+use crate::lab::guest_files;
 use crate::lab::world::{Guest, GuestKind, Pending, Run, World};
 use crate::model::observed::{GuestConfig, GuestListing, Power, Site};
 
@@ -53,6 +54,15 @@ pub(super) fn seed(world: &mut World, site: &Site, told: &mut Told) {
     let busy: Vec<String> = busy.map(|upid| format!("{} {}", upid.task_type(), upid.id()).trim().to_owned()).collect();
     if !busy.is_empty() {
         told.say(format!("tasks that run right now ({})", busy.join(", ")), "in the twin none runs");
+    }
+}
+
+/// Puts Caddy into the containers that it was seen in.
+pub(super) fn seed_proxies(world: &mut World, original: &Original<'_>) {
+    for (vmid, read) in original.hosts.iter().flat_map(|host| &host.there.proxies) {
+        if let (Some(Some(proxy)), Some(guest)) = (read.value(), world.guests.get_mut(&vmid.get())) {
+            guest_files::seed(guest, proxy);
+        }
     }
 }
 

@@ -64,6 +64,9 @@ pub struct Guest {
     /// When pvestatd reports it first, in milliseconds: until then lists say `unknown`.
     #[serde(default)]
     pub reported_ms: i64,
+    /// Files in it, as far as they are modelled, by path.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
 }
 
 /// A change that waits for the next start.
@@ -120,6 +123,7 @@ impl Guest {
             snapshots: BTreeMap::new(),
             run: None,
             reported_ms: 0,
+            files: BTreeMap::new(),
         }
     }
 

@@ -11,6 +11,7 @@ pub mod files;
 pub mod guards;
 pub mod guest_config;
 pub mod guest_firewalls;
+pub mod guest_proxies;
 pub mod guests;
 pub mod host_firewall;
 pub mod machine;

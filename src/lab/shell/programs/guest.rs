@@ -10,6 +10,7 @@ use crate::lab::guests;
 use crate::lab::rules::{Refusal, no_config, pci_devices};
 use crate::lab::shell::call::Call;
 use crate::lab::shell::interpreter::run_in_guest;
+use crate::lab::shell::tree;
 use crate::lab::world::{GuestKind, conf};
 use crate::ports::quote;
 
@@ -56,7 +57,7 @@ pub(super) fn run(call: &mut Call<'_>, kind: GuestKind) -> i32 {
         ("listsnapshot", []) => return listsnapshot::run(call, &guest),
         ("showcmd", []) if kind == GuestKind::Qemu => return showcmd(call, id),
         ("exec", command) if kind == GuestKind::Lxc => return exec(call, id, command),
-        ("push" | "pull", [_, _]) if kind == GuestKind::Lxc => return transfer(call, id, verb),
+        ("push" | "pull", [_, _]) if kind == GuestKind::Lxc => return transfer(call, id, verb, &rest, &params),
         ("fsck", []) if kind == GuestKind::Lxc => return fsck(call, id),
         ("agent", ["ping"]) if kind == GuestKind::Qemu => {
             ("POST", format!("{guest}/agent/ping"), Vec::new(), "<vmid> <command>")
@@ -270,15 +271,28 @@ fn agent_exec(call: &mut Call<'_>, id: &str, command: &[String]) -> i32 {
     0
 }
 
-/// Only the refusal: guests of the lab have no file system.
-fn transfer(call: &mut Call<'_>, id: &str, verb: &str) -> i32 {
+/// Puts a file of the host into a running container; owner and bits are not modelled there. Getting one is only refused.
+fn transfer(call: &mut Call<'_>, id: &str, verb: &str, paths: &[&str], params: &[(String, String)]) -> i32 {
     let vmid: u32 = id.parse().unwrap_or_default();
     let Some(guest) = call.world.guest(GuestKind::Lxc, call.node, vmid) else {
         let refusal = no_config(GuestKind::Lxc, call.node, vmid);
         return refuse(call, &refusal, "");
     };
     if guest.is_running() {
-        return call.unknown(verb);
+        let ([source, target], "push") = (paths, verb) else { return call.unknown(verb) };
+        if let Some((option, _)) =
+            params.iter().find(|(option, _)| !["perms", "user", "group"].contains(&option.as_str()))
+        {
+            return call.unknown(option);
+        }
+        let Ok(content) = tree::read(call.world, call.node, source) else {
+            return call.unknown("push of a file that is not there");
+        };
+        let content = String::from_utf8_lossy(&content).into_owned();
+        if let Some(guest) = call.world.guests.get_mut(&vmid) {
+            guest.files.insert((*target).to_owned(), content);
+        }
+        return 0;
     }
     call.warn(match verb {
         "push" => "can only push files to a running CT",
