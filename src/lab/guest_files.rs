@@ -104,10 +104,10 @@ fn rm(call: &mut Call<'_>) -> i32 {
     0
 }
 
-/// `test ! -e PATH` looks at the guest's files; all else is not about files.
+/// `test -e PATH` looks at the guest's files; all else is not about files.
 fn test(call: &mut Call<'_>) -> i32 {
     match call.args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["!", "-e", path] => i32::from(content(call, path).is_some()),
+        ["-e", path] => i32::from(content(call, path).is_none()),
         _ => programs::program("test").map_or(127, |program| program(call)),
     }
 }

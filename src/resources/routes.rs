@@ -68,7 +68,7 @@ impl Routes<'_> {
             None => format!("rm -f {FILE}"),
         };
         let switch = format!("cp -p {NEW} {FILE} && {load} && rm -f {NEW} && exit 0; {back}; rm -f {NEW}; exit 1");
-        let loaded = format!("sha256sum {FILE} && test ! -e {NEW}");
+        let loaded = format!("test -e {NEW} || sha256sum {FILE}");
         let mut ops = vec![
             exec(["mkdir", "-p", "/var/lib/infra/routes"]),
             Op::PutFile { path: here.clone(), content: text.to_owned(), mode: 0o644 },
