@@ -12,7 +12,7 @@ use crate::model::observed::{ClusterFirewall, FirewallAlias, FirewallGroup, Fire
 use crate::resources::ownership::marked;
 use crate::resources::rules;
 
-/// The shortest prefix that Proxmox takes.
+/// The shortest prefix that all of Proxmox's formats for networks take.
 const SHORTEST: u8 = 8;
 
 /// Aliases, sets and groups of ours that the datacenter firewall of a site shall have, groups that are written by hand
@@ -54,7 +54,7 @@ pub fn site_firewall(blueprint: &Blueprint, site: &str) -> ClusterFirewall {
             ],
         ),
     );
-    // Proxmox takes no network that is shorter than /8 (`IPorCIDR`): unique local addresses are two of them.
+    // pve-firewall takes any prefix that Net::IP does, Proxmox's other formats none shorter than /8: what both take.
     let parts = |network: IpNet| -> Vec<IpNet> {
         network.subnets(network.prefix_len().max(SHORTEST)).map(Iterator::collect).unwrap_or_else(|_| vec![network])
     };
