@@ -37,6 +37,8 @@ pub(super) enum Command {
     Apply(commands::apply::Args),
     Rollback(commands::rollback::Args),
     Status(commands::status::Args),
+    Graph(commands::graph::Args),
+    Can(commands::can::Args),
     Destroy(commands::destroy::Args),
     History(commands::history::Args),
     Unlock(commands::unlock::Args),

@@ -11,6 +11,7 @@ use crate::blueprint::Blueprint;
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::event::RunId;
 use crate::exec::journal;
+use crate::isolation;
 use crate::model::observed::Observed;
 use crate::model::{Addr, HostName};
 use crate::plan::{self, Plan, Request, Scope};
@@ -77,7 +78,8 @@ pub(super) async fn teardown(context: &Context, intent: &Intent) -> Result<Plan,
 pub(super) async fn look_and_plan(context: &Context, intent: &Intent) -> Result<(Observed, Plan), CommandError> {
     let observed = context.observe(&intent.scope).await;
     reachable(context, &observed, &intent.scope)?;
-    let plan = build(context, &observed, intent, plan::build)?;
+    let mut plan = build(context, &observed, intent, plan::build)?;
+    plan.notes.extend(isolation::open_now(&context.blueprint, &observed));
     let plan = descriptions::checked(context, &observed, plan).await?;
     Ok((observed, plan))
 }

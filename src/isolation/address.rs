@@ -68,6 +68,19 @@ impl Addresses {
     pub fn contains(&self, address: IpAddr) -> bool {
         self.ranges.iter().any(|(first, last)| *first <= address && address <= *last)
     }
+
+    /// Where what is in it begins, and where what is not in it begins again.
+    pub fn cuts(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.ranges.iter().flat_map(|(first, last)| [Some(*first), after(*last)]).flatten()
+    }
+}
+
+/// The next address, if there is one.
+pub(super) fn after(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(four) => u32::from(four).checked_add(1).map(|next| IpAddr::V4(next.into())),
+        IpAddr::V6(six) => u128::from(six).checked_add(1).map(|next| IpAddr::V6(next.into())),
+    }
 }
 
 /// First and last address of a network.
@@ -113,6 +126,15 @@ impl IpSet {
     pub fn contains(&self, address: IpAddr) -> bool {
         let of = |entry: &&(IpNet, bool)| entry.0.contains(&address);
         self.entries.iter().filter(of).max_by_key(|(network, _)| network.prefix_len()).is_some_and(|(_, no)| !no)
+    }
+
+    /// Where a network of it begins, and where one has ended.
+    pub fn cuts(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.entries
+            .iter()
+            .map(|(network, _)| ends(*network))
+            .flat_map(|(first, last)| [Some(first), after(last)])
+            .flatten()
     }
 }
 

@@ -12,7 +12,7 @@ use super::address::{Cast, IpSet, Version};
 use super::mac::Mac;
 use super::origin::Origin;
 use super::protocol::{IcmpKind, Payload, Ports};
-use super::rule::carries;
+use super::rule::{carries, lists};
 use super::tables::Where;
 
 /// What a link asks of a packet; what is not said matches.
@@ -106,7 +106,8 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub fn through(&mut self, chain: &'a [Link], sight: Sight<'_>) -> Outcome {
         for link in chain {
-            if !link.when.matches(sight, self.marked) {
+            let port = sight.payload.ports().is_none_or(|(_, to)| lists(&link.when.dport, to));
+            if !(port && link.when.fits(sight) && (self.marked || !link.when.marked)) {
                 continue;
             }
             let before = self.by.len();
@@ -145,7 +146,8 @@ impl<'a> Walk<'a> {
 }
 
 impl When {
-    fn matches(&self, sight: Sight<'_>, marked: bool) -> bool {
+    /// Whether it is about such a packet, but for its destination port and its mark.
+    pub fn fits(&self, sight: Sight<'_>) -> bool {
         let version = Version::of(sight.dest);
         let within = |place: &Option<Where>, address: IpAddr| match place {
             None => true,
@@ -156,7 +158,6 @@ impl When {
         let cast = |wanted: Option<Cast>, address| wanted.is_none_or(|cast| Cast::of(address, sight.networks) == cast);
         let foreign_mac = |own: Option<Mac>| sight.mac.is_some_and(|sent| Some(sent) != own);
         !self.never
-            && (!self.marked || marked)
             && carries(self, sight.payload, version)
             && within(&self.source, sight.source)
             && within(&self.dest, sight.dest)
@@ -166,5 +167,18 @@ impl When {
             && self.source_not_in.as_ref().is_none_or(|set| !set.contains(sight.source))
             && cast(self.source_cast, sight.source)
             && cast(self.dest_cast, sight.dest)
+    }
+
+    /// Addresses at which what it says of a source or destination may change.
+    pub fn address_cuts(&self, version: Version) -> Vec<IpAddr> {
+        let mut cuts = Vec::new();
+        for place in [&self.source, &self.dest].into_iter().flatten() {
+            match place {
+                Where::Addresses(list) => cuts.extend(list.cuts()),
+                Where::Set(set) => cuts.extend(set.of(version).cuts()),
+            }
+        }
+        cuts.extend(self.source_not_in.iter().flat_map(|set| set.cuts()));
+        cuts
     }
 }

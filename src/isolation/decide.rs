@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::Serialize;
 
 use super::address::Version;
-use super::chain::{Chain, Outcome, Sight, Walk};
+use super::chain::{Chain, Link, Outcome, Sight, Then, Walk};
 use super::compile::{Rules, Skipped, compile};
 use super::mac::Mac;
 use super::network::{End, Guest, Host, Network, Nic};
 use super::origin::Origin;
 use super::protocol::Payload;
+use super::reach::{Packets, PortSet, through};
 use crate::blueprint::Verdict;
 use crate::model::HostName;
 
@@ -175,9 +177,69 @@ impl<'a> Solver<'a> {
     /// What becomes of a packet.
     #[must_use]
     pub fn decide(&self, packet: &Packet) -> Decision {
-        let mut way = Way { solver: self, packet, walk: Walk::default(), hops: Vec::new() };
-        let verdict = way.go();
-        Decision { verdict, hops: way.hops }
+        let mut walk = Walk::default();
+        let mut hops = Vec::new();
+        for stage in self.way(packet) {
+            walk.marked &= !stage.afar;
+            walk.by.clear();
+            let mut verdict = Verdict::Accept;
+            for chain in &stage.chains {
+                match walk.through(chain, stage.sight(packet)) {
+                    Outcome::Nothing => continue,
+                    Outcome::Accept => {}
+                    Outcome::Drop => verdict = Verdict::Drop,
+                    Outcome::Reject => verdict = Verdict::Reject,
+                }
+                break;
+            }
+            let mut by: Vec<Origin> = walk.by.iter().map(|origin| (*origin).clone()).collect();
+            if by.is_empty() {
+                by.push(stage.otherwise.unwrap_or_else(|| Origin::proxmox("nothing says otherwise")));
+            }
+            hops.push(Hop { place: stage.place, verdict, by });
+            if verdict != Verdict::Accept {
+                return Decision { verdict, hops };
+            }
+        }
+        Decision { verdict: Verdict::Accept, hops }
+    }
+
+    /// Every port that packets like this one reach; its own destination port is not looked at.
+    #[must_use]
+    pub fn open_ports(&self, packet: &Packet) -> PortSet {
+        let mut packets = Packets { unmarked: PortSet::all(), ..Packets::default() };
+        for stage in self.way(packet) {
+            if stage.afar {
+                packets = Packets { unmarked: packets.ports(), ..Packets::default() };
+            }
+            let mut passed = Packets::default();
+            for chain in &stage.chains {
+                let sorted = through(chain, stage.sight(packet), packets);
+                passed.add(&sorted.accepted);
+                packets = sorted.undecided;
+            }
+            passed.add(&packets);
+            packets = passed;
+        }
+        packets.ports()
+    }
+
+    /// Every link of every chain, to find where what they say may change. Groups come once per list that names them.
+    pub(super) fn each_link(&self, version: Version, mut look: impl FnMut(&Link)) {
+        fn within(chain: &[Link], look: &mut impl FnMut(&Link)) {
+            for link in chain {
+                look(link);
+                if let Then::Jump(inner) = &link.then {
+                    within(inner, look);
+                }
+            }
+        }
+        for (_, rules) in self.rules.iter().filter(|((_, of), _)| *of == version) {
+            let cards = rules.cards.values().flat_map(|(outward, inward)| [outward, inward]);
+            for chain in rules.host_in.iter().chain(&rules.host_out).chain([&rules.guarded]).chain(cards) {
+                within(chain, &mut look);
+            }
+        }
     }
 }
 
@@ -193,145 +255,122 @@ pub fn decide(network: &Network, packet: &Packet) -> Decision {
     Solver::new(network).decide(packet)
 }
 
-/// A packet on its way.
-struct Way<'s, 'a, 'p> {
-    solver: &'s Solver<'a>,
-    packet: &'p Packet,
-    walk: Walk<'s>,
-    hops: Vec<Hop>,
+/// One place on a packet's way.
+struct Stage<'s> {
+    place: HopPlace,
+    /// Walked one after the other; whatever none of them decides passes.
+    chains: Vec<&'s Chain>,
+    iface_in: Option<&'s str>,
+    iface_out: Option<&'s str>,
+    /// The networks of the host that looks at it.
+    networks: &'s [IpNet],
+    /// Why it passes if no chain says anything.
+    otherwise: Option<Origin>,
+    /// Whether the packet came over a wire, on which no mark travels.
+    afar: bool,
 }
 
-impl<'s, 'a> Way<'s, 'a, '_> {
-    fn go(&mut self) -> Verdict {
-        let network = self.solver.network;
+impl Stage<'_> {
+    fn sight(&self, packet: &Packet) -> Sight<'_> {
+        Sight {
+            source: packet.source,
+            dest: packet.dest,
+            payload: packet.payload,
+            mac: packet.mac,
+            iface_in: self.iface_in,
+            iface_out: self.iface_out,
+            networks: self.networks,
+        }
+    }
+}
+
+impl Solver<'_> {
+    /// The places that a packet passes, in order. What a host or guest says to itself passes none.
+    fn way(&self, packet: &Packet) -> Vec<Stage<'_>> {
+        let network = self.network;
         let host_of = |end: &End| match end {
             End::Guest { name, .. } => network.guests.get(name).map(|guest| guest.host.clone()),
             End::Host(host) => Some(host.clone()),
             End::Outside => None,
         };
-        let (from, to) = (host_of(&self.packet.from), host_of(&self.packet.to));
-        if from.is_some() && self.packet.from == self.packet.to {
-            // What a host or guest says to itself goes over its loopback.
-            return Verdict::Accept;
+        let (from, to) = (host_of(&packet.from), host_of(&packet.to));
+        if packet.from == packet.to {
+            return Vec::new();
         }
-        if let Some(host) = &from {
-            let near = to.as_ref() == Some(host);
-            let verdict = self.leave(host, near);
-            if verdict != Verdict::Accept {
-                return verdict;
-            }
-            if !near {
-                // The mark stays behind.
-                self.walk.marked = false;
-            }
-        }
-        to.map_or(Verdict::Accept, |host| self.arrive(&host, from.as_ref() == Some(&host)))
+        let near = from == to;
+        let mut way = Vec::new();
+        way.extend(from.as_ref().and_then(|host| self.leave(host, near, packet)));
+        way.extend(to.as_ref().and_then(|host| self.arrive(host, near, packet)));
+        way
     }
 
-    fn leave(&mut self, host: &HostName, near: bool) -> Verdict {
-        let network = self.solver.network;
-        match &self.packet.from {
+    fn stage(&self, host: &HostName, place: HopPlace) -> Stage<'_> {
+        let networks = self.network.hosts.get(host).map(|host| host.networks.as_slice()).unwrap_or_default();
+        Stage { place, chains: Vec::new(), iface_in: None, iface_out: None, networks, otherwise: None, afar: false }
+    }
+
+    fn leave(&self, host: &HostName, near: bool, packet: &Packet) -> Option<Stage<'_>> {
+        let network = self.network;
+        let rules = self.rules(host, packet);
+        match &packet.from {
             End::Guest { name, nic } => {
-                let Some((guest, nic)) = card(network, name, *nic) else { return Verdict::Accept };
-                let place = HopPlace::GuestOut { card: format!("{name} net{}", nic.index) };
-                let rules = self.rules(host);
-                let chain = rules.and_then(|rules| rules.cards.get(&(name.clone(), nic.index))).map(|(out, _)| out);
-                match chain {
-                    Some(chain) => self.through(place, host, &[chain], None, None),
-                    None => self.open(place, unfiltered(network, host, guest, nic)),
-                }
+                let (guest, nic) = card(network, name, *nic)?;
+                let mut stage = self.stage(host, HopPlace::GuestOut { card: format!("{name} net{}", nic.index) });
+                let chains = rules.and_then(|rules| rules.cards.get(&(name.clone(), nic.index)));
+                stage.chains.extend(chains.map(|(out, _)| out));
+                stage.otherwise = chains.is_none().then(|| unfiltered(network, host, guest, nic));
+                Some(stage)
             }
             End::Host(_) => {
-                let place = HopPlace::HostOut { host: host.clone() };
-                let out = match &self.packet.to {
-                    End::Guest { name, nic } if near => card(network, name, *nic).map(|(_, nic)| nic.bridge.clone()),
-                    _ => network.hosts.get(host).map(|host| host.uplink.clone()),
-                };
-                match self.rules(host).and_then(|rules| rules.host_out.as_ref()) {
-                    Some(chain) => self.through(place, host, &[chain], None, out.as_deref()),
-                    None => self.open(place, host_unfiltered(network, host)),
-                }
+                let mut stage = self.stage(host, HopPlace::HostOut { host: host.clone() });
+                let chain = rules.and_then(|rules| rules.host_out.as_ref());
+                stage.chains.extend(chain);
+                stage.otherwise = chain.is_none().then(|| host_unfiltered(network, host));
+                stage.iface_out = self.interface(host, near.then_some(&packet.to));
+                Some(stage)
             }
-            End::Outside => Verdict::Accept,
+            End::Outside => None,
         }
     }
 
-    fn arrive(&mut self, host: &HostName, near: bool) -> Verdict {
-        let network = self.solver.network;
-        match &self.packet.to {
+    fn arrive(&self, host: &HostName, near: bool, packet: &Packet) -> Option<Stage<'_>> {
+        let network = self.network;
+        let rules = self.rules(host, packet);
+        let mut stage = match &packet.to {
             End::Guest { name, nic } => {
-                let Some((guest, nic)) = card(network, name, *nic) else { return Verdict::Accept };
-                let place = HopPlace::GuestIn { card: format!("{name} net{}", nic.index) };
-                let Some(rules) = self.rules(host).filter(|_| nic.firewall) else {
-                    return self.open(place, unfiltered(network, host, guest, nic));
-                };
+                let (guest, nic) = card(network, name, *nic)?;
+                let mut stage = self.stage(host, HopPlace::GuestIn { card: format!("{name} net{}", nic.index) });
+                let chains = rules.and_then(|rules| rules.cards.get(&(name.clone(), nic.index)));
                 // Whoever is on the blacklist stays out of every card with a firewall, whatever its guest says.
-                match rules.cards.get(&(name.clone(), nic.index)) {
-                    Some((_, inward)) => self.through(place, host, &[&rules.guarded, inward], None, None),
-                    None => {
-                        let verdict = self.through(place.clone(), host, &[&rules.guarded], None, None);
-                        if verdict == Verdict::Accept {
-                            self.hops.pop();
-                            return self.open(place, unfiltered(network, host, guest, nic));
-                        }
-                        verdict
-                    }
-                }
+                stage.chains.extend(rules.filter(|_| nic.firewall).map(|rules| &rules.guarded));
+                stage.chains.extend(chains.map(|(_, inward)| inward));
+                stage.otherwise = chains.is_none().then(|| unfiltered(network, host, guest, nic));
+                stage
             }
             End::Host(_) => {
-                let place = HopPlace::HostIn { host: host.clone() };
-                let arrives = match &self.packet.from {
-                    End::Guest { name, nic } if near => card(network, name, *nic).map(|(_, nic)| nic.bridge.clone()),
-                    _ => network.hosts.get(host).map(|host| host.uplink.clone()),
-                };
-                match self.rules(host).and_then(|rules| rules.host_in.as_ref()) {
-                    Some(chain) => self.through(place, host, &[chain], arrives.as_deref(), None),
-                    None => self.open(place, host_unfiltered(network, host)),
-                }
+                let mut stage = self.stage(host, HopPlace::HostIn { host: host.clone() });
+                let chain = rules.and_then(|rules| rules.host_in.as_ref());
+                stage.chains.extend(chain);
+                stage.otherwise = chain.is_none().then(|| host_unfiltered(network, host));
+                stage.iface_in = self.interface(host, near.then_some(&packet.from));
+                stage
             }
-            End::Outside => Verdict::Accept,
+            End::Outside => return None,
+        };
+        stage.afar = !near;
+        Some(stage)
+    }
+
+    /// The host's interface towards one of its guests, else its uplink.
+    fn interface(&self, host: &HostName, other: Option<&End>) -> Option<&str> {
+        match other {
+            Some(End::Guest { name, nic }) => card(self.network, name, *nic).map(|(_, nic)| nic.bridge.as_str()),
+            _ => self.network.hosts.get(host).map(|host| host.uplink.as_str()),
         }
     }
 
-    fn rules(&self, host: &HostName) -> Option<&'s Rules> {
-        self.solver.rules.get(&(host.clone(), Version::of(self.packet.dest)))
-    }
-
-    /// Walks chains one after the other; whatever none of them decides passes.
-    fn through(
-        &mut self,
-        place: HopPlace,
-        host: &HostName,
-        chains: &[&'s Chain],
-        iface_in: Option<&str>,
-        iface_out: Option<&str>,
-    ) -> Verdict {
-        let networks = self.solver.network.hosts.get(host).map(|host| host.networks.as_slice()).unwrap_or_default();
-        let packet = self.packet;
-        let (source, dest, payload, mac) = (packet.source, packet.dest, packet.payload, packet.mac);
-        let sight = Sight { source, dest, payload, mac, iface_in, iface_out, networks };
-        self.walk.by.clear();
-        let mut verdict = Verdict::Accept;
-        for chain in chains {
-            match self.walk.through(chain, sight) {
-                Outcome::Nothing => continue,
-                Outcome::Accept => {}
-                Outcome::Drop => verdict = Verdict::Drop,
-                Outcome::Reject => verdict = Verdict::Reject,
-            }
-            break;
-        }
-        let mut by: Vec<Origin> = self.walk.by.iter().map(|origin| (*origin).clone()).collect();
-        if by.is_empty() {
-            by.push(Origin::proxmox("nothing says otherwise"));
-        }
-        self.hops.push(Hop { place, verdict, by });
-        verdict
-    }
-
-    fn open(&mut self, place: HopPlace, why: Origin) -> Verdict {
-        self.hops.push(Hop { place, verdict: Verdict::Accept, by: vec![why] });
-        Verdict::Accept
+    fn rules(&self, host: &HostName, packet: &Packet) -> Option<&Rules> {
+        self.rules.get(&(host.clone(), Version::of(packet.dest)))
     }
 }
 

@@ -9,19 +9,33 @@ mod builtin;
 mod chain;
 mod compile;
 mod decide;
+mod desired;
+mod findings;
 mod mac;
 mod macros;
+mod matrix;
+#[cfg(test)]
+mod matrix_tests;
 mod network;
+mod observed;
 mod origin;
+mod places;
 mod protocol;
+mod reach;
 mod rule;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 pub use address::Version;
 pub use compile::Skipped;
 pub use decide::{Decision, Hop, HopPlace, Packet, Solver, decide, verdict_word};
+pub use findings::{denied_flows, open_now, problems, undeclared};
 pub use mac::Mac;
 pub use macros::names as macro_names;
+pub use matrix::{Matrix, Opening, Side};
 pub use network::{End, Guest, Host, Network, Nic};
 pub use origin::Origin;
+pub use places::Places;
 pub use protocol::Payload;
+pub use reach::PortSet;

@@ -210,17 +210,14 @@ impl<'a> Words<'a> {
     }
 }
 
-/// Whether a payload is one that this part is about.
+/// Whether a payload is one that this part is about, but for its destination port.
 pub(super) fn carries(when: &When, payload: Payload, version: Version) -> bool {
     if when.protocol.is_some_and(|protocol| protocol != payload.protocol(version)) {
         return false;
     }
-    let within = |list: &protocol::Ports, port: u16| {
-        list.is_empty() || list.iter().any(|(first, last)| (*first..=*last).contains(&port))
-    };
     if !(when.dport.is_empty() && when.sport.is_empty()) {
-        let Some((from, to)) = payload.ports() else { return false };
-        if !within(&when.sport, from) || !within(&when.dport, to) {
+        let Some((from, _)) = payload.ports() else { return false };
+        if !lists(&when.sport, from) {
             return false;
         }
     }
@@ -231,6 +228,11 @@ pub(super) fn carries(when: &When, payload: Payload, version: Version) -> bool {
         }
         (Some(_), _) => false,
     }
+}
+
+/// Whether a list of ports names a port; one without any names all.
+pub(super) fn lists(list: &protocol::Ports, port: u16) -> bool {
+    list.is_empty() || list.iter().any(|(first, last)| (*first..=*last).contains(&port))
 }
 
 #[cfg(test)]

@@ -191,6 +191,23 @@ mod tests {
     }
 
     #[test]
+    fn the_datacenters_sets_may_name_its_aliases_with_and_without_dc() {
+        for entry in ["hq", "dc/hq", "guest/hq"] {
+            let aliases =
+                BTreeMap::from([("hq".to_owned(), FirewallAlias { cidr: "10.0.0.1".into(), ..Default::default() })]);
+            let mut set = FirewallIpSet::default();
+            set.entries.insert(entry.to_owned(), crate::model::observed::IpSetEntry::default());
+            let names = Names::read(&aliases, &BTreeMap::from([("all".to_owned(), set)]), None, &BTreeMap::new());
+            let holds = names.sets["all"].of(Version::V4).contains("10.0.0.1".parse().unwrap());
+            assert_eq!(
+                (holds, names.faults.len()),
+                if entry == "guest/hq" { (false, 1) } else { (true, 0) },
+                "{entry}"
+            );
+        }
+    }
+
+    #[test]
     fn a_guests_own_name_comes_first_unless_the_rule_says_which() {
         let (datacenter, own) = (names("hq", "all", "10.0.0.1"), names("hq", "all", "10.0.0.2"));
         let scope = Scope { datacenter: &datacenter, own: Some(&own) };

@@ -18,7 +18,7 @@ use super::rules::show;
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, Host, HostFirewall};
 use crate::model::change::{Action, Risk};
-use crate::model::observed::{ClusterFirewall, FirewallIpSet};
+use crate::model::observed::{ClusterFirewall, FirewallIpSet, IpSetEntry};
 use crate::model::step::{Expect, Matcher, Op, Undo};
 use crate::model::{Addr, HostName, Kind};
 use crate::ports::Request;
@@ -47,6 +47,18 @@ pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
         }
     }
     sites.into_values().map(|one| Box::new(one) as Box<dyn Resource>).collect()
+}
+
+/// Options and sets of a site's firewall file, if any of its hosts declares a firewall.
+pub fn file(blueprint: &Blueprint, site: &str) -> Option<ClusterFirewall> {
+    let mut hosts = blueprint.hosts.values().filter(|host| host.site == site);
+    let firewall = hosts.find_map(|host| host.firewall.as_ref())?;
+    let mut file = ClusterFirewall { present: true, ..ClusterFirewall::default() };
+    file.options = [("enable", "1"), ("policy_in", "DROP")].map(|(name, value)| (name.into(), value.into())).into();
+    let entry = |network: &IpNet| (written(*network), IpSetEntry { comment: mark(&blueprint.name), nomatch: false });
+    let entries = firewall.allow_from.iter().map(entry).collect();
+    file.ipsets.insert(SET.to_owned(), FirewallIpSet { comment: String::new(), entries });
+    Some(file)
 }
 
 /// One change of an option or of the set, and how to take it back.

@@ -55,6 +55,13 @@ pub fn file(host: &Host) -> String {
     format!("/etc/pve/nodes/{}/host.fw", host.node)
 }
 
+/// The file that a host's own firewall becomes, if it is declared.
+pub fn file_of(blueprint: &Blueprint, host: &Host) -> Option<entrance::HostFirewall> {
+    let own = Own { blueprint, host, firewall: host.firewall.as_ref()? };
+    let options = [("enable".to_owned(), "1".to_owned())].into();
+    Some(entrance::HostFirewall { present: true, options, rules: own.rules() })
+}
+
 impl Own<'_> {
     /// Rules in the words of the API, all with our mark.
     fn rules(&self) -> Vec<FirewallRule> {

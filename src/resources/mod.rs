@@ -34,6 +34,7 @@ mod setting;
 mod snippet;
 mod storage;
 mod vm;
+pub mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -210,6 +210,33 @@ fn the_verdicts_name_what_decided() {
 }
 
 #[test]
+fn whole_sets_of_ports_agree_with_single_packets() {
+    let Some(cases) = cases() else { return };
+    // Either side of every boundary that the configurations have, and some more.
+    let ports = [1, 22, 53, 67, 68, 79, 80, 81, 135, 137, 139, 443, 445, 1900, 2999, 3000, 3999, 4000, 4001, 6379];
+    let more = [5353, 7999, 8000, 8001, 8006, 8050, 8080, 8099, 8100, 8101, 11434, 60000, 60050, 60051, 65535];
+    let mut compared = 0;
+    for case in &cases {
+        let network = network(case);
+        let solver = Solver::new(&network);
+        for query in case["queries"].as_array().unwrap() {
+            let mut packet = packet(query);
+            let open = solver.open_ports(&packet);
+            for port in ports.iter().chain(&more).copied() {
+                packet.payload = match packet.payload {
+                    Payload::Tcp { .. } => Payload::tcp(port),
+                    _ => Payload::udp(port),
+                };
+                let decision = solver.decide(&packet);
+                assert_eq!(open.contains(port), decision.passes(), "{query} {port}: {open}\n{decision}");
+                compared += 1;
+            }
+        }
+    }
+    println!("{compared} packets compared with sets of ports");
+}
+
+#[test]
 fn every_macro_of_proxmox_is_known() {
     let Some(bytes) = shared("recordings-9.2.jsonl.gz") else {
         println!("not run: the recordings are not here (set INFRA_SHARED)");

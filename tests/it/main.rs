@@ -30,6 +30,7 @@ mod host_firewall;
 mod https_real;
 mod interrupted;
 mod inventories;
+mod isolation_cli;
 mod isolation_rules;
 mod killed;
 mod lab;

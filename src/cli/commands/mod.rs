@@ -1,9 +1,11 @@
 //! One file per verb: flags, then the pipeline, then the answer.
 
 pub mod apply;
+pub mod can;
 pub mod completions;
 pub mod destroy;
 pub mod docs;
+pub mod graph;
 pub mod history;
 pub mod lab;
 pub mod plan;

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 
 use crate::cli::args::InventoryArgs;
 use crate::cli::{CommandError, Exit, load};
+use crate::isolation;
 use crate::ui::{Role, Terminal, Writer, diagnostics_text, json, plural, reports};
 
 /// Check an inventory: every problem at once, each with its place; no host is asked
@@ -34,7 +35,12 @@ enum Form {
 }
 
 pub fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError> {
-    let read = load::read(&args.inventory)?;
+    let mut read = load::read(&args.inventory)?;
+    // What contradicts itself otherwise is not worth an answer about who reaches whom.
+    if let Some(blueprint) = read.blueprint.as_ref().filter(|_| !read.diagnostics.has_errors()) {
+        read.diagnostics.extend(isolation::problems(blueprint));
+        read.diagnostics.sort_by_place();
+    }
     let (problems, sources) = (&read.diagnostics, &read.sources);
     let answer = match args.output {
         Form::Human => human(&read, &writer.out()),
