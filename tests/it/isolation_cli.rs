@@ -8,11 +8,11 @@ const NETWORK: &str = "network:\n      bridge: vmbr0";
 
 fn desk() -> Desk {
     let desk = Desk::new();
-    // The lab sees us come from here.
+    // Where the lab sees us come from.
     desk.edit(
         "inventories/vrooli/hosts.yaml",
         NETWORK,
-        &format!("firewall: {{ allow_from: [0.0.0.0/1, 128.0.0.0/1] }}\n    {NETWORK}"),
+        &format!("firewall: {{ allow_from: [192.168.10.0/24] }}\n    {NETWORK}"),
     );
     desk
 }
