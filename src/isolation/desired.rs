@@ -34,6 +34,11 @@ impl Network {
             let off = || HostFirewall { options: [("enable".into(), "0".into())].into(), ..HostFirewall::default() };
             let firewall = written::host(blueprint, host).unwrap_or_else(off);
             let one = Host { firewall, ..placed(host) };
+            if one.addresses.is_empty() {
+                network
+                    .gaps
+                    .push(format!("host {name} has no address here but a name, so what reaches it is not judged"));
+            }
             network.hosts.insert(name.clone(), one);
         }
         for (name, guest) in &blueprint.guests {
@@ -53,7 +58,9 @@ impl Network {
 /// A host where the inventory places it, without a firewall.
 pub(super) fn placed(host: &blueprint::Host) -> Host {
     let access = [Some(&host.access.api.host), host.access.ssh.as_ref().map(|ssh| &ssh.host)];
-    let mut addresses: Vec<IpAddr> = access.into_iter().flatten().filter_map(|text| text.parse().ok()).collect();
+    let addresses = access.into_iter().flatten().filter_map(|text| text.parse().ok());
+    // Over a tunnel it is reached on the loopback, where nobody else reaches it.
+    let mut addresses: Vec<IpAddr> = addresses.filter(|address: &IpAddr| !address.is_loopback()).collect();
     addresses.dedup();
     let subnet = host.network.subnet.trunc();
     // Of another network, nobody has said how large it is.
