@@ -45,6 +45,8 @@ fn batches(world: &mut World, site: &Site) -> Vec<Vec<(Packet, Verdict)>> {
     (0..4).map(batch).collect()
 }
 
+type Change = fn(&mut Compiled);
+
 /// The packets that give a changed rule set away.
 fn caught(world: &mut World, site: &Site, batches: &[Vec<(Packet, Verdict)>], changed: &Compiled) -> Vec<Difference> {
     world.load(&site.guests, changed).unwrap();
@@ -65,7 +67,7 @@ fn every_planted_mistake_is_caught() {
     let wanted = batches(&mut world, &site);
     let unchanged = caught(&mut world, &site, &wanted, &compile(&site));
     assert!(unchanged.is_empty(), "nothing was changed, and yet: {unchanged:#?}");
-    let mistakes: [(&str, fn(&mut Compiled)); 12] = [
+    let mistakes: [(&str, Change); 12] = [
         ("everything is let in to a guest", |made| {
             made.v4.get_mut("tap100i0-IN").unwrap().insert(0, "-A tap100i0-IN -j ACCEPT".into());
         }),

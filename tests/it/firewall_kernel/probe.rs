@@ -68,7 +68,7 @@ pub fn send(world: &mut World, guests: &[Guest], packets: &[Packet], patience: D
 
 /// Keys that nothing before had, and that are nobody's port to listen on.
 fn keys(world: &mut World, packets: &[Packet]) -> Vec<Key> {
-    let listened: BTreeSet<u16> = packets.iter().filter_map(|packet| listens(packet)).map(|(_, port)| port).collect();
+    let listened: BTreeSet<u16> = packets.iter().filter_map(listens).map(|(_, port)| port).collect();
     let mut next = || loop {
         world.next_port = if world.next_port >= 59_000 { 20_000 } else { world.next_port + 1 };
         if !listened.contains(&world.next_port) {
@@ -121,7 +121,7 @@ impl Sender {
     }
 }
 
-fn card<'a>(guests: &'a [Guest], end: End) -> Option<&'a Card> {
+fn card(guests: &[Guest], end: End) -> Option<&Card> {
     match end {
         End::Guest(guest, card) => Some(&guests[guest].cards[card]),
         _ => None,
