@@ -1,21 +1,21 @@
 //! What `infra` itself writes: inventories are applied to the lab, the `.fw` files and configurations that come of it
-//! are loaded into the kernel, and every pair is compared with the solver.
+//! are loaded into the kernel, and every pair is compared with the solver; between guests also with the declaration.
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use infra::blueprint::{Blueprint, GuestShape};
+use infra::blueprint::{Blueprint, Flow, GuestShape, Party};
 use infra::isolation::Solver;
 use infra::lab::shell::{DirectShell, run_line};
 use infra::lab::{LiveSite, StateDir};
-use infra::model::HostName;
+use infra::model::{HostName, Transport};
 use infra::ports::{Command, Shell};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::compile::compile;
-use super::site::{Card, Guest, Packet, Site, Verdict};
+use super::site::{Card, End, Guest, Load, Packet, Site, Verdict};
 use super::world::{Ground, Variant, World, v6_of};
 use super::{Difference, differences, possible, random, solver};
 use crate::desk::Desk;
@@ -74,10 +74,9 @@ fn ground() -> Ground {
 }
 
 /// Sends everything through a site and tells what differs from the solver, with the packets that were let through.
-fn compare(world: &mut World, site: &Site, seeds: std::ops::Range<u64>) -> (Vec<(Packet, Verdict)>, Vec<Difference>) {
+fn compare(world: &mut World, site: &Site, packets: Vec<Packet>) -> (Vec<(Packet, Verdict)>, Vec<Difference>) {
     let network = solver::network(site, &world.ground);
     let solve = Solver::new(&network);
-    let packets: Vec<Packet> = seeds.flat_map(|seed| random::packets(site, &world.ground, seed)).collect();
     let decide = |packet: Packet| {
         let verdict = solver::verdict(&solve.decide(&solver::packet(site, &packet)));
         (packet, verdict)
@@ -114,10 +113,66 @@ fn the_rendered_firewall_of_vrooli_does_in_the_kernel_what_the_solver_says() {
     });
     assert!(site.guests.len() == 5 && site.guests.iter().all(|guest| guest.cards[0].firewall));
     let mut world = World::build(ground(), site.guests.clone(), Variant::Legacy).unwrap();
-    let (sent, found) = compare(&mut world, &site, 0..4);
+    let mut packets: Vec<Packet> = (0..4).flat_map(|seed| random::packets(&site, &world.ground, seed)).collect();
+    packets.extend(everything_declared(&blueprint, &site));
+    let (sent, found) = compare(&mut world, &site, packets);
     assert!(found.is_empty(), "{}", told(&site, &found));
     let accepted = sent.iter().filter(|(_, verdict)| *verdict == Verdict::Accept).count();
     println!("inventories/vrooli: {} packets, {accepted} of them let through, no difference", sent.len());
+
+    // Between guests, what is let through is what was declared, over IPv4; and nothing else is.
+    let other: Vec<String> = sent
+        .iter()
+        .filter(|(packet, verdict)| {
+            declared(&blueprint, &site, packet).is_some_and(|flow| flow != (*verdict == Verdict::Accept))
+        })
+        .map(|(packet, verdict)| format!("{packet}: {verdict:?}"))
+        .collect();
+    assert!(other.is_empty(), "not as declared: {other:#?}\n{:#?}", site.files);
+    let flows = sent.iter().filter(|(packet, _)| declared(&blueprint, &site, packet) == Some(true)).count();
+    println!("between guests exactly what was declared: {flows} packets of flows, the rest of nobody");
+    let between = |flow: &&Flow| matches!((&flow.from, &flow.to), (Party::Guest(_), Party::Guest(_)));
+    let all = blueprint.flows.iter().filter(between).count();
+    assert!(all > 0 && flows >= all, "{flows} packets for {all} flows");
+}
+
+/// From every guest to every other one on every port that any flow names, on SSH and on one that nobody names.
+fn everything_declared(blueprint: &Blueprint, site: &Site) -> Vec<Packet> {
+    let named = blueprint.flows.iter().map(|flow| (flow.transport == Transport::Tcp, flow.ports.first()));
+    let ports: BTreeSet<(bool, u16)> = named.chain([(true, 22), (true, 9)]).collect();
+    let all = || site.guests.iter().enumerate();
+    let pairs = all().flat_map(|from| all().map(move |to| (from, to))).filter(|((from, _), (to, _))| from != to);
+    let packet = |((from, sender), (to, receiver)): ((usize, &Guest), (usize, &Guest)), (tcp, dport)| Packet {
+        from: End::Guest(from, 0),
+        to: End::Guest(to, 0),
+        source: sender.cards[0].v4.into(),
+        dest: receiver.cards[0].v4.into(),
+        load: if tcp { Load::Tcp { dport } } else { Load::Udp { dport, sport: None } },
+        foreign_mac: false,
+    };
+    pairs.flat_map(|pair| ports.iter().map(move |port| packet(pair, *port)).collect::<Vec<_>>()).collect()
+}
+
+/// Whether a flow says that this may pass from one guest to another; nothing about everything else.
+fn declared(blueprint: &Blueprint, site: &Site, packet: &Packet) -> Option<bool> {
+    let (End::Guest(from, card), End::Guest(to, _)) = (packet.from, packet.to) else { return None };
+    let named = |place: usize| {
+        let vmid = site.guests[place].vmid;
+        blueprint.guests.values().find(|guest| guest.vmid.get() == vmid).map(|guest| Party::Guest(guest.name.clone()))
+    };
+    let (transport, port) = match packet.load {
+        Load::Tcp { dport } => (Transport::Tcp, dport),
+        Load::Udp { dport, .. } => (Transport::Udp, dport),
+        Load::Ping => return None,
+    };
+    // Guests have addresses of IPv4 only, and say whose they are.
+    let honest = IpAddr::V4(site.guests[from].cards[card].v4) == packet.source && !packet.foreign_mac;
+    let (from, to) = (named(from)?, named(to)?);
+    let flow = blueprint.flows.iter().any(|flow| {
+        let covers = flow.ports.first() <= port && port <= flow.ports.last();
+        flow.from == from && flow.to == to && flow.transport == transport && covers
+    });
+    Some(flow && honest)
 }
 
 #[test]
@@ -143,7 +198,8 @@ fn the_rendered_firewalls_of_random_inventories_do_in_the_kernel_what_the_solver
             (output.code == 0).then(|| String::from_utf8(output.stdout).unwrap())
         });
         let mut world = World::build(ground(), site.guests.clone(), Variant::Legacy).unwrap();
-        let (sent, found) = compare(&mut world, &site, seed..seed + 2);
+        let asked = (seed..seed + 2).flat_map(|seed| random::packets(&site, &world.ground, seed)).collect();
+        let (sent, found) = compare(&mut world, &site, asked);
         assert!(found.is_empty(), "inventory {seed}: {}", told(&site, &found));
         inventories += 1;
         packets += sent.len();
