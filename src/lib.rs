@@ -24,6 +24,7 @@ pub mod inventory;
 pub mod proxmox;
 pub mod render;
 pub mod resources;
+pub mod tailnet;
 // L2: what to do about it
 pub mod checks;
 pub mod isolation;

@@ -149,7 +149,8 @@ impl Https {
     }
 
     async fn answer(&self, builder: reqwest::RequestBuilder) -> Result<Response, TransportError> {
-        let mut response = builder.send().await.map_err(|e| self.failure(e))?;
+        let hint = "give the CA that signed it (`/etc/pve/pve-root-ca.pem`), or pin the certificate's fingerprint";
+        let mut response = builder.send().await.map_err(|e| failure(&self.peer, e, hint))?;
         let status = response.status();
         let reason = match response.extensions().get::<hyper::ext::ReasonPhrase>() {
             Some(phrase) => String::from_utf8_lossy(phrase.as_bytes()).into_owned(),
@@ -169,40 +170,6 @@ impl Https {
     fn uncertain(&self, why: &str) -> TransportError {
         TransportError::Uncertain { peer: self.peer.clone(), why: why.to_owned() }
     }
-
-    fn failure(&self, error: reqwest::Error) -> TransportError {
-        // the URL may carry parameters that nobody should read in an error
-        let error = error.without_url();
-        let peer = self.peer.clone();
-        if let Some(tls) = find::<rustls::Error>(&error) {
-            if let rustls::Error::Other(other) = tls
-                && let Some(wrong) = other.0.downcast_ref::<WrongCertificate>()
-            {
-                return TransportError::Refused {
-                    peer,
-                    why: wrong.to_string(),
-                    hint: format!(
-                        "if the certificate was renewed, compare with `pvenode cert info` on the host and set `fingerprint: \"{}\"`",
-                        wrong.seen
-                    ),
-                };
-            }
-            if let rustls::Error::InvalidCertificate(why) = tls {
-                return TransportError::Refused {
-                    peer,
-                    why: format!("the server's certificate is not accepted: {why}"),
-                    hint:
-                        "give the CA that signed it (`/etc/pve/pve-root-ca.pem`), or pin the certificate's fingerprint"
-                            .to_owned(),
-                };
-            }
-        }
-        if error.is_connect() || error.is_builder() {
-            TransportError::NotSent { peer, why: causes(&error) }
-        } else {
-            TransportError::Uncertain { peer, why: causes(&error) }
-        }
-    }
 }
 
 impl Api for Https {
@@ -217,6 +184,39 @@ impl Api for Https {
     fn anew(&self) -> Option<Arc<dyn Api>> {
         let anew = Self::new(&self.target).ok()?;
         Some(Arc::new(anew))
+    }
+}
+
+/// What a failure of a request says of what may have arrived; `hint` is for a certificate that nobody vouches for.
+pub(super) fn failure(peer: &str, error: reqwest::Error, hint: &str) -> TransportError {
+    // the URL may carry parameters that nobody should read in an error
+    let error = error.without_url();
+    let peer = peer.to_owned();
+    if let Some(tls) = find::<rustls::Error>(&error) {
+        if let rustls::Error::Other(other) = tls
+            && let Some(wrong) = other.0.downcast_ref::<WrongCertificate>()
+        {
+            return TransportError::Refused {
+                peer,
+                why: wrong.to_string(),
+                hint: format!(
+                    "if the certificate was renewed, compare with `pvenode cert info` on the host and set `fingerprint: \"{}\"`",
+                    wrong.seen
+                ),
+            };
+        }
+        if let rustls::Error::InvalidCertificate(why) = tls {
+            return TransportError::Refused {
+                peer,
+                why: format!("the server's certificate is not accepted: {why}"),
+                hint: hint.to_owned(),
+            };
+        }
+    }
+    if error.is_connect() || error.is_builder() {
+        TransportError::NotSent { peer, why: causes(&error) }
+    } else {
+        TransportError::Uncertain { peer, why: causes(&error) }
     }
 }
 
@@ -247,7 +247,7 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 }
 
 /// An error and all its causes on one line, each said once.
-fn causes(error: &dyn Error) -> String {
+pub(super) fn causes(error: &dyn Error) -> String {
     let mut line = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -10,6 +10,7 @@ pub mod files;
 pub mod hardware_lock;
 mod https;
 mod ssh;
+mod tailnet;
 mod tls;
 mod traced;
 
@@ -17,5 +18,6 @@ pub use clock::SystemClock;
 pub use descriptions::DescriptionCache;
 pub use https::{Https, HttpsError, HttpsTarget};
 pub use ssh::{Ssh, SshSettings, SshTarget};
+pub use tailnet::{Dialect, TailnetApi, TailnetError, TailnetTarget};
 pub use tls::Trust;
 pub use traced::Traced;

@@ -60,6 +60,16 @@ pub(super) fn client_config(trust: &Trust) -> Result<ClientConfig, TrustError> {
     Ok(config)
 }
 
+/// Builds a configuration that believes whom this system believes: for servers with a certificate of a public CA.
+pub(super) fn public_config() -> Result<ClientConfig, rustls::Error> {
+    use rustls_platform_verifier::BuilderVerifierExt as _;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let mut config = builder.with_platform_verifier()?.with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
 fn roots(pem: &[u8]) -> Result<RootCertStore, TrustError> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {

@@ -15,6 +15,7 @@ mod rules;
 mod selection;
 mod service;
 mod services;
+mod tailnet;
 #[cfg(test)]
 pub(crate) mod testing;
 mod types;
@@ -25,6 +26,7 @@ pub use ingress::{Auth, ForwardAuth, Ingress, Proxy, Site, Tls};
 pub use resolve::resolve;
 pub use selection::Selection;
 pub use service::{Audience, Service, ServicePort};
+pub use tailnet::{ControlPlane, PolicyStyle, Tailnet, TailnetSsh};
 pub use types::{
     Access, Agent, ApiAccess, Blueprint, Container, CpuModel, DatasetMount, DeviceNode, Firewall, Gpu, Guest,
     GuestShape, Host, HostFirewall, HostNetwork, HostStorage, HostSystem, Image, ImageSource, Limits, PowerState, Rule,

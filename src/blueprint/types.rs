@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use camino::Utf8PathBuf;
 use ipnet::IpNet;
 
-use super::{Dns, Flow, Ingress, Service};
+use super::{Dns, Flow, Ingress, Service, Tailnet};
 use crate::diag::Span;
 use crate::model::{
     BridgeName, DatasetName, EnvironmentName, Fingerprint, GpuName, GroupName, GuestName, HostName, Interface,
@@ -36,6 +36,8 @@ pub struct Blueprint {
     pub ingress: Option<Ingress>,
     /// Zones and names.
     pub dns: Dns,
+    /// The tailnet that guests join, if any.
+    pub tailnet: Option<Tailnet>,
 }
 
 impl Blueprint {

@@ -32,6 +32,7 @@ impl Scene {
             observed: Observed {
                 sites: BTreeMap::from([("hq".to_owned(), Site::default())]),
                 hosts: BTreeMap::from([(hq(), host)]),
+                ..Observed::default()
             },
             plan: None,
             refused: Vec::new(),

@@ -45,8 +45,11 @@ impl Scene {
             ..observed::Host::default()
         };
         let site = Site { guests: Fact::complete(BTreeMap::new()), ..Site::default() };
-        let observed =
-            Observed { sites: BTreeMap::from([("hq".to_owned(), site)]), hosts: BTreeMap::from([(name(), host)]) };
+        let observed = Observed {
+            sites: BTreeMap::from([("hq".to_owned(), site)]),
+            hosts: BTreeMap::from([(name(), host)]),
+            ..Observed::default()
+        };
         Self { blueprint: testing::good(), observed }
     }
 

@@ -35,6 +35,7 @@ impl Scene {
         let observed = Observed {
             sites: BTreeMap::from([("hq".to_owned(), site)]),
             hosts: BTreeMap::from([("hq".parse().unwrap(), host)]),
+            ..Observed::default()
         };
         Self { blueprint: testing::with(over), observed, lock: None }
     }

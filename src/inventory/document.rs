@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::PublicKey;
-use super::{Dns, FirewallSection, Guest, Host, Image, Ingress};
+use super::{Dns, FirewallSection, Guest, Host, Image, Ingress, TailnetSection};
 use crate::diag::Spanned;
 use crate::model::{EnvironmentName, GuestName, HostName, PoolName};
 
@@ -35,6 +35,8 @@ pub struct Document {
     pub ingress: Option<Spanned<Ingress>>,
     /// Names of guests and sites.
     pub dns: Option<Spanned<Dns>>,
+    /// The tailnet that guests with `access` join.
+    pub tailnet: Option<Spanned<TailnetSection>>,
     /// VMs and containers by name, which is also their host name.
     pub guests: Option<BTreeMap<Spanned<GuestName>, Spanned<Guest>>>,
 }

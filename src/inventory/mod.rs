@@ -32,6 +32,7 @@ pub mod parse;
 mod reach;
 mod schema;
 mod service;
+mod tailnet;
 mod templates;
 mod values;
 
@@ -49,11 +50,12 @@ pub use mask::mask;
 pub use reach::{Internet, Outbound, TailnetAccess};
 pub use schema::schema;
 pub use service::{Template, TemplatePort};
+pub use tailnet::{SshUser, TailnetSection, TailnetSsh};
 pub use templates::BUILT_IN;
 pub use values::{
-    Action, AudienceName, AuthName, Compression, CpuName, DatasetPath, Destination, DevicePath, Direction, DnsProvider,
-    Domain, Email, HttpsUrl, Ip, KernelParameter, KindName, LocalPath, LocalService, LoginName, ModuleName, MountPath,
-    Origin, Package, Peer, PeerList, PortSpan, Ports, Protocol, ProxyName, PublicKey, RecordData, RecordName,
-    SecretName, ServiceRef, Sha256, SiteName, State, Subnet, SysctlKey, SysctlValue, TlsName, TokenId, TransportName,
-    UserName, VfioBinding, Viewer, VisitorName,
+    Action, AudienceName, AuthName, Compression, ControlPlane, CpuName, DatasetPath, Destination, DevicePath,
+    Direction, DnsProvider, Domain, Email, HttpsUrl, Ip, KernelParameter, KindName, LocalPath, LocalService, LoginName,
+    ModuleName, MountPath, Origin, Package, Peer, PeerList, PolicyStyle, PortSpan, Ports, Protocol, ProxyName,
+    PublicKey, RecordData, RecordName, SecretName, Selector, ServiceRef, Sha256, SiteName, SshAction, State, Subnet,
+    SysctlKey, SysctlValue, TailnetName, TlsName, TokenId, TransportName, UserName, VfioBinding, Viewer, VisitorName,
 };

@@ -26,6 +26,7 @@ pub mod shell;
 pub mod site;
 pub mod ssh_keys;
 pub mod sshd;
+pub mod tailnet;
 pub mod twin;
 pub mod world;
 

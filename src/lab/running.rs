@@ -159,11 +159,11 @@ struct Identity {
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-struct Certificate {
+pub(super) struct Certificate {
     key: String,
     certificate: String,
     #[serde(default)]
-    port: u16,
+    pub(super) port: u16,
     #[serde(default)]
     ssh_port: u16,
 }
@@ -282,7 +282,7 @@ fn keep_identity(file: Option<&Path>, identity: &Identity) -> Result<(), LabErro
 }
 
 /// The port of the last time if it is free, else any.
-async fn listen(ip: IpAddr, port: u16) -> Result<TcpListener, LabError> {
+pub(super) async fn listen(ip: IpAddr, port: u16) -> Result<TcpListener, LabError> {
     if port != 0
         && let Ok(listener) = TcpListener::bind((ip, port)).await
     {
@@ -297,13 +297,13 @@ fn new_secret() -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
-fn new_certificate(node: &str, address: &str) -> Result<Certificate, LabError> {
+pub(super) fn new_certificate(node: &str, address: &str) -> Result<Certificate, LabError> {
     let names = vec![node.to_owned(), "localhost".to_owned(), "127.0.0.1".to_owned(), address.to_owned()];
     let made = rcgen::generate_simple_self_signed(names).map_err(no_server)?;
     Ok(Certificate { key: made.signing_key.serialize_pem(), certificate: made.cert.pem(), port: 0, ssh_port: 0 })
 }
 
-fn acceptor(entry: &Certificate) -> Result<(TlsAcceptor, Fingerprint), LabError> {
+pub(super) fn acceptor(entry: &Certificate) -> Result<(TlsAcceptor, Fingerprint), LabError> {
     let certificate = CertificateDer::from_pem_slice(entry.certificate.as_bytes()).map_err(no_server)?;
     let key = PrivateKeyDer::from_pem_slice(entry.key.as_bytes()).map_err(no_server)?;
     let fingerprint = Fingerprint::new(Sha256::digest(&certificate).into());

@@ -18,6 +18,7 @@ mod pci;
 mod permissions;
 mod size;
 pub mod step;
+pub mod tailnet;
 mod tls;
 mod upid;
 

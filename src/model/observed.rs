@@ -84,6 +84,9 @@ pub struct Observed {
     pub sites: BTreeMap<String, Site>,
     /// One entry per host of the inventory.
     pub hosts: BTreeMap<HostName, Host>,
+    /// The tailnet, if the inventory has one.
+    #[serde(default)]
+    pub tailnet: super::tailnet::TailnetSeen,
 }
 
 /// What hosts of one cluster share; a single host is a site of its own.

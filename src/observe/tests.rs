@@ -105,6 +105,7 @@ fn blueprint(hosts: Vec<Host>, guests: Vec<Guest>) -> Blueprint {
         flows: Vec::new(),
         ingress: None,
         dns: crate::blueprint::Dns::default(),
+        tailnet: None,
     }
 }
 

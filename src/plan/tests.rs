@@ -138,6 +138,7 @@ fn bare() -> Observed {
     Observed {
         sites: BTreeMap::from([("hq".to_owned(), site)]),
         hosts: BTreeMap::from([("hq".parse().unwrap(), host)]),
+        ..Observed::default()
     }
 }
 

@@ -246,6 +246,7 @@ pub fn blueprint() -> Blueprint {
         flows: Vec::new(),
         ingress: None,
         dns: crate::blueprint::Dns::default(),
+        tailnet: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod flows;
 mod guest;
 mod host;
 mod ingress;
+mod tailnet;
 
 use std::collections::BTreeSet;
 
@@ -75,7 +76,19 @@ pub(super) fn blueprint(draft: &Draft<'_>) -> Option<Blueprint> {
             flows.push(flow);
         }
     }
-    Some(Blueprint { name, pool, hosts, guests, images, groups, services, flows, ingress, dns })
+    Some(Blueprint {
+        name,
+        pool,
+        hosts,
+        guests,
+        images,
+        groups,
+        services,
+        flows,
+        ingress,
+        dns,
+        tailnet: tailnet::tailnet(draft)?,
+    })
 }
 
 /// The file name on the storage. PVE takes only `.qcow2`, `.raw` and `.vmdk` for the content type

@@ -54,6 +54,7 @@ mod ssh_jump;
 mod ssh_keys_present;
 mod startup_order;
 mod tag_reserved;
+mod tailnet;
 mod vmid_unique;
 
 use super::draft::Draft;
@@ -105,6 +106,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { id: "startup-order", check: startup_order::check },
     Rule { id: "tag-reserved", check: tag_reserved::check },
     Rule { id: "service-template", check: service_template::check },
+    Rule { id: "tailnet", check: tailnet::check },
     Rule { id: "service-known", check: service_known::check },
     Rule { id: "exposes-known", check: exposes_known::check },
     Rule { id: "flow-audience", check: flow_audience::check },

@@ -44,6 +44,14 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             missing.need(&route.port, &block, "port", "say which port or which `service` of the guest it leads to");
         }
     }
+    if let Some(tailnet) = &document.tailnet {
+        let block = Block { what: "the tailnet".to_owned(), span: tailnet.span, at: tailnet.span };
+        missing.need(&tailnet.key, &block, "key", "name the secret that opens its API: `key: secret:tailnet-key`");
+        if let Some(ssh) = &tailnet.ssh {
+            let block = Block { what: "Tailscale SSH".to_owned(), span: ssh.span, at: ssh.span };
+            missing.need(&ssh.users, &block, "users", "say as whom one may log in: `users: [root]`");
+        }
+    }
     for guest in &draft.guests {
         let (own, shape) = (guest.own, &guest.shape);
         let block = Block { what: format!("guest `{}`", guest.name.value), span: own.span, at: guest.name.span };

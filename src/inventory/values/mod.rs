@@ -8,6 +8,7 @@ mod lists;
 mod macros;
 mod public_key;
 mod refs;
+mod tailnet;
 mod text;
 mod web;
 mod words;
@@ -16,12 +17,13 @@ pub use host::{KernelParameter, ModuleName, SysctlKey, SysctlValue};
 pub use lists::{PeerList, PortSpan, Ports};
 pub use public_key::PublicKey;
 pub use refs::{Destination, LocalService, Peer, ServiceRef, Viewer};
+pub use tailnet::{Selector, TailnetName};
 pub use text::{
     CpuName, DatasetPath, DevicePath, Domain, HttpsUrl, Ip, LocalPath, MountPath, Origin, Package, SecretName, Sha256,
     SiteName, Subnet, TokenId, UserName,
 };
 pub use web::{Email, LoginName, RecordData, RecordName, VisitorName};
 pub use words::{
-    Action, AudienceName, AuthName, Compression, Direction, DnsProvider, KindName, Protocol, ProxyName, State, TlsName,
-    TransportName, VfioBinding,
+    Action, AudienceName, AuthName, Compression, ControlPlane, Direction, DnsProvider, KindName, PolicyStyle, Protocol,
+    ProxyName, SshAction, State, TlsName, TransportName, VfioBinding,
 };

@@ -179,3 +179,30 @@ words!(
         Boot => "boot",
     }
 );
+words!(
+    /// Who runs the control plane of a tailnet.
+    ControlPlane {
+        /// Tailscale.
+        Tailscale => "tailscale",
+        /// Headscale, on a machine of one's own.
+        Headscale => "headscale",
+    }
+);
+words!(
+    /// As what the rules of a tailnet are written.
+    PolicyStyle {
+        /// The newer form.
+        Grants => "grants",
+        /// The older form, which every control plane knows.
+        Acls => "acls",
+    }
+);
+words!(
+    /// What happens to whoever opens a terminal over Tailscale SSH.
+    SshAction {
+        /// They are let in.
+        Accept => "accept",
+        /// They are let in once they have logged in anew.
+        Check => "check",
+    }
+);

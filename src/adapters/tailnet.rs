@@ -1,0 +1,406 @@
+//! A tailnet's control plane over HTTPS, in the dialect of Tailscale or of Headscale.
+//!
+//! Owns how the house's own requests ([`crate::tailnet::requests`]) are said to either, and how answers come back in
+//! the envelope that everything else reads. A policy is written only over the very text that it was planned from, by
+//! `If-Match`; Headscale has no such thing, so that there a moment is left between looking and writing. Must not retry.
+//! Facts: <https://tailscale.com/api>, <https://headscale.net/stable/ref/api/>.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MATCH};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::https::{causes, failure};
+use super::tls::{Trust, client_config, public_config};
+use crate::ports::{Api, BoxFuture, Method, Request, Response, TransportError};
+use crate::tailnet::requests::{ROOT, digest};
+
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const HUJSON: &str = "application/hujson";
+const JSON: &str = "application/json";
+/// How an OAuth client's secret begins; what follows to the next dash is the client's id.
+const CLIENT: &str = "tskey-client-";
+/// An access token is good for an hour; asked for anew a while before.
+const TOKEN_LIFE: Duration = Duration::from_secs(50 * 60);
+/// The longest answer that is read.
+const LONGEST: usize = 32 << 20;
+
+/// Whose words are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `/api/v2` of Tailscale.
+    Tailscale,
+    /// `/api/v1` of Headscale.
+    Headscale,
+}
+
+/// Where a control plane is, how it proves itself and how we do.
+#[derive(Debug, Clone)]
+pub struct TailnetTarget {
+    /// `https://api.tailscale.com`.
+    pub url: String,
+    /// `-`, or the organisation's name.
+    pub name: String,
+    /// Whose words it speaks.
+    pub dialect: Dialect,
+    /// How it proves who it is; `None` for the CAs that this system trusts.
+    pub trust: Option<Trust>,
+    /// An API access token, the secret of an OAuth client, or an API key of Headscale.
+    pub key: SecretString,
+}
+
+/// One control plane.
+pub struct TailnetApi {
+    client: reqwest::Client,
+    target: TailnetTarget,
+    peer: String,
+    token: Mutex<Option<(SecretString, Instant)>>,
+}
+
+impl fmt::Debug for TailnetApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TailnetApi").field("peer", &self.peer).finish_non_exhaustive()
+    }
+}
+
+/// Why a control plane cannot be talked to, whatever the network does.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct TailnetError(String);
+
+/// What came back.
+struct Raw {
+    status: u16,
+    etag: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Raw {
+    fn is_good(&self) -> bool {
+        self.status < 300
+    }
+
+    fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}
+
+fn good(data: &Value) -> Response {
+    Response { status: 200, reason: "OK".into(), body: json!({ "data": data }).to_string().into_bytes() }
+}
+
+fn bad(status: u16, message: &str) -> Response {
+    let body = json!({ "data": null, "message": message }).to_string().into_bytes();
+    Response { status, reason: message.to_owned(), body }
+}
+
+/// A refusal in the words of the control plane, with what it says of each test.
+fn refusal(status: u16, body: Option<&Value>) -> Response {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let message = body.and_then(|body| body.get("message")).and_then(text);
+    let mut message = message.unwrap_or_else(|| format!("the tailnet's API answers {status}"));
+    for entry in body.and_then(|body| body.get("data")).and_then(Value::as_array).into_iter().flatten() {
+        let who = entry.get("user").and_then(text).unwrap_or_default();
+        for error in entry.get("errors").and_then(Value::as_array).into_iter().flatten().filter_map(text) {
+            message.push_str(&format!("; {who}: {error}"));
+        }
+    }
+    bad(status, &message)
+}
+
+/// The value of a parameter.
+fn param<'r>(request: &'r Request, name: &str) -> &'r str {
+    request.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+}
+
+impl TailnetApi {
+    /// Prepares the door; nothing is sent yet.
+    ///
+    /// # Errors
+    /// If whom to trust is unusable.
+    pub fn new(target: TailnetTarget) -> Result<Self, TailnetError> {
+        let tls = match &target.trust {
+            Some(trust) => client_config(trust).map_err(|error| TailnetError(error.to_string()))?,
+            None => public_config().map_err(|error| TailnetError(error.to_string()))?,
+        };
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .https_only(true)
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .pool_idle_timeout(Duration::from_secs(3))
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(60))
+            .user_agent("infra")
+            .build()
+            .map_err(|error| TailnetError(causes(&error)))?;
+        let peer = target.url.trim_start_matches("https://").to_owned();
+        Ok(Self { client, target, peer, token: Mutex::new(None) })
+    }
+
+    /// What the control plane knows us by: the key itself, or what an OAuth client gets for it.
+    async fn bearer(&self) -> Result<Result<SecretString, Response>, TransportError> {
+        let key = self.target.key.expose_secret();
+        let Some(rest) = key.strip_prefix(CLIENT) else { return Ok(Ok(self.target.key.clone())) };
+        let mut known = self.token.lock().await;
+        if let Some((token, since)) = &*known
+            && since.elapsed() < TOKEN_LIFE
+        {
+            return Ok(Ok(token.clone()));
+        }
+        let id = rest.split('-').next().unwrap_or_default();
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            utf8_percent_encode(id, COMPONENT),
+            utf8_percent_encode(key, COMPONENT)
+        );
+        let builder = self.client.post(format!("{}/api/v2/oauth/token", self.target.url));
+        let builder = builder.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
+        let raw = self.raw(builder).await?;
+        let token =
+            raw.json().and_then(|body| Some(SecretString::from(body.get("access_token")?.as_str()?.to_owned())));
+        match token.filter(|_| raw.is_good()) {
+            Some(token) => {
+                *known = Some((token.clone(), Instant::now()));
+                Ok(Ok(token))
+            }
+            None => Ok(Err(refusal(raw.status.max(400), raw.json().as_ref()))),
+        }
+    }
+
+    async fn raw(&self, builder: reqwest::RequestBuilder) -> Result<Raw, TransportError> {
+        let lost = |why: String| TransportError::Uncertain { peer: self.peer.clone(), why };
+        let hint = "give the CA that signed it as `ca_file`, or pin its `fingerprint`";
+        let mut response = builder.send().await.map_err(|error| failure(&self.peer, error, hint))?;
+        let status = response.status().as_u16();
+        let etag = response.headers().get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| lost(causes(&error.without_url())))? {
+            if body.len() + chunk.len() > LONGEST {
+                return Err(lost(format!("the answer exceeds {LONGEST} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        // A proxy before the API: whether it has passed the request on, nobody can tell.
+        if matches!(status, 502 | 504) {
+            return Err(lost(format!("a proxy answers {status}")));
+        }
+        Ok(Raw { status, etag, body })
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Body<'_>>) -> Result<Asked, TransportError> {
+        let token = match self.bearer().await? {
+            Ok(token) => token,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let verb = match method {
+            Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+            Method::Delete => reqwest::Method::DELETE,
+        };
+        let root = match self.target.dialect {
+            Dialect::Tailscale => "/api/v2",
+            Dialect::Headscale => "/api/v1",
+        };
+        let mut builder = self.client.request(verb, format!("{}{root}{path}", self.target.url));
+        builder = builder.bearer_auth(token.expose_secret());
+        builder = match body {
+            Some(Body { text, kind, if_match }) => {
+                if let Some(etag) = if_match {
+                    builder = builder.header(IF_MATCH, etag);
+                }
+                builder.header(CONTENT_TYPE, kind).header(ACCEPT, kind).body(text.to_owned())
+            }
+            None => builder.header(ACCEPT, if path.ends_with("/acl") { HUJSON } else { JSON }),
+        };
+        let raw = self.raw(builder).await?;
+        if raw.is_good() { Ok(Ok(raw)) } else { Ok(Err(refusal(raw.status.max(400), raw.json().as_ref()))) }
+    }
+
+    fn tailnet(&self, rest: &str) -> String {
+        format!("/tailnet/{}/{rest}", utf8_percent_encode(&self.target.name, COMPONENT))
+    }
+
+    async fn exchange(&self, request: &Request) -> Result<Response, TransportError> {
+        let path = request.path.strip_prefix(ROOT).unwrap_or_default();
+        let answered = match (self.target.dialect, request.method, path.split_once('/').unwrap_or((path, ""))) {
+            (_, Method::Get, ("policy", "")) => self
+                .policy()
+                .await?
+                .map(|(text, etag)| good(&json!({ "policy": text, "etag": etag.unwrap_or_default() }))),
+            (_, Method::Put, ("policy", "")) => Ok(self.write(request).await?),
+            (Dialect::Tailscale, Method::Post, ("policy", "check")) => {
+                let body = Body { text: param(request, "policy"), kind: HUJSON, if_match: None };
+                self.ask(Method::Post, &self.tailnet("acl/validate"), Some(body)).await?.map(|raw| checked(&raw))
+            }
+            // Judged when it is written: the API has nothing that only looks.
+            (Dialect::Headscale, Method::Post, ("policy", "check")) => Ok(good(&Value::Null)),
+            (Dialect::Tailscale, Method::Get, ("devices", "")) => {
+                self.ask(Method::Get, &self.tailnet("devices"), None).await?.map(|raw| good(&devices(&raw, "devices")))
+            }
+            (Dialect::Headscale, Method::Get, ("devices", "")) => {
+                self.ask(Method::Get, "/node", None).await?.map(|raw| good(&devices(&raw, "nodes")))
+            }
+            (dialect, Method::Delete, ("devices", id)) => {
+                let id = utf8_percent_encode(id, COMPONENT);
+                let path = if dialect == Dialect::Tailscale { format!("/device/{id}") } else { format!("/node/{id}") };
+                self.ask(Method::Delete, &path, None).await?.map(|_| good(&Value::Null))
+            }
+            (_, Method::Post, ("keys", "")) => self.new_key(request).await?,
+            (Dialect::Tailscale, Method::Delete, ("keys", id)) => {
+                let path = self.tailnet(&format!("keys/{}", utf8_percent_encode(id, COMPONENT)));
+                self.ask(Method::Delete, &path, None).await?.map(|_| good(&Value::Null))
+            }
+            _ => Err(bad(501, "this control plane has no such thing")),
+        };
+        Ok(answered.unwrap_or_else(|refused| refused))
+    }
+
+    /// The policy and its tag.
+    async fn policy(&self) -> Result<Result<(String, Option<String>), Response>, TransportError> {
+        let path = match self.target.dialect {
+            Dialect::Tailscale => self.tailnet("acl"),
+            Dialect::Headscale => "/policy".to_owned(),
+        };
+        Ok(self.ask(Method::Get, &path, None).await?.and_then(|raw| {
+            let text = match self.target.dialect {
+                Dialect::Tailscale => String::from_utf8(raw.body.clone()).ok(),
+                Dialect::Headscale => {
+                    raw.json().and_then(|body| body.get("policy").and_then(Value::as_str).map(str::to_owned))
+                }
+            };
+            text.map(|text| (text, raw.etag)).ok_or_else(|| bad(500, "the answer holds no policy"))
+        }))
+    }
+
+    /// Writes the policy over the very text that `was` is the digest of.
+    async fn write(&self, request: &Request) -> Result<Response, TransportError> {
+        let (text, was) = (param(request, "policy"), param(request, "was"));
+        let (now, etag) = match self.policy().await? {
+            Ok(policy) => policy,
+            Err(refused) => return Ok(refused),
+        };
+        if now == text {
+            return Ok(good(&Value::Null));
+        }
+        if digest(&now) != was {
+            return Ok(bad(412, "the policy is another one by now: somebody has written it meanwhile"));
+        }
+        let asked = match self.target.dialect {
+            Dialect::Tailscale => {
+                let untouched = param(request, "untouched") == "1";
+                let if_match = if untouched { Some("\"ts-default\"".to_owned()) } else { etag };
+                let Some(if_match) = if_match else {
+                    return Ok(bad(500, "the answer has no ETag: it cannot be written over safely"));
+                };
+                let body = Body { text, kind: HUJSON, if_match: Some(if_match) };
+                self.ask(Method::Post, &self.tailnet("acl"), Some(body)).await?
+            }
+            Dialect::Headscale => {
+                let text = json!({ "policy": text }).to_string();
+                self.ask(Method::Put, "/policy", Some(Body { text: &text, kind: JSON, if_match: None })).await?
+            }
+        };
+        Ok(match asked {
+            Ok(_) => good(&Value::Null),
+            Err(refused) => refused,
+        })
+    }
+
+    async fn new_key(&self, request: &Request) -> Result<Result<Response, Response>, TransportError> {
+        let seconds: i64 = param(request, "expiry").parse().unwrap_or(600);
+        let (tag, description) = (param(request, "tag"), param(request, "description"));
+        let (path, body) = match self.target.dialect {
+            Dialect::Tailscale => {
+                let create = json!({ "reusable": false, "ephemeral": false, "preauthorized": true, "tags": [tag] });
+                let body = json!({
+                    "capabilities": { "devices": { "create": create } },
+                    "expirySeconds": seconds,
+                    "description": description,
+                });
+                (self.tailnet("keys"), body)
+            }
+            Dialect::Headscale => {
+                let ends = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_secs(seconds));
+                let ends = ends.map(|ends| ends.to_string()).unwrap_or_default();
+                let body = json!({ "reusable": false, "ephemeral": false, "expiration": ends, "aclTags": [tag] });
+                ("/preauthkey".to_owned(), body)
+            }
+        };
+        let text = body.to_string();
+        let asked = self.ask(Method::Post, &path, Some(Body { text: &text, kind: JSON, if_match: None })).await?;
+        Ok(asked.map(|raw| {
+            let body = raw.json().unwrap_or_default();
+            let key = body.get("preAuthKey").unwrap_or(&body);
+            good(&json!({ "id": key.get("id"), "key": key.get("key") }))
+        }))
+    }
+}
+
+/// What is sent.
+struct Body<'a> {
+    text: &'a str,
+    kind: &'static str,
+    if_match: Option<String>,
+}
+
+type Asked = Result<Raw, Response>;
+
+/// The judgement of a policy: 200 whatever it is, told by the body.
+fn checked(raw: &Raw) -> Response {
+    let body = raw.json();
+    let message = body.as_ref().and_then(|body| body.get("message")).and_then(Value::as_str).unwrap_or_default();
+    // Groups that an identity provider does not keep (yet) are a warning.
+    if message.is_empty() || message == "warning(s) found" { good(&Value::Null) } else { refusal(400, body.as_ref()) }
+}
+
+/// Devices in the words of the model, of either control plane.
+fn devices(raw: &Raw, key: &str) -> Value {
+    let body = raw.json().unwrap_or_default();
+    let list = body.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let text = |value: Option<&Value>| match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    };
+    let words = |device: &Value, keys: &[&str]| -> Vec<String> {
+        let lists = keys.iter().filter_map(|key| device.get(key).and_then(Value::as_array)).flatten();
+        let mut words: Vec<String> = lists.filter_map(|word| word.as_str().map(str::to_owned)).collect();
+        words.dedup();
+        words
+    };
+    let one = |device: &Value| {
+        let headscale = device.get("givenName").is_some();
+        let disabled = device.get("keyExpiryDisabled").and_then(Value::as_bool).unwrap_or(false);
+        let user = if headscale {
+            let user = device.get("user");
+            let email = text(user.and_then(|user| user.get("email")));
+            if email.is_empty() { text(user.and_then(|user| user.get("name"))) } else { email }
+        } else {
+            text(device.get("user"))
+        };
+        let expires = text(device.get(if headscale { "expiry" } else { "expires" }));
+        json!({
+            "id": text(device.get("nodeId").or_else(|| device.get("id"))),
+            "hostname": text(device.get(if headscale { "name" } else { "hostname" })),
+            "tags": words(device, if headscale { &["tags", "forcedTags", "validTags"] } else { &["tags"] }),
+            "user": user,
+            "addresses": words(device, if headscale { &["ipAddresses"] } else { &["addresses"] }),
+            "authorized": headscale || device.get("authorized").and_then(Value::as_bool).unwrap_or(false),
+            "expires": if disabled || expires.starts_with("0001-") { String::new() } else { expires },
+        })
+    };
+    Value::Array(list.iter().map(one).collect())
+}
+
+impl Api for TailnetApi {
+    fn send<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Response, TransportError>> {
+        Box::pin(self.exchange(request))
+    }
+}
