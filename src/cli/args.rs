@@ -69,6 +69,9 @@ pub(super) struct AllowArgs {
     /// Allow that this very object is removed and made anew; may be given several times
     #[arg(long, value_name = "ADDR")]
     pub allow_replace: Vec<Addr>,
+    /// Write over what somebody else changed in our section of this very object; may be given several times
+    #[arg(long, value_name = "ADDR")]
+    pub take_over: Vec<Addr>,
 }
 
 /// Which checks are not heeded.

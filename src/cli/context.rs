@@ -11,11 +11,13 @@ use camino::Utf8PathBuf;
 use secrecy::SecretString;
 
 use super::args::HostArgs;
-use super::error::{door, file};
+use super::error::{door, file, tailnet_door};
 use super::lab::LabWorld;
 use super::{CommandError, load};
 use crate::adapters::hardware_lock;
-use crate::adapters::{Https, HttpsTarget, Ssh, SshSettings, SshTarget, SystemClock, Traced, Trust};
+use crate::adapters::{
+    Dialect, Https, HttpsTarget, Ssh, SshSettings, SshTarget, SystemClock, TailnetApi, TailnetTarget, Traced, Trust,
+};
 use crate::blueprint::{self, Blueprint, Host, SshAccess};
 use crate::client::{Door, Doors};
 use crate::diag::{Diagnostics, SourceMap};
@@ -67,7 +69,16 @@ impl Context {
             None => tokens(&blueprint, &secrets(args, &paths), &sources)?,
         };
         let ssh = if lab.is_some() { SshSettings::isolated() } else { SshSettings::from_env() };
-        let doors = doors(&blueprint, &tokens, &ssh, &clock)?;
+        let mut doors = doors(&blueprint, &tokens, &ssh, &clock)?;
+        if let Some(tailnet) = &blueprint.tailnet {
+            let key = match &lab {
+                Some(lab) => lab.tailnet_key(),
+                None => Some(tailnet_key(tailnet, &secrets(args, &paths), &sources)?),
+            };
+            if let Some(key) = key {
+                doors = doors.with_tailnet(Arc::new(control_plane(tailnet, key)?));
+            }
+        }
         Ok(Self { blueprint, sources, state, hardware, doors, clock, lab })
     }
 
@@ -199,6 +210,32 @@ fn api(host: &Host, token: SecretString) -> Result<Https, CommandError> {
     };
     let target = HttpsTarget::new(&access.host, access.port, trust, &access.token_id, token);
     Https::new(&target).map_err(|error| door(&host.name, &error))
+}
+
+fn tailnet_key(
+    tailnet: &blueprint::Tailnet,
+    secrets: &Secrets,
+    sources: &SourceMap,
+) -> Result<SecretString, CommandError> {
+    secrets
+        .resolve(&tailnet.key.name)
+        .map_err(|error| CommandError::in_files(super::error::tailnet_secret(&error, tailnet).into(), sources.clone()))
+}
+
+fn control_plane(tailnet: &blueprint::Tailnet, key: SecretString) -> Result<TailnetApi, CommandError> {
+    let trust = match &tailnet.trust {
+        Some(blueprint::Trust::Fingerprint(fingerprint)) => Some(Trust::Pinned(*fingerprint)),
+        Some(blueprint::Trust::CaFile(path)) => {
+            Some(Trust::Ca(std::fs::read(path).map_err(|error| file("read", path, &error))?))
+        }
+        None => None,
+    };
+    let dialect = match tailnet.control {
+        blueprint::ControlPlane::Tailscale => Dialect::Tailscale,
+        blueprint::ControlPlane::Headscale => Dialect::Headscale,
+    };
+    let target = TailnetTarget { url: tailnet.url.clone(), name: tailnet.name.clone(), dialect, trust, key };
+    TailnetApi::new(target).map_err(|error| tailnet_door(&error))
 }
 
 fn ssh_target(access: &SshAccess) -> SshTarget {

@@ -1,8 +1,8 @@
 //! The only place where errors become text for a person, and exit codes.
 
 use super::Exit;
-use crate::adapters::HttpsError;
-use crate::blueprint::Host;
+use crate::adapters::{HttpsError, TailnetError};
+use crate::blueprint::{Host, Tailnet};
 use crate::diag::{Diagnostic, Diagnostics, SourceMap};
 use crate::exec::RunError;
 use crate::exec::journal::JournalError;
@@ -115,6 +115,19 @@ pub(super) fn secret(error: &SecretError, host: &Host) -> Diagnostic {
         .cause(error.to_string())
         .hint_maybe(error.hint())
         .at(token.span, "asked for here")
+}
+
+/// The key of the tailnet cannot be had.
+pub(super) fn tailnet_secret(error: &SecretError, tailnet: &Tailnet) -> Diagnostic {
+    Diagnostic::error("secret.missing", format!("the secret `{}` of the tailnet cannot be had", tailnet.key.name))
+        .cause(error.to_string())
+        .hint_maybe(error.hint())
+        .at(tailnet.key.span, "asked for here")
+}
+
+/// The control plane of the tailnet cannot be used at all.
+pub(super) fn tailnet_door(error: &TailnetError) -> CommandError {
+    Diagnostic::error("tailnet.access", "the tailnet's API cannot be used").cause(error.to_string()).into()
 }
 
 /// The lab does not start, or cannot go on.

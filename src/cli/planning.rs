@@ -55,7 +55,13 @@ impl Intent {
                 hosts: select.limit.iter().cloned().collect(),
                 ..Scope::default()
             },
-            allow_destroy: allow.allow_destroy.iter().chain(&allow.allow_replace).cloned().collect(),
+            allow_destroy: allow
+                .allow_destroy
+                .iter()
+                .chain(&allow.allow_replace)
+                .chain(&allow.take_over)
+                .cloned()
+                .collect(),
             run: None,
         })
     }

@@ -38,6 +38,7 @@ struct Open {
 #[derive(Clone)]
 pub struct Doors {
     hosts: BTreeMap<HostName, Open>,
+    tailnet: Option<Session>,
     clock: Arc<dyn Clock>,
 }
 
@@ -59,7 +60,7 @@ impl Doors {
                 (name, Open { door, any: own.clone(), own })
             })
             .collect();
-        Self { hosts, clock }
+        Self { hosts, tailnet: None, clock }
     }
 
     /// Lets hosts of one site answer for one another; `site` names that of a host.
@@ -77,6 +78,23 @@ impl Doors {
             }
         }
         self
+    }
+
+    /// Lets every host's door lead to the tailnet's control plane as well.
+    #[must_use]
+    pub fn with_tailnet(mut self, api: Arc<dyn Api>) -> Self {
+        for open in self.hosts.values_mut() {
+            open.any = open.any.forked(Arc::clone(&api));
+            open.own = open.own.forked(Arc::clone(&api));
+        }
+        self.tailnet = Some(Session::new(api, Arc::clone(&self.clock), 0));
+        self
+    }
+
+    /// The control plane of the tailnet, if there is one.
+    #[must_use]
+    pub fn tailnet(&self) -> Option<&Session> {
+        self.tailnet.as_ref()
     }
 
     /// The API of a host, through whichever node of its cluster answers.

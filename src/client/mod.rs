@@ -7,6 +7,7 @@
 mod description;
 mod doors;
 mod error;
+mod fork;
 mod hint;
 mod neighbours;
 mod session;

@@ -59,6 +59,13 @@ impl Session {
         Self { api, ..self.clone() }
     }
 
+    /// The same session, with what is for the tailnet going to its control plane.
+    #[must_use]
+    pub(super) fn forked(&self, tailnet: Arc<dyn Api>) -> Self {
+        let host = Arc::clone(&self.api);
+        self.through(Arc::new(super::fork::Fork { host, tailnet }))
+    }
+
     /// A session over a new connection to the same door, if there can be one.
     #[must_use]
     pub fn anew(&self) -> Option<Self> {

@@ -26,6 +26,7 @@ mod rule;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod tailnet;
 
 pub use address::Version;
 pub use compile::Skipped;
@@ -39,3 +40,4 @@ pub use origin::Origin;
 pub use places::Places;
 pub use protocol::Payload;
 pub use reach::PortSet;
+pub use tailnet::{between_guests, tailnet_decision};

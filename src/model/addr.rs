@@ -34,6 +34,8 @@ pub enum Kind {
     GuestFirewall,
     /// The reverse proxy's configuration in its guest.
     Routes,
+    /// Our section of a tailnet's policy.
+    TailnetPolicy,
     /// Debian packages of a host.
     Packages,
     /// The kernel's command line of a host, where its boot loader takes it from.
@@ -54,7 +56,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Pool,
         Self::PciMapping,
         Self::Image,
@@ -67,6 +69,7 @@ impl Kind {
         Self::Container,
         Self::GuestFirewall,
         Self::Routes,
+        Self::TailnetPolicy,
         Self::Packages,
         Self::KernelCommandLine,
         Self::Modules,
@@ -99,6 +102,7 @@ impl Kind {
             Self::Container => "ct",
             Self::GuestFirewall => "guest_firewall",
             Self::Routes => "routes",
+            Self::TailnetPolicy => "tailnet_policy",
             Self::HostFirewall => "host_firewall",
             Self::DatacenterFirewall => "datacenter_firewall",
         }

@@ -14,8 +14,10 @@ use crate::blueprint::{self, Blueprint};
 use crate::client::{Doors, Session};
 use crate::model::guard::GuardState;
 use crate::model::observed::{Fact, GuestConfig, GuestListing, Host, Observed, Release, Site};
+use crate::model::tailnet::TailnetSeen;
 use crate::model::{HostName, NodeName, StorageName, Upid, Vmid};
 use crate::ports::Command;
+use crate::tailnet::requests;
 
 /// What a host answered to the first question, or why it did not.
 type Probe = Result<Release, String>;
@@ -81,6 +83,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
         sites.insert((*site).to_owned(), (lead.map(|host| host.name.clone()), read));
     }
 
+    let tailnet = Task::spawn(tailnet(blueprint.tailnet.is_some(), doors.tailnet().cloned()));
     let mut observed = Observed::default();
     let mut node_lists: BTreeMap<&str, BTreeMap<NodeName, guests::NodeList>> = BTreeMap::new();
     for host in &hosts {
@@ -162,7 +165,18 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
             elsewhere(site, &name, (blueprint, hosts.as_slice()), doors, &leads, &managed).await;
         }
     }
+    observed.tailnet = tailnet.join().await;
     observed
+}
+
+/// Policy and devices of the tailnet, if the inventory has one; two requests.
+async fn tailnet(declared: bool, session: Option<Session>) -> TailnetSeen {
+    let Some(session) = session.filter(|_| declared) else { return TailnetSeen::default() };
+    let (policy, devices) = tokio::join!(
+        read(&session, requests::policy(), facts::tailnet::read_policy),
+        read(&session, requests::devices(), facts::tailnet::read_devices),
+    );
+    TailnetSeen { policy: super::host::fact(policy), devices: super::host::fact(devices) }
 }
 
 /// Tasks that work on guests of the blueprint right now, and those about no guest that were started with

@@ -7,6 +7,7 @@
 mod report;
 mod run;
 mod scratch;
+mod tailnet;
 mod twins;
 
 pub use report::{Pass, Report, Verdict};

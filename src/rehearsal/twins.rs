@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::tailnet::TwinTailnet;
 use crate::blueprint::Blueprint;
 use crate::client::{Door, Doors};
 use crate::lab::shell::DirectShell;
@@ -78,7 +79,10 @@ impl Twins {
             }
         }
         // The same jitter every time: a rehearsal says the same twice.
-        let doors = Doors::new(doors, Arc::<TwinClock>::clone(&clock) as Arc<dyn Clock>, 1);
+        let mut doors = Doors::new(doors, Arc::<TwinClock>::clone(&clock) as Arc<dyn Clock>, 1);
+        if let Some(tailnet) = TwinTailnet::of(&observed.tailnet).filter(|_| blueprint.tailnet.is_some()) {
+            doors = doors.with_tailnet(Arc::new(tailnet));
+        }
         Ok(Self { doors, clock, count, untwinned: untwinned.into_iter().collect() })
     }
 }

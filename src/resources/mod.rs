@@ -33,6 +33,7 @@ mod rules;
 mod setting;
 mod snippet;
 mod storage;
+mod tailnet_policy;
 mod vm;
 pub mod written;
 
@@ -141,7 +142,7 @@ pub struct Removal {
 pub type Desired = for<'a> fn(&'a Blueprint) -> Vec<Box<dyn Resource + 'a>>;
 
 /// Every kind with its resources, in dependency order. A new kind is one file and one line here.
-pub const KINDS: [(Kind, Desired); 12] = [
+pub const KINDS: [(Kind, Desired); 13] = [
     (Kind::Pool, pool::desired),
     (Kind::PciMapping, pci_mapping::desired),
     (Kind::Image, image::desired),
@@ -154,6 +155,7 @@ pub const KINDS: [(Kind, Desired); 12] = [
     (Kind::Container, container::desired),
     (Kind::GuestFirewall, guest_firewall::desired),
     (Kind::Routes, routes::desired),
+    (Kind::TailnetPolicy, tailnet_policy::desired),
 ];
 
 /// Every kind of what is of a host itself, in dependency order: what `prepare` plans, and no other verb. The parent

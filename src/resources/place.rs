@@ -57,6 +57,7 @@ pub fn place_of(blueprint: &Blueprint, addr: &Addr, parameter: Option<&str>) -> 
             let host = blueprint.hosts.values().find(|host| host.name.as_str() == name)?;
             whole(host.system.span.unwrap_or(host.span))
         }
+        Kind::TailnetPolicy => whole(blueprint.tailnet.as_ref()?.span),
         Kind::Pool => whole(of_site()?.span),
         Kind::Dataset => {
             let mounts = blueprint.guests.values().filter(|guest| guest.host.as_str() == place);

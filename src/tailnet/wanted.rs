@@ -306,7 +306,7 @@ mod tests {
                 to: Party::Guest("plan-hq".parse().unwrap()),
                 transport,
                 ports: PortRange::new(first, last).unwrap(),
-                why: FlowOrigin::Access,
+                why: FlowOrigin::Access("ssh".parse().unwrap(), "ssh".parse().unwrap()),
                 span,
             });
         }

@@ -65,3 +65,4 @@ mod round_trip;
 mod routes_lab;
 mod sh_real;
 mod ssh_real;
+mod tailnet;

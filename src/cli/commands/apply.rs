@@ -11,6 +11,7 @@ use crate::cli::verb::Verb;
 use crate::cli::{CommandError, Exit, consent, error, judging, lease, rehearsing};
 use crate::diag::Diagnostic;
 use crate::event::RunState;
+use crate::model::Kind;
 use crate::model::change::Action;
 use crate::plan::{self, Plan};
 use crate::rehearsal::{Report, Verdict};
@@ -60,7 +61,10 @@ async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer
             allow_destroy: plan
                 .changes
                 .iter()
-                .filter(|change| matches!(change.action, Action::Replace | Action::Destroy))
+                .filter(|change| {
+                    let taken_over = change.addr.kind == Kind::TailnetPolicy;
+                    taken_over || matches!(change.action, Action::Replace | Action::Destroy)
+                })
                 .map(|change| change.addr.clone())
                 .collect(),
             run: None,

@@ -33,7 +33,11 @@ pub async fn run(args: &Args, verbose: u8, writer: &mut Writer) -> Result<Exit, 
 }
 
 async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer) -> Result<Exit, CommandError> {
-    let allow = crate::cli::args::AllowArgs { allow_destroy: args.allow_destroy.clone(), allow_replace: Vec::new() };
+    let allow = crate::cli::args::AllowArgs {
+        allow_destroy: args.allow_destroy.clone(),
+        allow_replace: Vec::new(),
+        take_over: Vec::new(),
+    };
     let intent = Intent::new(&args.select, &allow, &context.blueprint)?;
     planning::quiet(context, &intent.scope, writer).await?;
     let plan = Verb::Destroy.plan(context, &intent).await?;

@@ -11,8 +11,8 @@ use russh::keys::ssh_key::PrivateKey;
 use secrecy::ExposeSecret;
 
 use super::described::{self, quoted};
-use super::world::{LabWorld, Reach, write_private};
-use crate::blueprint::{Blueprint, Host, Trust};
+use super::world::{LabWorld, Reach, TailnetReach, write_private};
+use crate::blueprint::{Blueprint, Host, Tailnet, Trust};
 use crate::cli::CommandError;
 use crate::cli::error::file;
 use crate::lab::Scenario;
@@ -50,9 +50,26 @@ pub(in crate::cli) fn write(
             text.push_str(&described::keys(site, host));
         }
     }
+    if let Some((tailnet, reach)) = blueprint.and_then(|blueprint| blueprint.tailnet.as_ref()).zip(world.tailnet()) {
+        text.push_str(&tailnet_block(tailnet, reach));
+        let path = secrets.join(TAILNET_KEY);
+        write_private(&path, &reach.key).map_err(|e| file("written", &path, &e))?;
+    }
     let path = directory.join("inventory.yaml");
     write_private(&path, &text).map_err(|e| file("written", &path, &e))?;
     Ok(path)
+}
+
+/// The name of the secret that opens the lab's tailnet.
+const TAILNET_KEY: &str = "lab-tailnet";
+
+fn tailnet_block(tailnet: &Tailnet, reach: &TailnetReach) -> String {
+    let ca = if matches!(tailnet.trust, Some(Trust::CaFile(_))) { "  ca_file: null\n" } else { "" };
+    format!(
+        "tailnet:\n  name: \"-\"\n  control: tailscale\n  url: {}\n  key: secret:{TAILNET_KEY}\n  fingerprint: {}\n{ca}",
+        quoted(&reach.url),
+        quoted(&reach.fingerprint.to_string()),
+    )
 }
 
 /// What an inventory begins with, where this file is all that is said of its hosts. Guests let in whoever

@@ -5,7 +5,7 @@
 //! that file and becomes one more client.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,11 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use super::scenario;
 use crate::adapters::SystemClock;
-use crate::blueprint::{Access, ApiAccess, Blueprint, SshAccess, Trust};
+use crate::blueprint::{Access, ApiAccess, Blueprint, ControlPlane, SshAccess, Trust};
 use crate::cli::CommandError;
 use crate::cli::args::StateArgs;
 use crate::cli::error::{file, lab};
 use crate::diag::{Diagnostic, Invalid};
+use crate::lab::tailnet::ServedTailnet;
 use crate::lab::{Lab, LabError, LabHost, LabOptions, RunningLab, Scenario, broken};
 use crate::model::{Fingerprint, HostName};
 
@@ -37,12 +38,23 @@ pub(in crate::cli) struct LabWorld {
     pub hosts: BTreeMap<HostName, Reach>,
     /// The secret of each host's token.
     pub tokens: BTreeMap<HostName, SecretString>,
+    /// How the tailnet of the inventory is reached, if it has one.
+    tailnet: Option<TailnetReach>,
     /// There if it runs in this process.
     own: Option<Own>,
 }
 
+/// How the lab's tailnet is reached.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct TailnetReach {
+    pub url: String,
+    pub fingerprint: Fingerprint,
+    pub key: String,
+}
+
 struct Own {
     running: RunningLab,
+    tailnet: ServedTailnet,
     connection: Utf8PathBuf,
 }
 
@@ -77,6 +89,8 @@ pub(in crate::cli) struct SshReach {
 struct Connection {
     hosts: BTreeMap<HostName, Reach>,
     tokens: BTreeMap<HostName, String>,
+    #[serde(default)]
+    tailnet: Option<TailnetReach>,
 }
 
 impl LabWorld {
@@ -137,8 +151,13 @@ impl LabWorld {
         };
         let absolute = directory.canonicalize_utf8().map_err(state(directory))?;
         let connection = absolute.join(CONNECTION);
-        let mut world =
-            Self { directory: directory.to_owned(), hosts: BTreeMap::new(), tokens: BTreeMap::new(), own: None };
+        let mut world = Self {
+            directory: directory.to_owned(),
+            hosts: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            tailnet: None,
+            own: None,
+        };
         for (name, host) in &running.hosts {
             let name: HostName =
                 name.parse().map_err(|invalid: Invalid| LabError::Scenario { why: invalid.to_string() })?;
@@ -147,8 +166,14 @@ impl LabWorld {
         }
         let tokens =
             world.tokens.iter().map(|(name, token)| (name.clone(), token.expose_secret().to_owned())).collect();
-        Connection { hosts: world.hosts.clone(), tokens }.write(&connection).map_err(state(&connection))?;
-        world.own = Some(Own { running, connection });
+        let kept = absolute.join("tailnet.json");
+        let ip = listen.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
+        let tailnet = ServedTailnet::start(Some(kept.as_std_path()), ip, Arc::new(SystemClock)).await?;
+        let reach = TailnetReach { url: tailnet.url.clone(), fingerprint: tailnet.fingerprint, key: tailnet.token() };
+        world.tailnet = Some(reach.clone());
+        let written = Connection { hosts: world.hosts.clone(), tokens, tailnet: Some(reach) }.write(&connection);
+        written.map_err(state(&connection))?;
+        world.own = Some(Own { running, tailnet, connection });
         Ok(world)
     }
 
@@ -160,7 +185,13 @@ impl LabWorld {
             return None;
         }
         let tokens = connection.tokens.into_iter().map(|(name, token)| (name, token.into())).collect();
-        Some(Self { directory: directory.to_owned(), hosts: connection.hosts, tokens, own: None })
+        Some(Self {
+            directory: directory.to_owned(),
+            hosts: connection.hosts,
+            tokens,
+            tailnet: connection.tailnet,
+            own: None,
+        })
     }
 
     /// Refuses a lab in which a host of the inventory is missing.
@@ -178,6 +209,13 @@ impl LabWorld {
 
     /// Replaces how hosts are reached, and nothing else.
     pub fn overlay(&self, blueprint: &mut Blueprint) {
+        // The lab speaks as Tailscale does, whoever runs the inventory's own control plane.
+        if let (Some(tailnet), Some(reach)) = (&mut blueprint.tailnet, &self.tailnet) {
+            tailnet.name = "-".to_owned();
+            tailnet.url.clone_from(&reach.url);
+            tailnet.control = ControlPlane::Tailscale;
+            tailnet.trust = Some(Trust::Fingerprint(reach.fingerprint));
+        }
         for (name, host) in &mut blueprint.hosts {
             let Some(reach) = self.hosts.get(name) else { continue };
             let ssh = host.access.ssh.as_ref().map(|_| SshAccess {
@@ -201,11 +239,22 @@ impl LabWorld {
         }
     }
 
+    /// How its tailnet is reached.
+    pub(super) fn tailnet(&self) -> Option<&TailnetReach> {
+        self.tailnet.as_ref()
+    }
+
+    /// What opens its tailnet.
+    pub fn tailnet_key(&self) -> Option<SecretString> {
+        self.tailnet.as_ref().map(|tailnet| tailnet.key.clone().into())
+    }
+
     /// Stops it if it runs in this process.
     pub async fn leave(self) {
         if let Some(own) = self.own {
             // Gone before the world is given back, so that nobody finds a door that is closing.
             let _ = std::fs::remove_file(&own.connection);
+            own.tailnet.stop().await;
             own.running.stop().await;
         }
     }

@@ -25,6 +25,7 @@ pub mod pools;
 mod row;
 pub mod storage_entries;
 pub mod storages;
+pub mod tailnet;
 pub mod tasks;
 mod text;
 pub mod version;

@@ -1,0 +1,299 @@
+//! `tailnet_policy`: our section of the tailnet's policy, one per inventory.
+//!
+//! Everything outside our marks is kept byte for byte; what somebody changed between them is written over only when
+//! the operator names it (`--take-over tailnet_policy.NAME`). A policy whose other rules let one guest of ours reach
+//! another is refused with the rule: no section of ours could take that back, as policies have no rule that denies.
+
+use super::difference::{Fields, between, change};
+use super::operations::{answer, call, call_until, check, step};
+use super::{Changed, Context, Finding, Removal, Resource};
+use crate::blueprint::{Blueprint, ControlPlane, Host, Tailnet};
+use crate::diag::{Diagnostic, Diagnostics};
+use crate::model::change::{Action, Risk};
+use crate::model::step::{Condition, Expect, Matcher, Op, Step, Undo};
+use crate::model::tailnet::TailnetDevice;
+use crate::model::{Addr, HostName, Kind};
+use crate::tailnet::{Policy, Presence, Section, edit, find, leaks, members, normalised, remove, requests, tag_of};
+use crate::tailnet::{wanted, without_default};
+
+struct TailnetPolicy<'a> {
+    blueprint: &'a Blueprint,
+    tailnet: &'a Tailnet,
+    /// Whose door the control plane is asked through, and whose lease is held.
+    host: &'a Host,
+}
+
+pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
+    let (Some(tailnet), Some(host)) = (&blueprint.tailnet, blueprint.hosts.values().next()) else { return Vec::new() };
+    vec![Box::new(TailnetPolicy { blueprint, tailnet, host })]
+}
+
+/// What would be written, and over what.
+struct Draft {
+    /// The policy without our section.
+    section: Section,
+    text: String,
+    /// Whether it is written only if nobody has ever written the policy.
+    untouched: bool,
+    notes: Vec<String>,
+}
+
+impl TailnetPolicy<'_> {
+    fn owner(&self) -> &str {
+        self.blueprint.name.as_str()
+    }
+
+    fn problem(&self, summary: impl Into<String>) -> Diagnostic {
+        Diagnostic::error("plan.tailnet-policy", summary).at(self.tailnet.span, "")
+    }
+
+    fn draft(&self, text: &str, ours: bool, devices: &[TailnetDevice]) -> Result<Draft, Diagnostics> {
+        let unreadable = |error: &dyn std::fmt::Display| {
+            let hint = "mend it in the admin console, or put an empty list of that name into it outside of all marks";
+            Diagnostics::from(self.problem("the tailnet's policy cannot be edited").cause(error.to_string()).hint(hint))
+        };
+        let mut base = remove(text, self.owner()).map_err(|error| unreadable(&error))?;
+        let mut untouched = false;
+        // Only Tailscale can tell whether a policy is the one that it was made with.
+        if !ours
+            && self.tailnet.control == ControlPlane::Tailscale
+            && let Some(bare) = without_default(&base)
+        {
+            (base, untouched) = (bare, true);
+        }
+        let outside = Policy::read(&base).map_err(|error| unreadable(&error))?;
+        let section = wanted(self.blueprint, &outside, &presence(devices));
+        let text = edit(&base, self.owner(), &section).map_err(|error| unreadable(&error))?;
+        let merged = Policy::read(&text).map_err(|error| unreadable(&error))?;
+        let mut problems = Diagnostics::new();
+        let mut notes = Vec::new();
+        for leak in leaks(self.blueprint, &merged, &section) {
+            if leak.between_guests {
+                problems.push(
+                    self.problem(format!("the tailnet lets `{}` reach guest `{}`, which no flow declares", leak.from, leak.to))
+                        .cause(leak.by)
+                        .hint("narrow that rule in the admin console: a policy has no rule that takes back what another gives"),
+                );
+            } else {
+                notes.push(format!(
+                    "the tailnet lets `{}` reach `{}`, which no flow declares: {}",
+                    leak.from, leak.to, leak.by
+                ));
+            }
+        }
+        problems.extend(self.checked_tags(&section));
+        if problems.has_errors() {
+            return Err(problems);
+        }
+        if untouched {
+            notes.push(
+                "the tailnet's policy is the one that it was made with: its rule that lets everybody reach everything goes"
+                    .to_owned(),
+            );
+        }
+        Ok(Draft { section, text, untouched, notes })
+    }
+
+    /// `check` asks people to log in anew, which a tagged device cannot (tailscale/tailscale#9660).
+    fn checked_tags(&self, section: &Section) -> Option<Diagnostic> {
+        let ssh = self.tailnet.ssh.as_ref().filter(|ssh| ssh.check)?;
+        let terminals = section.blocks.iter().find(|block| block.key == "ssh")?;
+        let tagged = terminals.entries.iter().find(|entry| entry.contains("\"src\": [\"tag:"))?;
+        Some(
+            Diagnostic::error("plan.tailnet-policy", "tagged devices cannot be asked to log in anew")
+                .at(ssh.span, "")
+                .cause(tagged.clone())
+                .hint("write `action: accept`, or give `access` to people: a login, `group:…`, `autogroup:member`"),
+        )
+    }
+
+    fn mark(&self, section: &Section) -> String {
+        format!(">>> infra {} {}:", self.owner(), section.digest())
+    }
+
+    fn write(&self, addr: &Addr, title: &str, from: &str, draft: &Draft) -> Step {
+        let mark = self.mark(&draft.section);
+        let written = answer(requests::policy(), vec![Expect::new("policy", Matcher::Contains(mark))]);
+        let mut step = step(
+            addr,
+            "write",
+            title,
+            &self.host.name,
+            vec![
+                accepted(&draft.text),
+                call_until(requests::set_policy(&draft.text, from, draft.untouched), written.clone()),
+                check(written, "the policy was written and does not hold our section"),
+            ],
+        );
+        step.undo = Undo::Ops { ops: vec![call(requests::set_policy(from, &draft.text, false))] };
+        step.risk = Risk::Reachability;
+        step.exclusive = vec!["tailnet/policy".to_owned()];
+        step
+    }
+}
+
+/// The control plane itself judges the policy and runs its tests before it is written.
+fn accepted(text: &str) -> Op {
+    check(Condition::Answers { request: requests::check_policy(text) }, "the control plane refuses the policy")
+}
+
+fn presence(devices: &[TailnetDevice]) -> Presence {
+    let owned = devices.iter().filter(|device| device.tags.is_empty()).map(|device| device.user.clone());
+    Presence { tags: devices.iter().flat_map(|device| device.tags.clone()).collect(), users: owned.collect() }
+}
+
+/// One field per key of the policy: its entries, one per line, however they are laid out.
+fn fields(section: &Section) -> Fields {
+    let plain = |entry: &String, object: bool| {
+        let value = if object { format!("{{{entry}}}") } else { entry.clone() };
+        normalised(&value).unwrap_or(value)
+    };
+    let lines = section.blocks.iter().map(|block| {
+        let entries: Vec<String> = block.entries.iter().map(|entry| plain(entry, block.is_object())).collect();
+        (block.key.clone(), entries.join("\n"))
+    });
+    lines.collect()
+}
+
+impl Resource for TailnetPolicy<'_> {
+    fn addr(&self) -> Addr {
+        Addr::new(Kind::TailnetPolicy, &self.blueprint.name)
+    }
+
+    fn host(&self) -> &HostName {
+        &self.host.name
+    }
+
+    fn find(&self, context: &Context<'_>) -> Finding {
+        let addr = self.addr();
+        let seen = &context.observed.tailnet;
+        let (text, devices) = match (&seen.policy, &seen.devices) {
+            (policy, devices) if policy.is_complete() && devices.is_complete() => (policy.value(), devices.value()),
+            (policy, devices) => {
+                let why = policy.why().or(devices.why()).unwrap_or("it is not known");
+                return Finding::Gap { why: format!("the tailnet: {why}") };
+            }
+        };
+        let (Some(text), Some(devices)) = (text, devices) else {
+            return Finding::Gap { why: "the tailnet is not known".to_owned() };
+        };
+        let found = match find(text, self.owner()) {
+            Ok(found) => found,
+            Err(error) => {
+                let problem = self.problem("our section of the tailnet's policy cannot be told from the rest");
+                let hint = "mend it in the admin console: a mark stands at each end of our section";
+                return Finding::Refused(problem.cause(error.to_string()).hint(hint).into());
+            }
+        };
+        let draft = match self.draft(text, found.is_some(), devices) {
+            Ok(draft) => draft,
+            Err(problems) => return Finding::Refused(problems),
+        };
+        let desired = fields(&draft.section);
+        let current = found.as_ref().map(|found| fields(&found.section)).unwrap_or_default();
+        let same = found.as_ref().is_some_and(|found| found.untouched && found.written == draft.section.digest());
+        if same || (found.is_none() && draft.section.blocks.is_empty()) {
+            return Finding::Unchanged { desired };
+        }
+        let differences = between(&current, &desired);
+        if let Some(found) = found.as_ref().filter(|found| !found.untouched && !differences.is_empty())
+            && !context.allow_destroy.contains(&addr)
+        {
+            return Finding::Refused(self.edited(&addr, &found.section, &draft.section).into());
+        }
+        let action = if found.is_some() { Action::Update } else { Action::Create };
+        let title = match action {
+            Action::Create => format!("put the section of {} into the tailnet's policy", self.owner()),
+            _ => format!("write the section of {} in the tailnet's policy", self.owner()),
+        };
+        let mut change = change(addr.clone(), action, &differences, context.memory);
+        change.risk = Risk::Reachability;
+        if differences.is_empty() {
+            change.reason = "its mark is not that of what it holds".to_owned();
+        }
+        let mut notes = draft.notes.clone();
+        notes.extend(self.absent(devices));
+        Finding::Changed(Changed {
+            change,
+            steps: vec![self.write(&addr, &title, text, &draft)],
+            desired,
+            seen: text.clone(),
+            notes,
+        })
+    }
+
+    fn removal(&self, context: &Context<'_>) -> Option<Removal> {
+        let addr = self.addr();
+        let text = context.observed.tailnet.policy.value()?;
+        find(text, self.owner()).ok()??;
+        let bare = remove(text, self.owner()).ok()?;
+        let mut refused = Diagnostics::new();
+        if Policy::read(&bare).is_ok_and(|policy| policy.rules.is_none()) {
+            refused.push(
+                self.problem(
+                    "without our section the tailnet's policy has no list of rules, and everybody reaches everything",
+                )
+                .hint("put `\"grants\": [],` into the policy outside of our marks first"),
+            );
+        }
+        let gone = Section::default();
+        let draft = Draft { section: gone, text: bare, untouched: false, notes: Vec::new() };
+        let title = format!("take the section of {} out of the tailnet's policy", self.owner());
+        let mut step = self.write(&addr, &title, text, &draft);
+        let taken = answer(
+            requests::policy(),
+            vec![Expect::new("policy", Matcher::Equals(draft.text.trim_end_matches('\n').to_owned()))],
+        );
+        step.ops = vec![
+            accepted(&draft.text),
+            call_until(requests::set_policy(&draft.text, text, false), taken.clone()),
+            check(taken, "the policy still holds our section"),
+        ];
+        Some(Removal {
+            change: change(addr, Action::Destroy, &[], context.memory),
+            steps: vec![step],
+            holds_data: false,
+            seen: text.clone(),
+            refused,
+        })
+    }
+}
+
+impl TailnetPolicy<'_> {
+    /// Somebody changed what is between our marks: what would be lost, and how to allow it.
+    fn edited(&self, addr: &Addr, there: &Section, wanted: &Section) -> Diagnostic {
+        let lines = |section: &Section| -> Vec<String> {
+            let lines = fields(section).into_iter();
+            lines
+                .flat_map(|(key, text)| text.lines().map(|line| format!("{key}: {line}")).collect::<Vec<_>>())
+                .collect()
+        };
+        let (there, wanted) = (lines(there), lines(wanted));
+        let mut problem = self.problem("somebody has changed our section of the tailnet's policy");
+        for line in there.iter().filter(|line| !wanted.contains(line)) {
+            problem = problem.cause(format!("- {line}"));
+        }
+        for line in wanted.iter().filter(|line| !there.contains(line)) {
+            problem = problem.cause(format!("+ {line}"));
+        }
+        problem
+            .hint("what is to stay has to stand outside of our marks, or in the inventory")
+            .hint(format!("to write over it: `--take-over {addr}`"))
+    }
+
+    /// Members that no device bears the tag of yet: nothing is tested of them, and nobody reaches them.
+    fn absent(&self, devices: &[TailnetDevice]) -> Option<String> {
+        let tags = presence(devices).tags;
+        let absent: Vec<String> = members(self.blueprint)
+            .iter()
+            .filter(|guest| !tags.contains(&tag_of(guest)))
+            .map(ToString::to_string)
+            .collect();
+        (!absent.is_empty()).then(|| {
+            format!(
+                "not in the tailnet yet: {}; in each of them run `tailscale up --hostname NAME --auth-key …` with a one-off key that has its tag (`tag:NAME`)",
+                absent.join(", ")
+            )
+        })
+    }
+}
