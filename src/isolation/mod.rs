@@ -24,9 +24,9 @@ mod protocol;
 mod reach;
 mod rule;
 mod tables;
+mod tailnet;
 #[cfg(test)]
 mod tests;
-mod tailnet;
 
 pub use address::Version;
 pub use compile::Skipped;
