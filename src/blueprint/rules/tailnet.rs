@@ -47,6 +47,17 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             report.push(problem.at(guest.span, "").hint_maybe(hint));
         }
     }
+    for guest in draft.guests.iter().filter(|guest| guest.name.as_str().starts_with(|c: char| c.is_ascii_digit())) {
+        let joins = tailnet.members.iter().flatten().any(|member| member.value == guest.name.value);
+        if joins || guest.shape.access.as_ref().is_some_and(|access| !access.is_empty()) {
+            report.push(
+                Diagnostic::error(CODE, format!("guest `{}` cannot join the tailnet", guest.name.value))
+                    .cause("its tag would be named after it, and the name of a tag begins with a letter")
+                    .at(guest.name.span, "")
+                    .hint("rename the guest, or leave it out of the tailnet"),
+            );
+        }
+    }
     let names = tailnet.tags.iter().flatten().map(|(name, _)| ("tag", name));
     for (kind, name) in names.chain(tailnet.groups.iter().flatten().map(|(name, _)| ("group", name))) {
         let bare = name.value.strip_prefix(&format!("{kind}:")).unwrap_or(&name.value);
@@ -94,6 +105,16 @@ mod tests {
         {
             assert_eq!(codes(&format!("tailnet: {{ key: secret:t, {wrong} }}")), ["inventory.value"], "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_guest_that_no_tag_can_be_named_after_does_not_join() {
+        let guest = format!(
+            "guests: {{ 9lives: {{ {}, vmid: 109, address: 10.0.0.99 }} }}",
+            crate::blueprint::testing::CONTAINER
+        );
+        assert_eq!(codes(&format!("tailnet: {{ key: secret:t }}\n{guest}")), [""; 0]);
+        assert_eq!(codes(&format!("tailnet: {{ key: secret:t, members: [9lives] }}\n{guest}")), ["inventory.tailnet"]);
     }
 
     #[test]
