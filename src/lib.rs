@@ -33,6 +33,7 @@ pub mod plan;
 pub mod client;
 pub mod exec;
 pub mod observe;
+pub mod verify;
 // L5: the outside
 pub mod adapters;
 pub mod lab;

@@ -32,6 +32,7 @@ pub(super) enum Command {
     Validate(commands::validate::Args),
     Render(commands::render::Args),
     Preflight(commands::preflight::Args),
+    Verify(commands::verify::Args),
     Prepare(commands::prepare::Args),
     Plan(commands::plan::Args),
     Apply(commands::apply::Args),

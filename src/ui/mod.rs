@@ -23,6 +23,7 @@ mod status_view;
 mod terminal;
 mod text;
 mod theme;
+mod verification_view;
 mod writer;
 
 #[cfg(test)]
@@ -43,4 +44,5 @@ pub use status_view::{GuestLine, HostLine, Status, status_text};
 pub use terminal::{ColourChoice, Terminal};
 pub use text::{duration, join_and, plural};
 pub use theme::Role;
+pub use verification_view::{Verification, verification_text};
 pub use writer::Writer;

@@ -17,3 +17,4 @@ pub mod schema;
 pub mod status;
 pub mod unlock;
 pub mod validate;
+pub mod verify;

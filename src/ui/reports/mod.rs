@@ -8,12 +8,14 @@ mod json;
 mod junit;
 mod preflight;
 mod sarif;
+mod verification;
 
 pub use github::github;
 pub use json::{DiagnosticsDocument, diagnostics_document, diagnostics_schema};
 pub use junit::junit;
 pub use preflight::{PreflightDocument, preflight_github, preflight_junit, preflight_sarif, preflight_schema};
 pub use sarif::sarif;
+pub use verification::verification_junit;
 
 /// Summary, causes and hints as lines of text.
 fn message(diagnostic: &crate::diag::Diagnostic) -> String {

@@ -1,0 +1,320 @@
+//! Who reaches whom, tried from inside every guest with a TCP connection and held against what the solver says.
+//!
+//! bash opens the connections (`/dev/tcp`) and `timeout` of coreutils ends those that nobody answers: both are part
+//! of every Debian and Ubuntu. UDP is not tried: a datagram that nobody answers tells nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::blueprint::{self, Blueprint, Party};
+use crate::isolation::{End, Network, Packet, Payload, Solver};
+use crate::model::{GuestName, PortRange, Transport};
+
+/// Seconds until a connection that nobody answers is given up: a lost first packet is sent again after one.
+const PATIENCE_S: u32 = 3;
+/// A port that no service of anybody has (discard, RFC 863): it stands for all that nobody declares.
+const WITNESS: u16 = 9;
+
+/// One connection to be tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Probe {
+    /// The guest that it is tried from.
+    pub from: GuestName,
+    /// Who is connected to: a guest or a host.
+    pub to: String,
+    /// Its address.
+    pub address: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// What is expected.
+    pub expected: Expected,
+    /// What decides that.
+    pub because: String,
+}
+
+/// What a connection is expected to come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expected {
+    /// It arrives.
+    Open,
+    /// It vanishes on its way.
+    Dropped,
+    /// It is refused on its way; a closed port looks the same.
+    Rejected,
+}
+
+/// What a connection came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "seen", content = "why")]
+pub enum Seen {
+    /// It was accepted.
+    Open,
+    /// It was refused.
+    Refused,
+    /// Nobody answered.
+    Silent,
+    /// There is no way to there, says the guest's own system or a router.
+    NoRoute,
+    /// It was not tried.
+    NotTried(String),
+}
+
+/// Five different things, never mixed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It is not as it should be.
+    Fail,
+    /// Nothing is known.
+    CouldNotRun,
+    /// There is nothing to try.
+    Skipped,
+    /// It is as it should be.
+    Pass,
+}
+
+/// A probe and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Trial {
+    /// What was tried.
+    #[serde(flatten)]
+    pub probe: Probe,
+    /// What was seen.
+    #[serde(flatten)]
+    pub seen: Seen,
+    /// What follows.
+    pub verdict: Verdict,
+    /// Why, in a sentence.
+    pub says: String,
+}
+
+/// What a guest saw, by address and port; or why it was not asked.
+pub type Answers = Result<BTreeMap<(IpAddr, u16), Seen>, String>;
+
+/// Whether a guest can be asked and can answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It runs.
+    Up,
+    /// It is not meant to run.
+    Off,
+    /// It does not run, or nothing is known of it.
+    Unknown(String),
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} -> {}:{}", self.from, self.to, self.port)
+    }
+}
+
+/// Everything that is to be tried: from each guest to every other one and to the hosts.
+#[must_use]
+pub fn plan(blueprint: &Blueprint) -> Vec<Probe> {
+    let network = Network::desired(blueprint);
+    let solver = Solver::new(&network);
+    let mut probes = Vec::new();
+    for from in blueprint.guests.values() {
+        let site = &blueprint.host_of(from).site;
+        let source = from.interface.address();
+        let mut push = |to: String, end: End, address: IpAddr, ports: BTreeSet<u16>| {
+            for port in ports {
+                let packet = Packet {
+                    from: End::guest(from.name.clone()),
+                    source,
+                    mac: None,
+                    to: end.clone(),
+                    dest: address,
+                    payload: Payload::tcp(port),
+                };
+                let decision = solver.decide(&packet);
+                let expected = match decision.verdict {
+                    blueprint::Verdict::Accept => Expected::Open,
+                    blueprint::Verdict::Drop => Expected::Dropped,
+                    blueprint::Verdict::Reject => Expected::Rejected,
+                };
+                let because = decision.hops.last().map_or_else(|| "nothing is in the way".to_owned(), ToString::to_string);
+                probes.push(Probe { from: from.name.clone(), to: to.clone(), address, port, expected, because });
+            }
+        };
+        for to in blueprint.guests.values().filter(|to| to.name != from.name) {
+            if blueprint.host_of(to).site == *site {
+                let end = End::guest(to.name.clone());
+                push(to.name.to_string(), end, to.interface.address(), ports_of(blueprint, to));
+            }
+        }
+        for host in blueprint.hosts.values().filter(|host| host.site == *site) {
+            let named = [Some(&host.access.api.host), host.access.ssh.as_ref().map(|ssh| &ssh.host)];
+            let addresses: BTreeSet<IpAddr> = named.into_iter().flatten().filter_map(|text| text.parse().ok()).collect();
+            for address in addresses {
+                push(host.name.to_string(), End::Host(host.name.clone()), address, [22, 8006].into());
+            }
+        }
+    }
+    probes
+}
+
+/// Ports of a guest that are worth a try: SSH, those of its services, those that a flow leads to, and one of nobody.
+fn ports_of(blueprint: &Blueprint, guest: &blueprint::Guest) -> BTreeSet<u16> {
+    let ends = |range: PortRange| [range.first(), range.last()];
+    let services = guest.services.iter().filter_map(|name| blueprint.services.get(name));
+    let offered = services.flat_map(|service| service.ports.values());
+    let offered = offered.filter(|port| port.transport == Transport::Tcp).flat_map(|port| ends(port.ports));
+    let here = Party::Guest(guest.name.clone());
+    let declared = blueprint.flows.iter().filter(|flow| flow.to == here && flow.transport == Transport::Tcp);
+    let declared = declared.filter(|flow| flow.ports != PortRange::ALL).flat_map(|flow| ends(flow.ports));
+    offered.chain(declared).chain([22, WITNESS]).collect()
+}
+
+/// The script that a guest runs: all connections at once.
+#[must_use]
+pub fn script(targets: impl IntoIterator<Item = (IpAddr, u16)>) -> String {
+    let lines = targets.into_iter().map(|(address, port)| {
+        let target = format!("{address}/{port}");
+        format!("timeout {PATIENCE_S} bash -c 'exec 3<>/dev/tcp/{target} && echo {target}' &\n")
+    });
+    lines.chain(["wait\n".to_owned()]).collect()
+}
+
+/// What the script printed.
+///
+/// # Errors
+/// With what is missing in the guest.
+pub fn read(targets: &[(IpAddr, u16)], stdout: &str, stderr: &str) -> Answers {
+    for program in ["bash", "timeout"] {
+        if stderr.lines().any(|line| line.ends_with("not found") && line.contains(&format!("{program}:"))) {
+            return Err(format!("there is no `{program}` in it"));
+        }
+    }
+    let open: BTreeSet<&str> = stdout.lines().map(str::trim).collect();
+    let seen = targets.iter().map(|&(address, port)| {
+        let name = format!("{address}/{port}");
+        let said = stderr.lines().find_map(|line| line.split_once(&format!("/dev/tcp/{name}: ")).map(|(_, why)| why));
+        let seen = match said.map(str::trim) {
+            _ if open.contains(name.as_str()) => Seen::Open,
+            Some("Connection refused") => Seen::Refused,
+            Some("No route to host" | "Network is unreachable") => Seen::NoRoute,
+            None | Some("Connection timed out") => Seen::Silent,
+            Some(other) => Seen::NotTried(other.to_owned()),
+        };
+        ((address, port), seen)
+    });
+    Ok(seen.collect())
+}
+
+/// What follows from all that was seen.
+///
+/// Silence is only taken for a closed way where its cause is known: the one who asked got some answer from somewhere,
+/// and the one who was asked is up.
+#[must_use]
+pub fn verdicts(
+    probes: &[Probe],
+    answers: &BTreeMap<GuestName, Answers>,
+    standing: &BTreeMap<GuestName, Standing>,
+) -> Vec<Trial> {
+    let hears: BTreeSet<&GuestName> = answers
+        .iter()
+        .filter(|(_, seen)| {
+            seen.as_ref().is_ok_and(|seen| seen.values().any(|seen| matches!(seen, Seen::Open | Seen::Refused)))
+        })
+        .map(|(guest, _)| guest)
+        .collect();
+    let judge = |probe: &Probe| {
+        let at = (probe.address, probe.port);
+        let seen = match answers.get(&probe.from) {
+            Some(Ok(seen)) => seen.get(&at).cloned().unwrap_or(Seen::NotTried("it was not asked".to_owned())),
+            Some(Err(why)) => Seen::NotTried(why.clone()),
+            None => Seen::NotTried("it was not asked".to_owned()),
+        };
+        let of = |guest: &str| standing.iter().find(|(name, _)| name.as_str() == guest).map(|(_, standing)| standing);
+        let (verdict, says) = match (of(probe.from.as_str()), of(&probe.to)) {
+            (Some(Standing::Off), _) => (Verdict::Skipped, format!("{} is not meant to run", probe.from)),
+            (_, Some(Standing::Off)) => (Verdict::Skipped, format!("{} is not meant to run", probe.to)),
+            (Some(Standing::Unknown(why)), _) => (Verdict::CouldNotRun, format!("{}: {why}", probe.from)),
+            (_, Some(Standing::Unknown(why))) => (Verdict::CouldNotRun, format!("{}: {why}", probe.to)),
+            _ => follows(probe, &seen, hears.contains(&probe.from)),
+        };
+        Trial { probe: probe.clone(), seen, verdict, says }
+    };
+    probes.iter().map(judge).collect()
+}
+
+fn follows(probe: &Probe, seen: &Seen, hears: bool) -> (Verdict, String) {
+    let Probe { expected, because, .. } = probe;
+    let (verdict, says) = match (expected, seen) {
+        (_, Seen::NotTried(why)) => (Verdict::CouldNotRun, why.as_str()),
+        (Expected::Open, Seen::Open) => (Verdict::Pass, "it is open"),
+        (Expected::Open, Seen::Refused) => (Verdict::Pass, "the way is open; nobody listens there"),
+        (Expected::Open, Seen::Silent) => return (Verdict::Fail, format!("nobody answers, and it should be open: {because}")),
+        (Expected::Open, Seen::NoRoute) => return (Verdict::Fail, format!("no way leads there, and it should be open: {because}")),
+        (_, Seen::Open) => return (Verdict::Fail, format!("it is open, and must not be: {because}")),
+        (Expected::Dropped, Seen::Refused) => {
+            return (Verdict::Fail, format!("it got through to a port where nobody listens, and must not: {because}"));
+        }
+        (Expected::Rejected, Seen::Refused) => (Verdict::Pass, "it is refused, as a rule says"),
+        (_, Seen::NoRoute) => (Verdict::CouldNotRun, "no way leads there: whether it is closed is not known"),
+        (_, Seen::Silent) if hears => (Verdict::Pass, "nobody answers"),
+        (_, Seen::Silent) => (Verdict::CouldNotRun, "nothing at all was answered here, so this silence proves nothing"),
+    };
+    (verdict, says.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 10));
+
+    fn probe(port: u16, expected: Expected) -> Probe {
+        Probe { from: "x".parse().unwrap(), to: "y".into(), address: A, port, expected, because: "a rule".into() }
+    }
+
+    fn judged(probes: &[Probe], seen: &[(u16, Seen)]) -> Vec<Verdict> {
+        let seen = seen.iter().map(|(port, seen)| ((A, *port), seen.clone())).collect();
+        let up = |name: &str| (name.parse().unwrap(), Standing::Up);
+        let trials = verdicts(probes, &[("x".parse().unwrap(), Ok(seen))].into(), &[up("x"), up("y")].into());
+        trials.into_iter().map(|trial| trial.verdict).collect()
+    }
+
+    #[test]
+    fn what_bash_says_is_read() {
+        let targets: Vec<(IpAddr, u16)> = [1, 2, 3, 4].map(|port| (A, port)).to_vec();
+        let stderr = "bash: connect: Connection refused\nbash: line 1: /dev/tcp/10.0.0.10/2: Connection refused\n\
+                      bash: connect: No route to host\nbash: line 1: /dev/tcp/10.0.0.10/3: No route to host\n";
+        let seen = read(&targets, "10.0.0.10/1\n", stderr).unwrap();
+        let seen: Vec<&Seen> = seen.values().collect();
+        assert_eq!(seen, [&Seen::Open, &Seen::Refused, &Seen::NoRoute, &Seen::Silent]);
+        assert!(read(&targets, "", "sh: 1: timeout: not found\n").unwrap_err().contains("`timeout`"));
+    }
+
+    #[test]
+    fn a_port_where_nobody_listens_is_reached_all_the_same() {
+        let probes = [probe(1, Expected::Dropped), probe(2, Expected::Open), probe(3, Expected::Rejected)];
+        let seen = [1, 2, 3].map(|port| (port, Seen::Refused));
+        assert_eq!(judged(&probes, &seen), [Verdict::Fail, Verdict::Pass, Verdict::Pass]);
+    }
+
+    #[test]
+    fn silence_proves_nothing_where_nothing_answers() {
+        let probes = [probe(1, Expected::Dropped), probe(2, Expected::Open)];
+        assert_eq!(judged(&probes, &[(1, Seen::Silent), (2, Seen::Silent)]), [Verdict::CouldNotRun, Verdict::Fail]);
+        assert_eq!(judged(&probes, &[(1, Seen::Silent), (2, Seen::Open)]), [Verdict::Pass, Verdict::Pass]);
+        assert_eq!(judged(&probes, &[(1, Seen::Open), (2, Seen::Open)]), [Verdict::Fail, Verdict::Pass]);
+    }
+
+    #[test]
+    fn who_is_not_up_proves_nothing_and_who_is_off_is_left_out() {
+        let probes = [probe(1, Expected::Dropped)];
+        let answers = [("x".parse().unwrap(), Ok([((A, 1), Seen::Silent)].into()))].into();
+        let of = |y: Standing| {
+            let standing = [("x".parse().unwrap(), Standing::Up), ("y".parse().unwrap(), y)].into();
+            verdicts(&probes, &answers, &standing)[0].verdict
+        };
+        assert_eq!(of(Standing::Unknown("it is stopped".into())), Verdict::CouldNotRun);
+        assert_eq!(of(Standing::Off), Verdict::Skipped);
+    }
+}
