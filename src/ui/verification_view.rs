@@ -52,7 +52,9 @@ pub fn verification_text(verification: &Verification, full: bool, terminal: &Ter
     let count = |verdict| verification.count(verdict);
     let (end, role) = match () {
         () if count(Verdict::Fail) > 0 => ("Not as the inventory says.", Role::Bad),
-        () if count(Verdict::CouldNotRun) > 0 => ("No fault was found, but not everything could be tried.", Role::Caution),
+        () if count(Verdict::CouldNotRun) > 0 => {
+            ("No fault was found, but not everything could be tried.", Role::Caution)
+        }
         () if count(Verdict::Pass) == 0 => ("Nothing was tried.", Role::Caution),
         () => ("As the inventory says.", Role::Good),
     };
@@ -105,7 +107,9 @@ mod tests {
         assert!(said(&[Verdict::Pass]).starts_with("As the inventory says. 1 connection as they should be"));
         assert!(said(&[Verdict::Pass, Verdict::CouldNotRun]).contains("could not be tried"));
         assert!(said(&[]).contains("Nothing was tried"));
-        assert!(!of(&[]).holds() && !of(&[Verdict::Pass, Verdict::CouldNotRun]).holds() && of(&[Verdict::Pass]).holds());
+        assert!(
+            !of(&[]).holds() && !of(&[Verdict::Pass, Verdict::CouldNotRun]).holds() && of(&[Verdict::Pass]).holds()
+        );
         let fail = said(&[Verdict::Pass, Verdict::Fail]);
         assert!(fail.starts_with("fail  proj-x -> proj-y:22: nobody answers\n"), "{fail}");
         assert!(fail.contains("Not as the inventory says."), "{fail}");

@@ -8,4 +8,4 @@ mod inside;
 mod reachability;
 
 pub use ask::ask;
-pub use reachability::{Answers, Expected, Probe, Seen, Standing, Trial, Verdict, plan, verdicts};
+pub use reachability::{Answers, Expected, Probe, Seen, Standing, Trial, Verdict, plan, read, script, verdicts};

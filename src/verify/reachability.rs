@@ -137,7 +137,8 @@ pub fn plan(blueprint: &Blueprint) -> Vec<Probe> {
                     blueprint::Verdict::Drop => Expected::Dropped,
                     blueprint::Verdict::Reject => Expected::Rejected,
                 };
-                let because = decision.hops.last().map_or_else(|| "nothing is in the way".to_owned(), ToString::to_string);
+                let because =
+                    decision.hops.last().map_or_else(|| "nothing is in the way".to_owned(), ToString::to_string);
                 probes.push(Probe { from: from.name.clone(), to: to.clone(), address, port, expected, because });
             }
         };
@@ -149,7 +150,8 @@ pub fn plan(blueprint: &Blueprint) -> Vec<Probe> {
         }
         for host in blueprint.hosts.values().filter(|host| host.site == *site) {
             let named = [Some(&host.access.api.host), host.access.ssh.as_ref().map(|ssh| &ssh.host)];
-            let addresses: BTreeSet<IpAddr> = named.into_iter().flatten().filter_map(|text| text.parse().ok()).collect();
+            let addresses: BTreeSet<IpAddr> =
+                named.into_iter().flatten().filter_map(|text| text.parse().ok()).collect();
             for address in addresses {
                 push(host.name.to_string(), End::Host(host.name.clone()), address, [22, 8006].into());
             }
@@ -249,8 +251,12 @@ fn follows(probe: &Probe, seen: &Seen, hears: bool) -> (Verdict, String) {
         (_, Seen::NotTried(why)) => (Verdict::CouldNotRun, why.as_str()),
         (Expected::Open, Seen::Open) => (Verdict::Pass, "it is open"),
         (Expected::Open, Seen::Refused) => (Verdict::Pass, "the way is open; nobody listens there"),
-        (Expected::Open, Seen::Silent) => return (Verdict::Fail, format!("nobody answers, and it should be open: {because}")),
-        (Expected::Open, Seen::NoRoute) => return (Verdict::Fail, format!("no way leads there, and it should be open: {because}")),
+        (Expected::Open, Seen::Silent) => {
+            return (Verdict::Fail, format!("nobody answers, and it should be open: {because}"));
+        }
+        (Expected::Open, Seen::NoRoute) => {
+            return (Verdict::Fail, format!("no way leads there, and it should be open: {because}"));
+        }
         (_, Seen::Open) => return (Verdict::Fail, format!("it is open, and must not be: {because}")),
         (Expected::Dropped, Seen::Refused) => {
             return (Verdict::Fail, format!("it got through to a port where nobody listens, and must not: {because}"));

@@ -66,3 +66,4 @@ mod routes_lab;
 mod sh_real;
 mod ssh_real;
 mod tailnet;
+mod verify;

@@ -1,0 +1,63 @@
+//! `infra verify` as a person runs it, and its script in a real bash.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::process::Command;
+
+use infra::verify::{Seen, read, script};
+use serde_json::Value;
+
+use crate::desk::{Desk, Served};
+use crate::lab_run::put;
+
+/// How every connection ended, by `FROM -> TO:PORT`.
+fn verdicts(text: &str) -> BTreeMap<String, String> {
+    let document: Value = serde_json::from_str(text).expect("JSON");
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let trials = document["trials"].as_array().expect("trials").iter();
+    let way = |trial: &Value| format!("{} -> {}:{}", text(&trial["from"]), text(&trial["to"]), trial["port"]);
+    trials.map(|trial| (way(trial), text(&trial["verdict"]))).collect()
+}
+
+/// Proof of the promise: what is declared is open, what is not is closed, and a rule that somebody takes away is found
+/// by the plan and by those who suffer from it.
+#[test]
+fn a_rule_removed_behind_our_back_is_drift_and_fails_verify() {
+    let desk = Desk::new();
+    let lab = Served::start(&desk, &[]);
+    let run = |code: i32, args: &[&str]| {
+        desk.run(code, &[args, &["-i", "inventories/vrooli", "-i", lab.inventory()]].concat())
+    };
+    run(0, &["prepare", "--yes"]);
+    run(0, &["apply", "--yes"]);
+    let sound = verdicts(&run(0, &["verify", "--output", "json"]));
+    assert_eq!(sound["proj-x -> plan-hq:4000"], "pass");
+    assert_eq!(sound["proj-x -> proj-y:22"], "pass");
+    assert!(sound.values().all(|verdict| verdict == "pass"), "{sound:?}");
+
+    // What keeps everybody out whom no flow names.
+    put(&lab.ready["api"], "/nodes/pve1/lxc/105/firewall/options", "policy_in", "ACCEPT");
+    let plan = run(2, &["plan", "--detailed-exitcode"]);
+    assert!(plan.contains("guest_firewall.proj-y") && plan.contains("[drift]"), "{plan}");
+    let broken = verdicts(&run(1, &["verify", "--output", "json"]));
+    assert_eq!(broken["proj-x -> proj-y:22"], "fail");
+    assert_eq!(broken["proj-x -> proj-y:9"], "fail", "a port where nobody listens is reached as well");
+    assert_eq!(broken["proj-x -> vrooli-dev:22"], "pass");
+
+    run(0, &["apply", "--yes"]);
+    run(0, &["verify"]);
+}
+
+#[test]
+fn a_real_bash_tells_open_from_refused() {
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let open = TcpListener::bind((loopback, 0)).unwrap();
+    let shut = TcpListener::bind((loopback, 0)).unwrap();
+    let targets = [&open, &shut].map(|listener| (loopback, listener.local_addr().unwrap().port()));
+    drop(shut);
+    let output = Command::new("sh").args(["-c", &script(targets)]).env("LC_ALL", "C").output().unwrap();
+    assert!(output.status.success());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let seen = read(&targets, &text(&output.stdout), &text(&output.stderr)).unwrap();
+    assert_eq!(targets.map(|target| seen[&target].clone()), [Seen::Open, Seen::Refused]);
+}
