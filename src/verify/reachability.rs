@@ -210,20 +210,21 @@ pub fn read(targets: &[(IpAddr, u16)], stdout: &str, stderr: &str) -> Answers {
 
 /// What follows from all that was seen.
 ///
-/// Silence is only taken for a closed way where its cause is known: the one who asked got some answer from somewhere,
-/// and the one who was asked is up.
+/// Silence is only taken for a closed way where its cause is known: the one who asked is on the network, as it got an
+/// answer from somewhere or gave one, and the one who was asked is up.
 #[must_use]
 pub fn verdicts(
     probes: &[Probe],
     answers: &BTreeMap<GuestName, Answers>,
     standing: &BTreeMap<GuestName, Standing>,
 ) -> Vec<Trial> {
-    let hears: BTreeSet<&GuestName> = answers
+    let answered = |seen: Option<&Seen>| matches!(seen, Some(Seen::Open | Seen::Refused));
+    let seen = |probe: &Probe| answers.get(&probe.from)?.as_ref().ok()?.get(&(probe.address, probe.port));
+    // Whoever got an answer, or gave one, is on the network.
+    let connected: BTreeSet<&str> = probes
         .iter()
-        .filter(|(_, seen)| {
-            seen.as_ref().is_ok_and(|seen| seen.values().any(|seen| matches!(seen, Seen::Open | Seen::Refused)))
-        })
-        .map(|(guest, _)| guest)
+        .filter(|probe| answered(seen(probe)))
+        .flat_map(|probe| [probe.from.as_str(), probe.to.as_str()])
         .collect();
     let judge = |probe: &Probe| {
         let at = (probe.address, probe.port);
@@ -238,14 +239,14 @@ pub fn verdicts(
             (_, Some(Standing::Off)) => (Verdict::Skipped, format!("{} is not meant to run", probe.to)),
             (Some(Standing::Unknown(why)), _) => (Verdict::CouldNotRun, format!("{}: {why}", probe.from)),
             (_, Some(Standing::Unknown(why))) => (Verdict::CouldNotRun, format!("{}: {why}", probe.to)),
-            _ => follows(probe, &seen, hears.contains(&probe.from)),
+            _ => follows(probe, &seen, connected.contains(probe.from.as_str())),
         };
         Trial { probe: probe.clone(), seen, verdict, says }
     };
     probes.iter().map(judge).collect()
 }
 
-fn follows(probe: &Probe, seen: &Seen, hears: bool) -> (Verdict, String) {
+fn follows(probe: &Probe, seen: &Seen, connected: bool) -> (Verdict, String) {
     let Probe { expected, because, .. } = probe;
     let (verdict, says) = match (expected, seen) {
         (_, Seen::NotTried(why)) => (Verdict::CouldNotRun, why.as_str()),
@@ -263,8 +264,10 @@ fn follows(probe: &Probe, seen: &Seen, hears: bool) -> (Verdict, String) {
         }
         (Expected::Rejected, Seen::Refused) => (Verdict::Pass, "it is refused, as a rule says"),
         (_, Seen::NoRoute) => (Verdict::CouldNotRun, "no way leads there: whether it is closed is not known"),
-        (_, Seen::Silent) if hears => (Verdict::Pass, "nobody answers"),
-        (_, Seen::Silent) => (Verdict::CouldNotRun, "nothing at all was answered here, so this silence proves nothing"),
+        (_, Seen::Silent) if connected => (Verdict::Pass, "nobody answers"),
+        (_, Seen::Silent) => {
+            (Verdict::CouldNotRun, "it neither got nor gave any answer, so this silence proves nothing")
+        }
     };
     (verdict, says.to_owned())
 }

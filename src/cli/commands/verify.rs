@@ -82,6 +82,16 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
         // All of it: what answers elsewhere is what makes a silence tell.
         trials = tried(context, &probes, &standing).await;
     }
+    let off = |site: &&&str| {
+        let firewall = observed.sites[**site].firewall.value();
+        firewall.is_some_and(|firewall| firewall.options.get("enable").is_none_or(|enable| enable == "0"))
+    };
+    for site in context.sites(&intent.scope).iter().filter(off) {
+        writer.tell(&format!(
+            "the datacenter firewall of {site} is off, so no rule of any guest is enforced; declare `firewall` of its \
+             hosts, and `infra prepare` switches it on\n"
+        ));
+    }
     let verification = Verification { format: Verification::FORMAT, trials };
     let answer = match args.output {
         Form::Human => verification_text(&verification, args.full, &writer.out()),
