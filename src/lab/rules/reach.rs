@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::guest_firewall::{Interface, Packet, judge};
 use super::host_firewall::{self, Verdict};
 use crate::lab::world::property::Properties;
-use crate::lab::world::{Firewall, Guest, GuestKind, World};
+use crate::lab::world::{Firewall, Guest, GuestKind, Node, World};
 
 /// How a connection attempt ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,12 +33,17 @@ pub fn connect(world: &World, vmid: u32, dest: IpAddr, port: u16) -> Ended {
         Verdict::Reject => return Ended::Refused,
         Verdict::Accept => {}
     }
+    // PVE: a reset ends the kernel's memory of a connection that nobody answered. On the next bridge it belongs to
+    // nothing and is dropped as invalid, unless that bridge is no firewall's (Linux 6.18 with the chains of 9.2.11).
+    let lost = |guest: &Guest| world.nodes.get(&guest.node).is_some_and(|node| filtered(guest) && strict(node));
     if let Some((vmid, guest)) = world.guests.iter().find(|(_, guest)| address(guest) == Some(dest)) {
         return match at(world, *vmid, guest, packet(true)) {
             // A guest that is down answers nobody, not even to say no.
             _ if !guest.has_booted(world.now_ms) => Ended::Silent,
             Verdict::Drop => Ended::Silent,
             Verdict::Accept if port == 22 => Ended::Open,
+            Verdict::Accept if lost(guest) || lost(here) => Ended::Silent,
+            Verdict::Reject if lost(here) => Ended::Silent,
             Verdict::Accept | Verdict::Reject => Ended::Refused,
         };
     }
@@ -50,18 +55,29 @@ pub fn connect(world: &World, vmid: u32, dest: IpAddr, port: u16) -> Ended {
     match host_firewall::judge(&enforced.cluster, &enforced.host, (&host.address, local), seen) {
         Verdict::Drop => Ended::Silent,
         Verdict::Accept if matches!(port, 22 | 3128 | 8006) => Ended::Open,
+        Verdict::Accept if lost(here) => Ended::Silent,
         Verdict::Accept | Verdict::Reject => Ended::Refused,
     }
+}
+
+/// Whether a guest's first interface has a bridge of the firewall's.
+fn filtered(guest: &Guest) -> bool {
+    guest.config.get("net0").is_some_and(|net| Properties::parse(net).is_on("firewall"))
+}
+
+/// Whether a node drops what belongs to no connection.
+fn strict(node: &Node) -> bool {
+    let on = |firewall: &Firewall, option: &str| firewall.options.get(option).is_some_and(|value| value != "0");
+    on(&node.enforced.cluster, "enable") && !on(&node.enforced.host, "nf_conntrack_allow_invalid")
 }
 
 /// What a guest's first interface does to a packet.
 fn at(world: &World, vmid: u32, guest: &Guest, packet: Packet<'_>) -> Verdict {
     let Some(node) = world.nodes.get(&guest.node) else { return Verdict::Drop };
     let none = Firewall::default();
-    let net = guest.config.get("net0").map(|net| Properties::parse(net));
     let interface = Interface {
         number: 0,
-        filtered: net.is_some_and(|net| net.is_on("firewall")),
+        filtered: filtered(guest),
         address: address(guest).filter(|_| guest.kind == GuestKind::Lxc),
         firewall: node.enforced.guests.get(&vmid).unwrap_or(&none),
     };
