@@ -6,6 +6,9 @@
 mod ask;
 mod inside;
 mod reachability;
+mod sockets;
 
-pub use ask::ask;
-pub use reachability::{Answers, Expected, Probe, Seen, Standing, Trial, Verdict, plan, read, script, verdicts};
+pub use ask::{ask, listening};
+pub use reachability::{
+    Answers, Expected, Listening, Probe, Seen, Standing, Trial, Verdict, plan, read, script, verdicts,
+};

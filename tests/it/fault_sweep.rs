@@ -10,7 +10,7 @@ use infra::exec::{Ended, OnFailure, Stop};
 use infra::lab::faults::{CommandEffect, Fault, RequestEffect};
 use infra::lab::world::World;
 use infra::ports::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::random_inventory::{RandomGuest, inventory, usual};
 use crate::rig::{Rig, blueprint};
@@ -62,7 +62,7 @@ async fn settle(rig: &Rig, goal: &Blueprint, what: &str) {
 }
 
 /// How many times a run of `goal` gives a fault of this pattern the chance to strike.
-fn chances(start: Option<&Blueprint>, goal: &Blueprint, matches: impl Fn(&str) -> bool) -> u32 {
+fn chances(start: Option<&Blueprint>, goal: &Blueprint, matches: impl Fn(&Value) -> bool) -> u32 {
     run(async {
         let rig = Rig::new(0);
         if let Some(start) = start {
@@ -71,13 +71,13 @@ fn chances(start: Option<&Blueprint>, goal: &Blueprint, matches: impl Fn(&str) -
         let plan = rig.plan(goal).await.unwrap_or_else(|p| panic!("{p:#?}"));
         let text = serde_json::to_value(&plan.steps).unwrap();
         let ops = text.as_array().unwrap().iter().flat_map(|step| step["ops"].as_array().unwrap());
-        let count = ops.filter(|op| matches(op["op"].as_str().unwrap())).count();
+        let count = ops.filter(|op| matches(op)).count();
         assert!(count > 0);
         u32::try_from(count).unwrap()
     })
 }
 
-fn sweep(faults: impl Fn(u32) -> Fault, writes: impl Fn(&str) -> bool + Copy, name: &str) -> usize {
+fn sweep(faults: impl Fn(u32) -> Fault, writes: impl Fn(&Value) -> bool + Copy, name: &str) -> usize {
     let (before, after) = before_and_after();
     let mut tried = 0;
     for (start, goal) in [(None, &before), (Some(&before), &after)] {
@@ -107,26 +107,49 @@ fn request(method: Method, effect: RequestEffect) -> impl Fn(u32) -> Fault {
     move |nth| Fault::Request { method: Some(method), path: "*".into(), nth, effect: effect.clone() }
 }
 
-#[test]
-fn faults_at_every_write_are_mended_by_the_next_apply() {
-    let calls = |op: &str| op == "call" || op == "task";
+/// Every call of every method that a run sends goes wrong in one way.
+fn every_call(effect: &RequestEffect) {
     let mut tried = 0;
     for method in [Method::Post, Method::Put] {
-        for effect in [
-            RequestEffect::DropBefore,
-            RequestEffect::DropAfter,
-            RequestEffect::Answer { status: 500, reason: "internal error".into() },
-            RequestEffect::AnswerAfter { status: 596, reason: "Broken pipe".into() },
-        ] {
-            let name = format!("{method} {effect:?}");
-            tried += sweep(request(method, effect), calls, &name);
-        }
+        let sends = move |op: &Value| {
+            let word = serde_json::to_value(method).unwrap();
+            matches!(op["op"].as_str(), Some("call" | "task")) && op["request"]["method"] == word
+        };
+        tried += sweep(request(method, effect.clone()), sends, &format!("{method} {effect:?}"));
     }
+    println!("{tried} calls with {effect:?}");
+    assert!(tried > 100);
+}
+
+#[test]
+fn every_call_may_get_lost() {
+    every_call(&RequestEffect::DropBefore);
+}
+
+#[test]
+fn every_answer_may_get_lost() {
+    every_call(&RequestEffect::DropAfter);
+}
+
+#[test]
+fn every_call_may_be_refused() {
+    every_call(&RequestEffect::Answer { status: 500, reason: "internal error".into() });
+}
+
+#[test]
+fn every_call_may_be_done_and_called_failed() {
+    every_call(&RequestEffect::AnswerAfter { status: 596, reason: "Broken pipe".into() });
+}
+
+#[test]
+fn every_command_may_get_lost_before_or_after() {
+    let mut tried = 0;
     for effect in [CommandEffect::LostBefore, CommandEffect::LostAfter] {
         let fault = move |nth| Fault::Command { line: "*".into(), nth, effect };
-        tried += sweep(fault, |op| op == "exec" || op == "put_file" || op == "await", &format!("ssh {effect:?}"));
+        let commands = |op: &Value| matches!(op["op"].as_str(), Some("exec" | "put_file" | "await"));
+        tried += sweep(fault, commands, &format!("ssh {effect:?}"));
     }
-    println!("{tried} faults tried");
+    println!("{tried} commands");
     assert!(tried > 100);
 }
 

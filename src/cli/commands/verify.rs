@@ -14,7 +14,7 @@ use crate::model::observed::{Observed, Power};
 use crate::model::{GuestName, HostName};
 use crate::ui::reports::verification_junit;
 use crate::ui::{Verification, Writer, json, verification_text};
-use crate::verify::{self, Probe, Standing, Trial, Verdict};
+use crate::verify::{self, Listening, Probe, Standing, Trial, Verdict};
 
 /// How long a firewall takes to be what its files say: pve-firewall looks at them every ten seconds.
 const SETTLES: Duration = Duration::from_secs(6);
@@ -25,7 +25,7 @@ const LOOKS: u32 = 2;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: infra verify --lab -i inventories/vrooli\n\nIt reads only. Connections over TCP are \
                         opened from every running guest to all others and to the hosts, on the ports of their \
-                        services, on those of flows, on 22 and on one of nobody.")]
+                        services, on those of flows, and on all on which something listens.")]
 pub struct Args {
     #[command(flatten)]
     host: HostArgs,
@@ -70,8 +70,11 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
         let host = context.blueprint.guests.get(&probe.from).map(|guest| &guest.host);
         args.limit.is_empty() || host.is_some_and(|host| args.limit.contains(host))
     };
-    let probes: Vec<Probe> = verify::plan(&context.blueprint).into_iter().filter(limited).collect();
-    let mut trials = tried(context, &probes, &standing).await;
+    let up: Vec<GuestName> =
+        standing.iter().filter(|(_, there)| **there == Standing::Up).map(|(name, _)| name.clone()).collect();
+    let listening = verify::listening(&context.blueprint, &context.doors, &up).await;
+    let probes: Vec<Probe> = verify::plan(&context.blueprint, &listening).into_iter().filter(limited).collect();
+    let mut trials = tried(context, &probes, &standing, &listening).await;
     for _ in 0..LOOKS {
         let again: Vec<Probe> = trials.iter().filter(|t| t.verdict == Verdict::Fail).map(|t| t.probe.clone()).collect();
         if again.is_empty() {
@@ -80,7 +83,7 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
         writer.tell("not all is as it should be; firewalls take up to ten seconds to follow, so it is tried again\n");
         context.clock.sleep(SETTLES).await;
         // All of it: what answers elsewhere is what makes a silence tell.
-        trials = tried(context, &probes, &standing).await;
+        trials = tried(context, &probes, &standing, &listening).await;
     }
     let off = |site: &&&str| {
         let firewall = observed.sites[**site].firewall.value();
@@ -103,11 +106,16 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
     Ok(if verification.holds() { Exit::Fine } else { Exit::Failed })
 }
 
-async fn tried(context: &Context, probes: &[Probe], standing: &BTreeMap<GuestName, Standing>) -> Vec<Trial> {
+async fn tried(
+    context: &Context,
+    probes: &[Probe],
+    standing: &BTreeMap<GuestName, Standing>,
+    listening: &BTreeMap<GuestName, Listening>,
+) -> Vec<Trial> {
     let up = |probe: &&Probe| standing.get(&probe.from) == Some(&Standing::Up);
     let asked: Vec<Probe> = probes.iter().filter(up).cloned().collect();
     let answers = verify::ask(&context.blueprint, &context.doors, &asked).await;
-    verify::verdicts(probes, &answers, standing)
+    verify::verdicts(probes, &answers, standing, listening)
 }
 
 /// Who runs, as their hosts say.
