@@ -220,20 +220,17 @@ impl Compiler<'_> {
         let card = format!("net{}", nic.index);
         let after_group = if direction == Direction::Out { Then::Return } else { Then::Accept };
         for (position, rule) in self.read(&list, Some(names)) {
+            let here = |iface: &Option<String>| iface.as_ref().is_none_or(|iface| *iface == card);
             match rule {
-                Ok(Rule::Packets { direction: of, verdict, iface, when }) if of == direction => {
-                    if iface.is_none_or(|iface| iface == card) {
-                        let then = self.then(verdict, &accept);
-                        chain.extend(links(when, &then, &list.origin(position)));
-                    }
+                Ok(Rule::Packets { direction: of, verdict, iface, when }) if of == direction && here(&iface) => {
+                    let then = self.then(verdict, &accept);
+                    chain.extend(links(when, &then, &list.origin(position)));
                 }
-                Ok(Rule::Group { name, iface }) => {
-                    if iface.is_none_or(|iface| iface == card) {
-                        let group = self.group(&name, direction)?;
-                        chain.push(Link::new(When::default(), Then::Jump(group), Some(list.origin(position))));
-                        let when = When { marked: true, ..When::default() };
-                        chain.push(Link::new(when, after_group.clone(), None));
-                    }
+                Ok(Rule::Group { name, iface }) if here(&iface) => {
+                    let group = self.group(&name, direction)?;
+                    chain.push(Link::new(When::default(), Then::Jump(group), Some(list.origin(position))));
+                    let when = When { marked: true, ..When::default() };
+                    chain.push(Link::new(when, after_group.clone(), None));
                 }
                 _ => {}
             }

@@ -48,6 +48,12 @@ fn cat(call: &mut Call<'_>) -> i32 {
                 call.print("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid");
                 call.print("   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0");
             }
+            "/proc/net/arp" => {
+                call.print("IP address       HW type     Flags       HW address            Mask     Device");
+                for address in neighbours(call) {
+                    call.print(format!("{address:<16} 0x1         0x2         bc:24:11:00:00:01     *        eth0"));
+                }
+            }
             "/etc/os-release" => {
                 call.print("PRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\nID=debian\nVERSION_ID=\"13\"")
             }
@@ -55,6 +61,18 @@ fn cat(call: &mut Call<'_>) -> i32 {
         }
     }
     code
+}
+
+/// Who else is up on a guest's node; a kernel knows those that it asked for lately.
+fn neighbours(call: &Call<'_>) -> Vec<IpAddr> {
+    let Some(own) = call.world.guests.iter().find(|(vmid, guest)| guest.name(**vmid) == call.node) else {
+        return Vec::new();
+    };
+    let others = call.world.guests.iter().filter(|(vmid, other)| *vmid != own.0 && other.node == own.1.node);
+    others
+        .filter(|(_, other)| other.has_booted(call.world.now_ms))
+        .filter_map(|(_, other)| reach::address(other))
+        .collect()
 }
 
 /// `bash -c 'exec 3<>/dev/tcp/ADDRESS/PORT && echo …'`: the one script that this bash knows, a connection that is

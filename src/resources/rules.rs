@@ -241,7 +241,7 @@ pub fn replace(
     };
     for rule in added.iter().rev() {
         let fields = off(rule).0;
-        ops.add.push(call(place.create.at(place.at).set_all(fields.iter().map(|(name, value)| (name, value)))));
+        ops.add.push(call(place.create.at(place.at).set_all(fields)));
     }
     const CHANGED: &str = "the rules were changed by somebody else meanwhile";
     if laid_off {

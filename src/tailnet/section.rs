@@ -41,7 +41,7 @@ impl Section {
     #[must_use]
     pub fn digest(&self) -> String {
         let mut blocks: Vec<&Block> = self.blocks.iter().collect();
-        blocks.sort_by(|a, b| a.key.to_ascii_lowercase().cmp(&b.key.to_ascii_lowercase()));
+        blocks.sort_by_key(|block| block.key.to_ascii_lowercase());
         let mut hash = Sha256::new();
         for block in blocks {
             hash.update(block.key.to_ascii_lowercase());

@@ -1,9 +1,12 @@
 //! What was tried from inside guests, as a person reads it: what is not as it should be first.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::text::{one_line, plural, wrap};
 use super::{Role, Terminal};
+use crate::model::Addr;
 use crate::verify::{Trial, Verdict};
 
 /// What `infra verify` answers.
@@ -11,6 +14,9 @@ use crate::verify::{Trial, Verdict};
 pub struct Verification {
     /// Version of this format.
     pub format: u32,
+    /// Firewalls that are not as the inventory says, and how they differ: a way may be barred twice, and what one of
+    /// two bars is gone shows on no connection.
+    pub firewalls: BTreeMap<Addr, String>,
     /// Every connection that was to be tried.
     pub trials: Vec<Trial>,
 }
@@ -28,7 +34,9 @@ impl Verification {
     /// Whether everything was tried that could be, and is as it should be.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.count(Verdict::Pass) > 0 && self.count(Verdict::Fail) + self.count(Verdict::CouldNotRun) == 0
+        self.firewalls.is_empty()
+            && self.count(Verdict::Pass) > 0
+            && self.count(Verdict::Fail) + self.count(Verdict::CouldNotRun) == 0
     }
 }
 
@@ -36,6 +44,10 @@ impl Verification {
 #[must_use]
 pub fn verification_text(verification: &Verification, full: bool, terminal: &Terminal) -> String {
     let mut out = String::new();
+    for (addr, reason) in &verification.firewalls {
+        let line = format!("{} {addr}: {}", terminal.paint(Role::Bad, "fail "), one_line(reason));
+        out.push_str(&wrap(&line, terminal.width, 8));
+    }
     for verdict in [Verdict::Fail, Verdict::CouldNotRun, Verdict::Skipped, Verdict::Pass] {
         if !full && matches!(verdict, Verdict::Pass | Verdict::Skipped) {
             continue;
@@ -51,7 +63,9 @@ pub fn verification_text(verification: &Verification, full: bool, terminal: &Ter
     }
     let count = |verdict| verification.count(verdict);
     let (end, role) = match () {
-        () if count(Verdict::Fail) > 0 => ("Not as the inventory says.", Role::Bad),
+        () if count(Verdict::Fail) > 0 || !verification.firewalls.is_empty() => {
+            ("Not as the inventory says.", Role::Bad)
+        }
         () if count(Verdict::CouldNotRun) > 0 => {
             ("No fault was found, but not everything could be tried.", Role::Caution)
         }
@@ -98,7 +112,8 @@ mod tests {
             verdict: *verdict,
             says: "nobody answers".into(),
         };
-        Verification { format: Verification::FORMAT, trials: verdicts.iter().map(trial).collect() }
+        let firewalls = BTreeMap::new();
+        Verification { format: Verification::FORMAT, firewalls, trials: verdicts.iter().map(trial).collect() }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::inside;
-use super::reachability::{Answers, Listening, Probe, read, script};
+use super::reachability::{Answers, Heard, Listening, Probe, read, script};
 use super::sockets;
 use crate::blueprint::{Blueprint, Guest};
 use crate::client::Doors;
@@ -32,12 +32,14 @@ pub async fn ask(blueprint: &Blueprint, doors: &Doors, probes: &[Probe]) -> BTre
         let targets = Arc::clone(&targets);
         async move {
             let all: Vec<(IpAddr, u16)> = targets[&guest.name].iter().copied().collect();
-            let mut seen = BTreeMap::new();
+            let mut all_heard = Heard::default();
             for part in all.chunks(PER_SCRIPT) {
                 let printed = inside::run(&shell, &guest, script(part.iter().copied())).await?;
-                seen.extend(read(part, &printed.stdout, &printed.stderr)?);
+                let heard = read(part, &printed.stdout, &printed.stderr)?;
+                all_heard.seen.extend(heard.seen);
+                all_heard.neighbours.extend(heard.neighbours);
             }
-            Ok(seen)
+            Ok(all_heard)
         }
     })
     .await

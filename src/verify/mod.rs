@@ -10,5 +10,5 @@ mod sockets;
 
 pub use ask::{ask, listening};
 pub use reachability::{
-    Answers, Expected, Listening, Probe, Seen, Standing, Trial, Verdict, plan, read, script, verdicts,
+    Answers, Expected, Heard, Listening, Probe, Seen, Standing, Trial, Verdict, plan, read, script, verdicts,
 };

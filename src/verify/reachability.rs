@@ -97,8 +97,18 @@ pub struct Trial {
 /// TCP ports on which something listens in a guest; or why that is not known.
 pub type Listening = Result<BTreeSet<u16>, String>;
 
-/// What a guest saw, by address and port; or why it was not asked.
-pub type Answers = Result<BTreeMap<(IpAddr, u16), Seen>, String>;
+/// What a guest saw; or why it was not asked.
+pub type Answers = Result<Heard, String>;
+
+/// What a guest saw.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// What its connections came to, by address and port.
+    pub seen: BTreeMap<(IpAddr, u16), Seen>,
+    /// Addresses whose hardware address it was told (ARP): no rule of a firewall stops that, so it tells that the
+    /// guest is on the network where all that it tries is dropped.
+    pub neighbours: BTreeSet<IpAddr>,
+}
 
 /// Whether a guest can be asked and can answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,14 +195,14 @@ fn ports_of(blueprint: &Blueprint, guest: &blueprint::Guest, listening: Option<&
     offered.chain(declared).chain(heard).chain([22]).collect()
 }
 
-/// The script that a guest runs: all connections at once.
+/// The script that a guest runs: all connections at once, then whom it knows on its network.
 #[must_use]
 pub fn script(targets: impl IntoIterator<Item = (IpAddr, u16)>) -> String {
     let lines = targets.into_iter().map(|(address, port)| {
         let target = format!("{address}/{port}");
         format!("timeout {PATIENCE_S} bash -c 'exec 3<>/dev/tcp/{target} && echo {target}' &\n")
     });
-    lines.chain(["wait\n".to_owned()]).collect()
+    lines.chain(["wait\n".to_owned(), "cat /proc/net/arp\n".to_owned()]).collect()
 }
 
 /// What the script printed.
@@ -218,13 +228,21 @@ pub fn read(targets: &[(IpAddr, u16)], stdout: &str, stderr: &str) -> Answers {
         };
         ((address, port), seen)
     });
-    Ok(seen.collect())
+    Ok(Heard { seen: seen.collect(), neighbours: stdout.lines().filter_map(neighbour).collect() })
+}
+
+/// `10.0.0.1  0x1  0x2  bc:24:11:…  *  eth0`: flag 2 says that the address is known (`include/uapi/linux/if_arp.h`).
+fn neighbour(line: &str) -> Option<IpAddr> {
+    let mut words = line.split_whitespace();
+    let address = words.next()?.parse().ok()?;
+    let flags = u32::from_str_radix(words.nth(1)?.strip_prefix("0x")?, 16).ok()?;
+    (flags & 2 != 0).then_some(address)
 }
 
 /// What follows from all that was seen.
 ///
-/// Silence is only taken for a closed way where its cause is known: the one who asked is on the network, as it got an
-/// answer from somewhere or gave one, and the one who was asked is up.
+/// Silence is only taken for a closed way where its cause is known: the one who asked is on the network, as it got some
+/// answer, be it a neighbour's hardware address, or gave one; the one who was asked is up and listens.
 #[must_use]
 pub fn verdicts(
     probes: &[Probe],
@@ -233,17 +251,19 @@ pub fn verdicts(
     listening: &BTreeMap<GuestName, Listening>,
 ) -> Vec<Trial> {
     let answered = |seen: Option<&Seen>| matches!(seen, Some(Seen::Open | Seen::Refused));
-    let seen = |probe: &Probe| answers.get(&probe.from)?.as_ref().ok()?.get(&(probe.address, probe.port));
+    let seen = |probe: &Probe| answers.get(&probe.from)?.as_ref().ok()?.seen.get(&(probe.address, probe.port));
+    let known = |heard: &Answers| heard.as_ref().is_ok_and(|heard| !heard.neighbours.is_empty());
     // Whoever got an answer, or gave one, is on the network.
     let connected: BTreeSet<&str> = probes
         .iter()
         .filter(|probe| answered(seen(probe)))
         .flat_map(|probe| [probe.from.as_str(), probe.to.as_str()])
+        .chain(answers.iter().filter(|(_, heard)| known(heard)).map(|(guest, _)| guest.as_str()))
         .collect();
     let judge = |probe: &Probe| {
         let at = (probe.address, probe.port);
         let seen = match answers.get(&probe.from) {
-            Some(Ok(seen)) => seen.get(&at).cloned().unwrap_or(Seen::NotTried("it was not asked".to_owned())),
+            Some(Ok(heard)) => heard.seen.get(&at).cloned().unwrap_or(Seen::NotTried("it was not asked".to_owned())),
             Some(Err(why)) => Seen::NotTried(why.clone()),
             None => Seen::NotTried("it was not asked".to_owned()),
         };
@@ -285,7 +305,9 @@ fn follows(probe: &Probe, seen: &Seen, connected: bool, listens: Result<bool, &S
             (Ok(false), _) => (Verdict::Skipped, "nobody listens there, so there is nothing to reach".to_owned()),
             (Ok(true), Expected::Open) => fail("nobody answers though it listens there, and it should be open"),
             (Ok(true), _) if connected => pass("nobody answers, though it listens there"),
-            (Ok(true), _) => blind("it neither got nor gave any answer, so this silence proves nothing"),
+            (Ok(true), _) => {
+                blind("it neither got nor gave any answer and knows no neighbour, so this silence proves nothing")
+            }
         },
     }
 }
@@ -303,7 +325,7 @@ mod tests {
     fn judged(probes: &[Probe], seen: &[(u16, Seen)], listens: Listening) -> Vec<Verdict> {
         let seen = seen.iter().map(|(port, seen)| ((A, *port), seen.clone())).collect();
         let up = |name: &str| (name.parse().unwrap(), Standing::Up);
-        let answers = [("x".parse().unwrap(), Ok(seen))].into();
+        let answers = [("x".parse().unwrap(), Ok(Heard { seen, neighbours: BTreeSet::new() }))].into();
         let listening = [("y".parse().unwrap(), listens)].into();
         let trials = verdicts(probes, &answers, &[up("x"), up("y")].into(), &listening);
         trials.into_iter().map(|trial| trial.verdict).collect()
@@ -314,8 +336,12 @@ mod tests {
         let targets: Vec<(IpAddr, u16)> = [1, 2, 3, 4].map(|port| (A, port)).to_vec();
         let stderr = "bash: connect: Connection refused\nbash: line 1: /dev/tcp/10.0.0.10/2: Connection refused\n\
                       bash: connect: No route to host\nbash: line 1: /dev/tcp/10.0.0.10/3: No route to host\n";
-        let seen = read(&targets, "10.0.0.10/1\n", stderr).unwrap();
-        let seen: Vec<&Seen> = seen.values().collect();
+        let stdout = "10.0.0.10/1\nIP address       HW type     Flags       HW address            Mask     Device\n\
+                      10.0.0.1         0x1         0x2         bc:24:11:00:00:01     *        eth0\n\
+                      10.0.0.9         0x1         0x0         00:00:00:00:00:00     *        eth0\n";
+        let heard = read(&targets, stdout, stderr).unwrap();
+        assert_eq!(heard.neighbours, ["10.0.0.1".parse().unwrap()].into());
+        let seen: Vec<&Seen> = heard.seen.values().collect();
         assert_eq!(seen, [&Seen::Open, &Seen::Refused, &Seen::NoRoute, &Seen::Silent]);
         assert!(read(&targets, "", "sh: 1: timeout: not found\n").unwrap_err().contains("`timeout`"));
     }
@@ -351,7 +377,8 @@ mod tests {
     #[test]
     fn who_is_not_up_proves_nothing_and_who_is_off_is_left_out() {
         let probes = [probe(1, Expected::Dropped)];
-        let answers = [("x".parse().unwrap(), Ok([((A, 1), Seen::Silent)].into()))].into();
+        let heard = Heard { seen: [((A, 1), Seen::Silent)].into(), ..Heard::default() };
+        let answers = [("x".parse().unwrap(), Ok(heard))].into();
         let of = |y: Standing| {
             let standing = [("x".parse().unwrap(), Standing::Up), ("y".parse().unwrap(), y)].into();
             verdicts(&probes, &answers, &standing, &BTreeMap::new())[0].verdict

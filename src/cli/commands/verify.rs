@@ -8,10 +8,10 @@ use clap::ValueEnum;
 use crate::blueprint::PowerState;
 use crate::cli::args::{AllowArgs, HostArgs, SelectArgs};
 use crate::cli::context::Context;
-use crate::cli::planning::Intent;
+use crate::cli::planning::{self, Intent};
 use crate::cli::{CommandError, Exit};
 use crate::model::observed::{Observed, Power};
-use crate::model::{GuestName, HostName};
+use crate::model::{Addr, GuestName, HostName, Kind};
 use crate::ui::reports::verification_junit;
 use crate::ui::{Verification, Writer, json, verification_text};
 use crate::verify::{self, Listening, Probe, Standing, Trial, Verdict};
@@ -23,9 +23,11 @@ const LOOKS: u32 = 2;
 
 /// Try from inside every guest whether what must be reachable is, and what must not be is not
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: infra verify --lab -i inventories/vrooli\n\nIt reads only. Connections over TCP are \
+#[command(
+    after_help = "Example: infra verify --lab -i inventories/vrooli\n\nIt reads only. Firewalls that are not as the inventory says are named, and connections over TCP are \
                         opened from every running guest to all others and to the hosts, on the ports of their \
-                        services, on those of flows, and on all on which something listens.")]
+                        services, on those of flows, and on all on which something listens."
+)]
 pub struct Args {
     #[command(flatten)]
     host: HostArgs,
@@ -95,7 +97,8 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
              hosts, and `infra prepare` switches it on\n"
         ));
     }
-    let verification = Verification { format: Verification::FORMAT, trials };
+    let verification =
+        Verification { format: Verification::FORMAT, firewalls: firewalls(context, &observed, &intent)?, trials };
     let answer = match args.output {
         Form::Human => verification_text(&verification, args.full, &writer.out()),
         Form::Json => json::pretty(&verification)?,
@@ -104,6 +107,16 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
     };
     writer.answer(&answer)?;
     Ok(if verification.holds() { Exit::Fine } else { Exit::Failed })
+}
+
+/// Firewalls that a plan would change, and why.
+fn firewalls(context: &Context, observed: &Observed, intent: &Intent) -> Result<BTreeMap<Addr, String>, CommandError> {
+    let plan = planning::from_observed(context, observed, intent)?;
+    let of_firewalls = |addr: &Addr| {
+        matches!(addr.kind, Kind::FirewallAlias | Kind::FirewallIpset | Kind::FirewallGroup | Kind::GuestFirewall)
+    };
+    let changes = plan.changes.into_iter().filter(|change| of_firewalls(&change.addr));
+    Ok(changes.map(|change| (change.addr, change.reason)).collect())
 }
 
 async fn tried(

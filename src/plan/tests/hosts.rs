@@ -56,7 +56,7 @@ fn host(loader: Loader, files: &[(&str, &str)]) -> Observed {
         ConfigFiles { files: files.iter().map(|(path, content)| ((*path).to_owned(), file(content))).collect() };
     let function = |address: &str, id: &str, driver: &str| {
         let driver = Some(driver.to_owned());
-        (address.parse().unwrap(), PciFunction { driver, ..PciFunction::new(id.parse().unwrap(), 0x0300_00) })
+        (address.parse().unwrap(), PciFunction { driver, ..PciFunction::new(id.parse().unwrap(), 0x03_0000) })
     };
     let functions =
         [function("0000:01:00.0", "10de:2684", "somedrm-drv"), function("0000:01:00.1", "10de:22ba", "snd_hda_intel")];

@@ -12,6 +12,16 @@ pub fn verification_junit(verification: &Verification) -> String {
     let trials = &verification.trials;
     let guests: BTreeSet<&str> = trials.iter().map(|trial| trial.probe.from.as_str()).collect();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"infra verify\">\n");
+    if !verification.firewalls.is_empty() {
+        let count = verification.firewalls.len();
+        out.push_str(&format!("  <testsuite name=\"firewalls\" tests=\"{count}\" failures=\"{count}\">\n"));
+        for (addr, reason) in &verification.firewalls {
+            let (name, says) = (junit::escape(&addr.to_string()), junit::escape(reason));
+            let body = format!("<failure type=\"firewall\" message=\"{says}\"/>");
+            out.push_str(&format!("    <testcase classname=\"firewall\" name=\"{name}\">{body}</testcase>\n"));
+        }
+        out.push_str("  </testsuite>\n");
+    }
     for guest in guests {
         let own = || trials.iter().filter(|trial| trial.probe.from.as_str() == guest);
         let count = |verdict| own().filter(|trial| trial.verdict == verdict).count();
