@@ -431,8 +431,8 @@ fn prepare_refuses_a_firewall_that_locks_us_out_and_sets_one_that_does_not() {
         args
     };
     let declare = |origin: &str| {
-        let block = format!("    firewall: {{ allow_from: [{origin}] }}\n    network:\n      bridge");
-        desk.rewrite("inventories/vrooli/hosts.yaml", &[("    network:\n      bridge", &block)]);
+        let from = format!("allow_from: [{origin}]");
+        desk.rewrite("inventories/vrooli/hosts.yaml", &[("allow_from: [192.168.10.0/24]", &from)]);
     };
     declare("198.51.100.0/24");
     let refused = desk.command(&args(&["--yes"])).output().unwrap();

@@ -4,19 +4,6 @@ use serde_json::Value;
 
 use crate::desk::Desk;
 
-const NETWORK: &str = "network:\n      bridge: vmbr0";
-
-fn desk() -> Desk {
-    let desk = Desk::new();
-    // Where the lab sees us come from.
-    desk.edit(
-        "inventories/vrooli/hosts.yaml",
-        NETWORK,
-        &format!("firewall: {{ allow_from: [192.168.10.0/24] }}\n    {NETWORK}"),
-    );
-    desk
-}
-
 #[test]
 fn projects_do_not_reach_one_another_and_the_rule_is_named() {
     let desk = Desk::new();
@@ -61,7 +48,7 @@ fn flows_are_a_graph_in_two_languages() {
 
 #[test]
 fn the_matrix_of_the_inventory_is_what_its_flows_say() {
-    let desk = desk();
+    let desk = Desk::new();
     let json: Value = serde_json::from_str(&desk.run(0, &["graph", "--matrix", "--output", "json"])).unwrap();
     assert_eq!(json["contradictions"], 0, "{json:#}");
     let openings = json["openings"].as_array().unwrap();
@@ -87,7 +74,7 @@ fn the_matrix_of_the_inventory_is_what_its_flows_say() {
 
 #[test]
 fn what_is_in_force_in_a_lab_is_what_is_asked_for_live() {
-    let desk = desk();
+    let desk = Desk::new();
     let live = |code, args: &[&str]| desk.run(code, &[args, &["--live", "--lab"]].concat());
     let before = desk.command(&["can", "proj-x", "proj-y", "--live", "--lab"]).output().unwrap();
     let said = String::from_utf8_lossy(&before.stderr).into_owned();
