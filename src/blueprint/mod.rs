@@ -7,7 +7,9 @@
 mod assemble;
 mod dns;
 mod draft;
+mod firewall;
 mod flow;
+mod guest;
 mod ingress;
 mod profiles;
 mod resolve;
@@ -21,14 +23,17 @@ pub(crate) mod testing;
 mod types;
 
 pub use dns::{Dns, RecordData, Zone};
+pub use firewall::{Firewall, HostFirewall, Rule, SecurityGroup, Verdict};
 pub use flow::{Flow, FlowOrigin, Party};
+pub use guest::{
+    Agent, Container, CpuModel, DatasetMount, DeviceNode, Guest, GuestShape, Limits, PowerState, Startup, Vm,
+};
 pub use ingress::{Auth, ForwardAuth, Ingress, Proxy, Site, Tls};
 pub use resolve::resolve;
 pub use selection::Selection;
 pub use service::{Audience, Service, ServicePort};
 pub use tailnet::{ControlPlane, PolicyStyle, Tailnet, TailnetSsh};
 pub use types::{
-    Access, Agent, ApiAccess, Blueprint, Container, CpuModel, DatasetMount, DeviceNode, Firewall, Gpu, Guest,
-    GuestShape, Host, HostFirewall, HostNetwork, HostStorage, HostSystem, Image, ImageSource, Limits, PowerState, Rule,
-    SecretRef, SecurityGroup, SshAccess, Startup, Trust, Verdict, Vm,
+    Access, ApiAccess, Blueprint, Gpu, Host, HostNetwork, HostStorage, HostSystem, Image, ImageSource, SecretRef,
+    SshAccess, Trust,
 };

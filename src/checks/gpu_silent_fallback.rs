@@ -14,7 +14,7 @@ pub const CHECK: Check = Check {
     why: "Software that finds no GPU computes on the processor, ten to a hundred times slower, and mostly says nothing. What \
           the host sees of it: a VM that runs while its device waits for the next start (`qm pending ID`) has no GPU. \
           What happens inside (a driver that does not match, a refused device) only a real computation with \
-          growing GPU memory proves: that is `infra verify`'s, and this check says nothing about it.",
+          growing GPU memory proves: nothing here does that yet, and this check says nothing about it.",
     fix: "Shut the VM down and start it again: a reboot from inside does not bring the device. `infra apply` does it where it \
           made the change.",
     mend: None,
@@ -23,7 +23,7 @@ pub const CHECK: Check = Check {
 };
 
 fn judge(subject: &Subject<'_>) -> Result<Vec<Finding>, NotRun> {
-    let verify = "that it computes on its GPU is proven inside: `infra verify` will";
+    let verify = "that it computes on its GPU only a computation inside proves, which nothing here does yet";
     gpu_vms(subject, &Finding::skipped(verify), |guest, vm, listing, config| {
         if listing.status != Power::Running {
             return Finding::skipped("it does not run");

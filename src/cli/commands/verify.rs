@@ -21,13 +21,16 @@ const SETTLES: Duration = Duration::from_secs(6);
 /// How often what is not as it should be is looked at again.
 const LOOKS: u32 = 2;
 
+const HELP: &str = "\
+Example: infra verify --lab -i inventories/vrooli
+
+It reads only. Firewalls that are not as the inventory says are named, and connections over TCP are opened from every \
+running guest to all others and to the hosts, on the ports of their services, on those of flows, and on all on which \
+something listens.";
+
 /// Try from inside every guest whether what must be reachable is, and what must not be is not
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example: infra verify --lab -i inventories/vrooli\n\nIt reads only. Firewalls that are not as the inventory says are named, and connections over TCP are \
-                        opened from every running guest to all others and to the hosts, on the ports of their \
-                        services, on those of flows, and on all on which something listens."
-)]
+#[command(after_help = HELP)]
 pub struct Args {
     #[command(flatten)]
     host: HostArgs,
@@ -78,8 +81,7 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
     let probes: Vec<Probe> = verify::plan(&context.blueprint, &listening).into_iter().filter(limited).collect();
     let mut trials = tried(context, &probes, &standing, &listening).await;
     for _ in 0..LOOKS {
-        let again: Vec<Probe> = trials.iter().filter(|t| t.verdict == Verdict::Fail).map(|t| t.probe.clone()).collect();
-        if again.is_empty() {
+        if trials.iter().all(|trial| trial.verdict != Verdict::Fail) {
             break;
         }
         writer.tell("not all is as it should be; firewalls take up to ten seconds to follow, so it is tried again\n");
