@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Firewall;
 use crate::diag::Span;
-use crate::model::{DatasetName, GpuName, GuestName, HostName, Interface, ServiceName, Size, StorageName, Tag, Vmid};
+use crate::model::{
+    DatasetName, GpuName, GuestName, HostName, Inside, Interface, ServiceName, Size, StorageName, Tag, Vmid,
+};
 
 /// One VM or container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,15 @@ pub struct Guest {
 }
 
 impl Guest {
+    /// How its host reaches into it.
+    #[must_use]
+    pub fn inside(&self) -> Inside {
+        match self.shape {
+            GuestShape::Vm(_) => Inside::Vm { vmid: self.vmid },
+            GuestShape::Container(_) => Inside::Container { vmid: self.vmid },
+        }
+    }
+
     /// Where `path` was written, else where the guest was.
     #[must_use]
     pub fn span_of(&self, path: &str) -> Span {

@@ -25,9 +25,9 @@ use crate::model::observed::Observed;
 use crate::model::{HostName, Upid};
 use crate::observe::{self, Interest};
 use crate::plan::Scope;
-use crate::ports::{Clock, Shell};
+use crate::ports::{Clock, SecretStore, Shell};
 use crate::resources;
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, StandIns};
 use crate::ui::{Writer, plural};
 
 /// An inventory, where its memory is, and its hosts' doors.
@@ -79,6 +79,9 @@ impl Context {
                 doors = doors.with_tailnet(Arc::new(control_plane(tailnet, key)?));
             }
         }
+        let store: Arc<dyn SecretStore> =
+            if lab.is_some() { Arc::new(StandIns) } else { Arc::new(secrets(args, &paths)) };
+        let doors = doors.with_secrets(store);
         Ok(Self { blueprint, sources, state, hardware, doors, clock, lab })
     }
 

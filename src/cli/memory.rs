@@ -74,6 +74,7 @@ mod tests {
             title: "do something".to_owned(),
             addr,
             host: "hq".parse().unwrap(),
+            inside: None,
             via: Via::Api,
             ops: vec![Op::Exec { argv: vec!["true".to_owned()] }],
             undo: Undo::nothing("a test"),

@@ -196,7 +196,7 @@ fn console_help(context: &Context, host: &HostName) -> Result<String, CommandErr
             }
             let Undo::Ops { ops } = &step.undo else { continue };
             let ops: Vec<Op> = ops.iter().filter(|op| !matches!(op, Op::Await { .. })).cloned().collect();
-            for line in render(&ops) {
+            for line in render(&ops, None) {
                 text.push_str(&format!("    {line}\n"));
             }
         }

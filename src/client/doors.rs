@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Session;
 use super::neighbours::Neighbours;
+use super::{InGuest, Session};
 use crate::model::HostName;
-use crate::ports::{Api, Clock, Shell};
+use crate::model::step::Step;
+use crate::ports::{Api, Clock, SecretStore, Shell};
 
 /// The doors of one host.
 #[derive(Clone)]
@@ -39,6 +40,7 @@ struct Open {
 pub struct Doors {
     hosts: BTreeMap<HostName, Open>,
     tailnet: Option<Session>,
+    secrets: Option<Arc<dyn SecretStore>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -60,7 +62,7 @@ impl Doors {
                 (name, Open { door, any: own.clone(), own })
             })
             .collect();
-        Self { hosts, tailnet: None, clock }
+        Self { hosts, tailnet: None, secrets: None, clock }
     }
 
     /// Lets hosts of one site answer for one another; `site` names that of a host.
@@ -91,6 +93,19 @@ impl Doors {
         self
     }
 
+    /// Lets steps put secrets of the inventory into files.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Arc<dyn SecretStore>) -> Self {
+        self.secrets = Some(secrets);
+        self
+    }
+
+    /// Who gives out secrets, if anybody does.
+    #[must_use]
+    pub fn secrets(&self) -> Option<&dyn SecretStore> {
+        self.secrets.as_deref()
+    }
+
     /// The control plane of the tailnet, if there is one.
     #[must_use]
     pub fn tailnet(&self) -> Option<&Session> {
@@ -113,6 +128,16 @@ impl Doors {
     #[must_use]
     pub fn shell(&self, host: &HostName) -> Option<&Arc<dyn Shell>> {
         self.hosts.get(host).and_then(|open| open.door.shell.as_ref())
+    }
+
+    /// Where a step's commands run: the shell of its host, or of the guest that it is in.
+    #[must_use]
+    pub fn shell_of(&self, step: &Step) -> Option<Arc<dyn Shell>> {
+        let host = Arc::clone(self.shell(&step.host)?);
+        Some(match step.inside {
+            Some(inside) => Arc::new(InGuest::new(host, inside)),
+            None => host,
+        })
     }
 
     /// The clock.

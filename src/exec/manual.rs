@@ -2,10 +2,10 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::model::HostName;
 use crate::model::guard::GuardAct;
 use crate::model::step::{Condition, Op, StepId};
-use crate::ports::{Method, Request, quote, quote_all};
+use crate::model::{HostName, Inside};
+use crate::ports::{Method, Request, quote_all};
 
 /// What is left to be done by hand after an undo that did not work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,30 +22,40 @@ pub struct Manual {
     pub commands: Vec<String>,
 }
 
-/// Operations as lines for a root shell of the host.
+/// Operations as lines for a root shell of the host; `inside` is the guest that commands are for.
 #[must_use]
-pub fn render(ops: &[Op]) -> Vec<String> {
-    ops.iter().map(line).collect()
+pub fn render(ops: &[Op], inside: Option<Inside>) -> Vec<String> {
+    ops.iter().map(|op| line(op, inside)).collect()
 }
 
-fn line(op: &Op) -> String {
+/// How long a command in a VM may take that is typed by hand, in seconds; `qm guest exec` gives up after 30 by itself.
+const BY_HAND_S: u64 = 300;
+
+fn line(op: &Op, inside: Option<Inside>) -> String {
+    let typed = |argv: &[String], input: bool| match inside {
+        Some(inside) => quote_all(&inside.argv(argv, BY_HAND_S, input)),
+        None => quote_all(argv),
+    };
     match op {
         Op::Call { request, .. } | Op::Task { request, .. } => pvesh(request),
-        Op::Exec { argv } => quote_all(argv),
+        Op::Obtain { request, keep } => format!("{} # its `{}` is used below", pvesh(request), keep.key),
+        Op::Exec { argv } => typed(argv, false),
         Op::PutFile { path, content, mode } => {
             let mut end = "END".to_owned();
+            let content = content.shown();
             while content.lines().any(|line| line == end) {
                 end.push('_');
             }
             let body =
                 if content.is_empty() || content.ends_with('\n') { content.clone() } else { format!("{content}\n") };
-            format!("install -m {mode:04o} /dev/stdin {} <<'{end}'\n{body}{end}", quote(path))
+            let install = ["install", "-m", &format!("{mode:04o}"), "/dev/stdin", path].map(str::to_owned);
+            format!("{} <<'{end}'\n{body}{end}", typed(&install, true))
         }
         Op::Await { condition, .. } => match condition {
             Condition::Answer { request, .. } | Condition::Answers { request } => {
                 format!("{} # look at it", pvesh(request))
             }
-            Condition::Output { argv, stdout } => format!("{} # must say: {}", quote_all(argv), stdout.trim_end()),
+            Condition::Output { argv, stdout } => format!("{} # must say: {}", typed(argv, false), stdout.trim_end()),
         },
         Op::Guard { guard, act } => match act {
             GuardAct::Arm => {
@@ -86,11 +96,11 @@ mod tests {
             .set("description", "it's\nours")
             .set("memory", 512)
             .request();
-        let lines = render(&[Op::Call { request, landed: None }]);
+        let lines = render(&[Op::Call { request, landed: None }], None);
         assert_eq!(lines, ["pvesh set /nodes/pve1/lxc/104/config --description 'it'\\''s\nours' --memory 512"]);
         let request = endpoints::STORAGE_CONTENT_DELETE.at(&["pve1", "local", "local:vztmpl/x.tar.zst"]).request();
         assert_eq!(
-            render(&[Op::Task { request, landed: None }]),
+            render(&[Op::Task { request, landed: None }], None),
             ["pvesh delete /nodes/pve1/storage/local/content/local:vztmpl/x.tar.zst"]
         );
     }
@@ -98,6 +108,6 @@ mod tests {
     #[test]
     fn a_file_becomes_a_here_document_that_its_content_cannot_end() {
         let op = Op::PutFile { path: "/s/a".into(), content: "x\nEND\n".into(), mode: 0o640 };
-        assert_eq!(render(&[op]), ["install -m 0640 /dev/stdin /s/a <<'END_'\nx\nEND\nEND_"]);
+        assert_eq!(render(&[op], None), ["install -m 0640 /dev/stdin /s/a <<'END_'\nx\nEND\nEND_"]);
     }
 }

@@ -4,8 +4,11 @@
 //! guest among the node's tasks, an effect by the operation's own condition. Nothing is decided here
 //! about what to change.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::condition::{Look, look};
@@ -13,9 +16,9 @@ use super::recover;
 use super::teller::{Teller, Unwritten};
 use crate::client::{CallError, Session, TaskEnd, TaskWatch};
 use crate::event::What;
-use crate::model::Upid;
 use crate::model::step::{Condition, Op};
-use crate::ports::{Command, PutError, Request, Shell, TransportError, put};
+use crate::model::{Content, Keep, Piece, Upid};
+use crate::ports::{Command, PutError, Request, SecretStore, Shell, TransportError, put};
 use crate::proxmox::FailureKind;
 use crate::proxmox::answer::lock_timeout;
 use crate::proxmox::endpoints;
@@ -33,8 +36,40 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(1800);
 
 /// The doors of the host that a step is for.
 pub(super) struct Hands<'a> {
-    pub session: &'a Session,
-    pub shell: Option<&'a dyn Shell>,
+    session: &'a Session,
+    /// Of the host, or of the guest that the step is in.
+    shell: Option<&'a dyn Shell>,
+    secrets: Option<&'a dyn SecretStore>,
+    /// What calls of this list answered that is secret, by the name that it is asked for.
+    kept: Mutex<BTreeMap<String, SecretString>>,
+}
+
+impl<'a> Hands<'a> {
+    pub fn new(session: &'a Session, shell: Option<&'a dyn Shell>, secrets: Option<&'a dyn SecretStore>) -> Self {
+        Self { session, shell, secrets, kept: Mutex::default() }
+    }
+
+    /// A content with its secrets in it.
+    fn fill(&self, content: &Content) -> Result<SecretString, OpError> {
+        let refused = |why: String| OpError::new(why, None, Effect::None);
+        let mut filled = String::new();
+        for piece in content.pieces() {
+            match piece {
+                Piece::Text(text) => filled.push_str(text),
+                Piece::Secret(name) => {
+                    let store = self.secrets.ok_or_else(|| refused(format!("nobody gives out the secret `{name}`")))?;
+                    filled.push_str(store.reveal(name).map_err(refused)?.expose_secret());
+                }
+                Piece::Kept(name) => {
+                    let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+                    let value =
+                        kept.get(name).ok_or_else(|| refused(format!("no call before this one gave `{name}`")))?;
+                    filled.push_str(value.expose_secret());
+                }
+            }
+        }
+        Ok(filled.into())
+    }
 }
 
 /// An operation that did not do what it should.
@@ -94,7 +129,11 @@ pub(super) async fn carry_out(hands: &Hands<'_>, ops: &[Op], at: usize, teller: 
             };
             execute(hands, argv, proof, teller).await
         }
-        Op::PutFile { path, content, mode } => put_file(hands, path, content, *mode, teller).await,
+        Op::Obtain { request, keep } => obtain(hands, request, keep, teller).await,
+        Op::PutFile { path, content, mode } => {
+            let content = hands.fill(content)?;
+            put_file(hands, path, &content, *mode, teller).await
+        }
         Op::Await { condition, within_s, otherwise, or_warn } => {
             match wait_for(hands, condition, *within_s, teller).await {
                 Look::True => Ok(None),
@@ -164,6 +203,28 @@ async fn call(
         resends += 1;
         teller.waiting("it did not happen: sending it again".to_owned());
     }
+}
+
+/// Sends a call and keeps something of its answer.
+async fn obtain(hands: &Hands<'_>, request: &Request, keep: &Keep, teller: &Teller) -> Result<Warning, OpError> {
+    let mut sends = 0;
+    let answer = loop {
+        sends += 1;
+        match hands.session.write(request, &mut |why| teller.waiting(why)).await {
+            Err(error) if error.is_uncertain() && sends <= RESENDS => {
+                teller.waiting(format!("the answer got lost, asking anew: {error}"));
+            }
+            answer => break answer?,
+        }
+    };
+    let Some(value) = answer.get(&keep.key).and_then(Value::as_str) else {
+        // the answer itself may be secret, so nothing of it is said
+        let why = format!("{} {} answered without a `{}`", request.method, request.path, keep.key);
+        return Err(OpError::new(why, None, Effect::None));
+    };
+    let mut kept = hands.kept.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.insert(keep.name.clone(), value.to_owned().into());
+    Ok(None)
 }
 
 /// The task's id; nothing where the work was done before the answer came.
@@ -320,7 +381,7 @@ pub(super) async fn happened(hands: &Hands<'_>, ops: &[Op], at: usize, teller: &
 async fn put_file(
     hands: &Hands<'_>,
     path: &str,
-    content: &str,
+    content: &SecretString,
     mode: u32,
     teller: &Teller,
 ) -> Result<Warning, OpError> {
@@ -328,7 +389,7 @@ async fn put_file(
     let mut sends = 0;
     loop {
         sends += 1;
-        match put(shell, path, content.as_bytes(), mode).await {
+        match put(shell, path, content.expose_secret().as_bytes(), mode).await {
             Ok(()) => return Ok(None),
             // the same file again is the same file
             Err(PutError::Transport(TransportError::NotSent { why, .. } | TransportError::Uncertain { why, .. }))

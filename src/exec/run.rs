@@ -166,7 +166,7 @@ impl<'r, 'a> Run<'r, 'a> {
                 let step = self.steps[at].clone();
                 self.hear(Said { what: What::StepStarted { step: step.id.clone() }, written: None });
                 let (doors, teller) = (self.doors.clone(), self.teller.of(step.id.clone()));
-                running.spawn(async move { (at, carry_out_all(&doors, &step.host, &step.ops, false, &teller).await) });
+                running.spawn(async move { (at, carry_out_all(&doors, &step, &step.ops, false, &teller).await) });
             }
             tokio::select! {
                 biased;

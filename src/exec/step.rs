@@ -7,7 +7,7 @@ use crate::client::Doors;
 use crate::event::{Outcome, What};
 use crate::model::HostName;
 use crate::model::guard::GuardAct;
-use crate::model::step::Op;
+use crate::model::step::{Op, Step};
 
 /// What came of a list of operations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,15 +31,12 @@ pub(super) enum Left {
     Unknown(usize),
 }
 
-/// Carries out `ops` in order until one fails. `undoing` is what is said before each title; what is
+/// Carries out `ops`, those of `step` or of its undo, in order until one fails. `undoing` is what is said before each title; what is
 /// not there any more needs no undo.
-pub(super) async fn carry_out_all(
-    doors: &Doors,
-    host: &HostName,
-    ops: &[Op],
-    undoing: bool,
-    teller: &Teller,
-) -> StepEnd {
+pub(super) async fn carry_out_all(doors: &Doors, step: &Step, ops: &[Op], undoing: bool, teller: &Teller) -> StepEnd {
+    let host = &step.host;
+    let shell = doors.shell_of(step);
+    let hands = doors.session(host).map(|session| Hands::new(session, shell.as_deref(), doors.secrets()));
     let mut warnings: Vec<String> = Vec::new();
     let mut changed = false;
     let mut armed: Option<Armed> = None;
@@ -49,13 +46,10 @@ pub(super) async fn carry_out_all(
         let title = if undoing { format!("undo: {}", title(&ops[at])) } else { title(&ops[at]) };
         let begun = teller.say(What::OpStarted { step: teller.step(), op: at, title }).await;
         let ready = armed.as_ref().filter(|_| !is_guard(&ops[at])).map_or(Ok(()), |armed| armed.still_holds(doors));
-        let done = match (begun, doors.session(host)) {
+        let done = match (begun, &hands) {
             (Ok(()), _) if ready.is_err() => ready.map(|()| None),
             (Ok(()), Some(_)) if is_guard(&ops[at]) => guard(doors, host, &ops[at], &mut armed, teller).await,
-            (Ok(()), Some(session)) => {
-                let hands = Hands { session, shell: doors.shell(host).map(|shell| &**shell) };
-                carry_out(&hands, ops, at, teller).await
-            }
+            (Ok(()), Some(hands)) => carry_out(hands, ops, at, teller).await,
             (Ok(()), None) => {
                 Err(OpError { why: format!("host `{host}` has no door"), hint: None, effect: Effect::None })
             }
@@ -99,7 +93,9 @@ pub(super) async fn carry_out_all(
         match &ops[at] {
             Op::Guard { act: GuardAct::Arm, .. } => changed_before = Some(changed),
             Op::Guard { .. } | Op::Await { .. } => {}
-            Op::Call { .. } | Op::Task { .. } | Op::Exec { .. } | Op::PutFile { .. } => changed = true,
+            Op::Call { .. } | Op::Task { .. } | Op::Obtain { .. } | Op::Exec { .. } | Op::PutFile { .. } => {
+                changed = true
+            }
         }
     }
     let outcome = if warnings.is_empty() { Outcome::Done } else { Outcome::Warning { message: warnings.join("; ") } };
@@ -141,7 +137,9 @@ async fn guard(
 /// What an operation does, without any value that it sends.
 pub(super) fn title(op: &Op) -> String {
     match op {
-        Op::Call { request, .. } | Op::Task { request, .. } => format!("{} {}", request.method, request.path),
+        Op::Call { request, .. } | Op::Task { request, .. } | Op::Obtain { request, .. } => {
+            format!("{} {}", request.method, request.path)
+        }
         Op::Exec { argv } => format!("run {}", argv.iter().take(3).cloned().collect::<Vec<_>>().join(" ")),
         Op::PutFile { path, .. } => format!("write {path}"),
         Op::Await { within_s: 0, .. } => "look whether it is so".to_owned(),

@@ -15,6 +15,7 @@ pub fn step(name: &str, ops: Vec<Op>) -> Step {
         addr: "ct.proj-x".parse().unwrap(),
         title: format!("do {name}"),
         host: "hq".parse().unwrap(),
+        inside: None,
         via: Via::Api,
         ops,
         undo: Undo::nothing("it is a test"),

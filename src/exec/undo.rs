@@ -20,7 +20,8 @@ pub(super) async fn take_back(doors: &Doors, step: &Step, left: Left, teller: &T
         Undo::Ops { ops } => ops,
     };
     if let (Left::Unknown(at), Some(session)) = (left, doors.session(&step.host)) {
-        let hands = Hands { session, shell: doors.shell(&step.host).map(|shell| &**shell) };
+        let shell = doors.shell_of(step);
+        let hands = Hands::new(session, shell.as_deref(), doors.secrets());
         match happened(&hands, &step.ops, at, teller).await {
             Some(true) => {}
             Some(false) => return Outcome::Skipped { why: "it did not happen".to_owned() },
@@ -31,13 +32,13 @@ pub(super) async fn take_back(doors: &Doors, step: &Step, left: Left, teller: &T
             }
         }
     }
-    carry_out_all(doors, &step.host, ops, true, teller).await.outcome
+    carry_out_all(doors, step, ops, true, teller).await.outcome
 }
 
 /// What is left to be done by hand for a step that could not be taken back.
 pub(super) fn manual(step: &Step, why: String) -> Manual {
     let commands = match &step.undo {
-        Undo::Ops { ops } => render(ops),
+        Undo::Ops { ops } => render(ops, step.inside),
         Undo::Nothing { .. } | Undo::Irreversible { .. } => Vec::new(),
     };
     Manual { step: step.id.clone(), title: step.title.clone(), host: step.host.clone(), why, commands }

@@ -6,9 +6,11 @@
 
 mod addr;
 pub mod change;
+mod content;
 pub mod entrance;
 pub mod guard;
 pub mod hardware_lock;
+mod inside;
 pub mod kernel_parameter;
 pub mod machine;
 mod names;
@@ -23,6 +25,8 @@ mod tls;
 mod upid;
 
 pub use addr::{Addr, Kind};
+pub use content::{Content, Keep, Piece};
+pub use inside::Inside;
 pub use names::{
     BridgeName, DatasetName, EnvironmentName, GpuName, GroupName, GuestName, HostName, MappingName, NodeName, PoolName,
     PortName, ServiceName, StorageName, Tag, Vmid,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::change::{Risk, Via};
 use super::guard::{Guard, GuardAct};
-use super::{Addr, HostName};
+use super::{Addr, Content, HostName, Inside, Keep};
 use crate::ports::Request;
 
 /// The id of a step, stable across runs: `ct.proj-x/create`.
@@ -50,6 +50,9 @@ pub struct Step {
     pub title: String,
     /// Where: the host whose API and SSH door the operations go through.
     pub host: HostName,
+    /// The guest in which its commands run and its files are written, instead of on the host itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<Inside>,
     /// How.
     pub via: Via,
     /// What to do, in this order; the last ones read back that it is so.
@@ -83,6 +86,7 @@ impl Op {
     pub fn requests(&self) -> impl Iterator<Item = &Request> {
         let (sent, look) = match self {
             Self::Call { request, landed } | Self::Task { request, landed } => (Some(request), landed.as_ref()),
+            Self::Obtain { request, .. } => (Some(request), None),
             Self::Await { condition, .. } => (None, Some(condition)),
             Self::Exec { .. } | Self::PutFile { .. } | Self::Guard { .. } => (None, None),
         };
@@ -112,6 +116,14 @@ pub enum Op {
         /// As in [`Op::Call`], for an answer that got lost before the task's id was known.
         landed: Option<Condition>,
     },
+    /// A call whose answer holds something secret, which is kept in memory for what follows in this step. What it makes
+    /// ends by itself if nobody uses it, so it may be sent again.
+    Obtain {
+        /// What is sent.
+        request: Request,
+        /// What of its answer is kept.
+        keep: Keep,
+    },
     /// A command over SSH. Its exit code is evidence, not proof: an [`Op::Await`] follows it.
     Exec {
         /// Program and arguments.
@@ -121,8 +133,8 @@ pub enum Op {
     PutFile {
         /// Where, absolute.
         path: String,
-        /// What.
-        content: String,
+        /// What; its secrets are put in on the way.
+        content: Content,
         /// Permission bits, such as `0o644`; the owner is who we are logged in as.
         mode: u32,
     },

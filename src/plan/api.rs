@@ -130,7 +130,7 @@ fn sent(step: &Step, blueprint: &Blueprint) -> Vec<(Request, By, bool)> {
     let undo = if let Undo::Ops { ops } = &step.undo { ops.as_slice() } else { &[] };
     let commands = step.ops.iter().map(|op| (op, false)).chain(undo.iter().map(|op| (op, true)));
     let commands = commands.filter_map(|(op, undo)| {
-        let Op::Exec { argv } = op else { return None };
+        let (Op::Exec { argv }, None) = (op, step.inside) else { return None };
         let (program, request) = as_request(argv, node)?;
         Some((request, By::Command(program), undo))
     });

@@ -83,7 +83,7 @@ pub(super) fn without_quorum(request: &Request<'_>, plan: &Plan) -> Vec<Diagnost
 pub(super) fn node_of<'a>(plan: &'a Plan, addr: &Addr) -> Option<&'a str> {
     let ops = plan.steps.iter().filter(|step| step.addr == *addr).flat_map(|step| &step.ops);
     let mut paths = ops.filter_map(|op| match op {
-        Op::Call { request, .. } | Op::Task { request, .. } => Some(request.path.as_str()),
+        Op::Call { request, .. } | Op::Task { request, .. } | Op::Obtain { request, .. } => Some(request.path.as_str()),
         _ => None,
     });
     paths.find_map(|path| path.strip_prefix("/nodes/")?.split('/').next())

@@ -64,6 +64,7 @@ pub(crate) mod tests {
             id: StepId(id),
             title: String::new(),
             host: "hq".parse().unwrap(),
+            inside: None,
             via: Via::Api,
             ops: Vec::new(),
             undo: Undo::nothing("test"),

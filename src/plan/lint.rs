@@ -68,7 +68,7 @@ fn destroys(step: &Step) -> bool {
             && !matches!(step.undo, Undo::Irreversible { .. });
     !recreates
         && step.ops.iter().any(|op| match op {
-            Op::Task { request, .. } | Op::Call { request, .. } => {
+            Op::Task { request, .. } | Op::Call { request, .. } | Op::Obtain { request, .. } => {
                 let parts: Vec<&str> = request.path.split('/').skip(1).collect();
                 request.method == Method::Delete && matches!(parts[..], ["nodes", _, "qemu" | "lxc", _])
             }
@@ -95,7 +95,9 @@ fn unguarded(ops: &[Op]) -> Option<String> {
             (Op::Guard { .. }, _) => {
                 return Some("its guard is not armed, tried by connecting anew and disarmed".into());
             }
-            (Op::Call { request, .. } | Op::Task { request, .. }, held) if cuts(request) => {
+            (Op::Call { request, .. } | Op::Task { request, .. } | Op::Obtain { request, .. }, held)
+                if cuts(request) =>
+            {
                 if held.is_none() {
                     return Some(format!("{} {} stands outside of a guard", request.method, request.path));
                 }
@@ -137,7 +139,7 @@ fn lying_look(step: &Step) -> Option<String> {
     let looks = step.ops.iter().filter_map(|op| match op {
         Op::Call { landed, .. } | Op::Task { landed, .. } => landed.as_ref(),
         Op::Await { condition, .. } => Some(condition),
-        Op::Exec { .. } | Op::PutFile { .. } | Op::Guard { .. } => None,
+        Op::Obtain { .. } | Op::Exec { .. } | Op::PutFile { .. } | Op::Guard { .. } => None,
     });
     looks.filter(|condition| !harmless(condition)).find_map(|condition| match condition {
         Condition::Answer { request, .. } | Condition::Answers { request } => {

@@ -79,6 +79,7 @@ fn requests(step: &Step) -> Vec<&Request> {
         match op {
             Op::Call { request, .. }
             | Op::Task { request, .. }
+            | Op::Obtain { request, .. }
             | Op::Await { condition: Condition::Answer { request, .. } | Condition::Answers { request }, .. } => {
                 requests.push(request);
             }

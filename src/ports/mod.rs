@@ -8,6 +8,7 @@ mod batch;
 mod clock;
 mod put;
 mod quote;
+mod secret_store;
 mod shell;
 
 pub use api::{Api, Method, Request, Response};
@@ -15,6 +16,7 @@ pub use batch::{Batch, BatchError, OnFailure};
 pub use clock::Clock;
 pub use put::{PutError, put};
 pub use quote::{quote, quote_all};
+pub use secret_store::SecretStore;
 pub use shell::{Command, Output, Shell};
 
 use std::pin::Pin;

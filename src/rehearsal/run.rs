@@ -95,7 +95,7 @@ pub fn rehearse(request: &Request<'_>) -> Result<Report, RehearsalError> {
 fn limits(plan: &Plan) -> Vec<Untwinned> {
     let requests = || {
         plan.steps.iter().flat_map(|step| &step.ops).filter_map(|op| match op {
-            Op::Call { request, .. } | Op::Task { request, .. } => Some(request),
+            Op::Call { request, .. } | Op::Task { request, .. } | Op::Obtain { request, .. } => Some(request),
             _ => None,
         })
     };

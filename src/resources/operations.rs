@@ -11,7 +11,7 @@ use crate::ports::Request;
 pub fn step(addr: &Addr, what: &str, title: impl Into<String>, host: &HostName, ops: Vec<Op>) -> Step {
     let ssh = |op: &Op| match op {
         Op::Exec { .. } | Op::PutFile { .. } | Op::Guard { .. } => Some(Via::Ssh),
-        Op::Call { .. } | Op::Task { .. } => Some(Via::Api),
+        Op::Call { .. } | Op::Task { .. } | Op::Obtain { .. } => Some(Via::Api),
         Op::Await { .. } => None,
     };
     let via = ops.iter().filter_map(ssh).reduce(Via::and).unwrap_or(Via::Api);
@@ -20,6 +20,7 @@ pub fn step(addr: &Addr, what: &str, title: impl Into<String>, host: &HostName, 
         addr: addr.clone(),
         title: title.into(),
         host: host.clone(),
+        inside: None,
         via,
         ops,
         undo: Undo::nothing("it changes nothing that lasts"),

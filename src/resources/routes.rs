@@ -71,7 +71,7 @@ impl Routes<'_> {
         let loaded = format!("test -e {NEW} || sha256sum {FILE}");
         let mut ops = vec![
             exec(["mkdir", "-p", "/var/lib/infra/routes"]),
-            Op::PutFile { path: here.clone(), content: text.to_owned(), mode: 0o644 },
+            Op::PutFile { path: here.clone(), content: text.into(), mode: 0o644 },
             exec(["pct", "push", &vmid, &here, NEW, "--perms", "0644"]),
             exec(self.inside(["caddy", "validate", "--adapter", "caddyfile", "--config", NEW])),
         ];

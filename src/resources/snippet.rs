@@ -151,7 +151,7 @@ impl Resource for Snippet<'_> {
             &self.host.name,
             vec![
                 exec(["mkdir", "-p", directory]),
-                Op::PutFile { path: path.clone(), content, mode: 0o600 },
+                Op::PutFile { path: path.clone(), content: content.into(), mode: 0o600 },
                 check(output(["sha256sum", &path], format!("{wanted}  {path}")), "the file reads back differently"),
             ],
         );

@@ -5,12 +5,16 @@
 
 mod env;
 mod file;
+mod stand_in;
 
 use camino::Utf8PathBuf;
 use secrecy::SecretString;
 
+use crate::ports::SecretStore;
+
 pub use env::Environment;
 pub use file::Directory;
+pub use stand_in::StandIns;
 
 /// Why a secret could not be read. Its value is in none of these.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,6 +125,15 @@ impl Secrets {
         }
         let places = self.0.iter().map(|provider| provider.place(name)).collect();
         Err(SecretError::Missing { name: name.to_owned(), places })
+    }
+}
+
+impl SecretStore for Secrets {
+    fn reveal(&self, name: &str) -> Result<SecretString, String> {
+        self.resolve(name).map_err(|error| match error.hint() {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        })
     }
 }
 

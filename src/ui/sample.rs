@@ -46,6 +46,7 @@ fn step(addr: &str, what: &str, title: &str, via: Via) -> Step {
         addr,
         title: title.to_owned(),
         host: "hq".parse().unwrap(),
+        inside: None,
         via,
         ops: vec![Op::Call {
             request: Request { method: Method::Post, path: "/nodes/pve1/lxc".to_owned(), params: Vec::new() },

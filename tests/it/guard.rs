@@ -84,6 +84,7 @@ fn plan(blueprint: &Blueprint, ops: Vec<Op>) -> Plan {
         addr: addr.clone(),
         title: "switch the firewall on".to_owned(),
         host,
+        inside: None,
         via: Via::ApiAndSsh,
         ops,
         undo: Undo::nothing("a test"),

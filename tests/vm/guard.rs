@@ -58,7 +58,7 @@ fn ops(verdict: &str, seconds: u32) -> Vec<Op> {
     let part = |act| Op::Guard { guard: guard.clone(), act };
     vec![
         part(GuardAct::Arm),
-        Op::PutFile { path: FILE.to_owned(), content: rules(verdict), mode: 0o755 },
+        Op::PutFile { path: FILE.to_owned(), content: rules(verdict).into(), mode: 0o755 },
         Op::Exec { argv: vec!["nft".to_owned(), "-f".to_owned(), FILE.to_owned()] },
         part(GuardAct::Reconnect { hosts: vec![host()], after_s: 1, within_s: 15 }),
         part(GuardAct::Disarm),

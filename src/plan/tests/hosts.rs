@@ -163,7 +163,11 @@ fn carry_out<'a>(ops: impl IntoIterator<Item = &'a Op>, observed: &mut Observed)
     for op in ops {
         match op {
             Op::PutFile { path, content, mode } => {
-                let put = ConfigFile { content: content.clone(), mode: *mode, ..ConfigFile::default() };
+                let put = ConfigFile {
+                    content: content.text().expect("no secret").to_owned(),
+                    mode: *mode,
+                    ..ConfigFile::default()
+                };
                 config(observed).files.insert(path.clone(), put);
             }
             Op::Exec { argv } => match argv.iter().map(String::as_str).collect::<Vec<_>>()[..] {

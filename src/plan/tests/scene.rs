@@ -212,7 +212,10 @@ pub(in crate::plan) fn applied(blueprint: &Blueprint) -> Observed {
             }
             Op::PutFile { path, content, mode } => {
                 use sha2::Digest as _;
-                let sha256 = sha2::Sha256::digest(content.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+                let sha256 = sha2::Sha256::digest(content.text().expect("no secret"))
+                    .iter()
+                    .map(|b| format!("{b:02x}"))
+                    .collect();
                 value(&mut host(&mut observed).files).insert(path.clone(), Some(File { sha256, mode: *mode }));
             }
             _ => {}

@@ -129,7 +129,7 @@ impl<'a> FileChange<'a> {
         let directory = self.path.rsplit_once('/').map_or("/", |(directory, _)| directory);
         let mut ops = vec![
             exec(["mkdir", "-p", directory]),
-            Op::PutFile { path: self.path.clone(), content: after.clone(), mode },
+            Op::PutFile { path: self.path.clone(), content: after.clone().into(), mode },
         ];
         if let Some(file) = self.before.filter(|file| (file.uid, file.gid) != (0, 0)) {
             ops.push(exec(["chown", &format!("{}:{}", file.uid, file.gid), &self.path]));
