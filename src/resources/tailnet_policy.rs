@@ -284,14 +284,12 @@ impl TailnetPolicy<'_> {
     /// Members that no device bears the tag of yet: nothing is tested of them, and nobody reaches them.
     fn absent(&self, devices: &[TailnetDevice]) -> Option<String> {
         let tags = presence(devices).tags;
-        let absent: Vec<String> = members(self.blueprint)
-            .iter()
-            .filter(|guest| !tags.contains(&tag_of(guest)))
-            .map(ToString::to_string)
-            .collect();
+        let members = members(self.blueprint).into_iter().map(|guest| (tag_of(&self.blueprint.name, &guest), guest));
+        let absent: Vec<String> =
+            members.filter(|(tag, _)| !tags.contains(tag)).map(|(tag, guest)| format!("{guest} (`{tag}`)")).collect();
         (!absent.is_empty()).then(|| {
             format!(
-                "not in the tailnet yet: {}; in each of them run `tailscale up --hostname NAME --auth-key …` with a one-off key that has its tag (`tag:NAME`)",
+                "not in the tailnet yet: {}; in each of them run `tailscale up --hostname NAME --auth-key …` with a one-off key that has its tag",
                 absent.join(", ")
             )
         })

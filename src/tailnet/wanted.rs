@@ -1,6 +1,6 @@
 //! What a blueprint asks of the policy: tags of its guests, a rule per flow, terminals, and tests of all of it.
 //!
-//! A guest that somebody in the tailnet has access to is a member, and bears `tag:GUEST`: a tag takes its device away
+//! A guest that somebody in the tailnet has access to is a member, and bears `tag:infra-INVENTORY-GUEST`: a tag takes its device away
 //! from whoever joined it, so that no rule about people reaches it. Between members nothing is ever granted: they talk
 //! over their bridge, past Proxmox's firewall. The tests say so to the control plane, which refuses a policy that
 //! fails one.
@@ -14,7 +14,7 @@ use super::edit::edit;
 use super::policy::Policy;
 use super::section::{Block, Section};
 use crate::blueprint::{Blueprint, Flow, Party, PolicyStyle, Tailnet};
-use crate::model::{GuestName, PortRange, Transport};
+use crate::model::{EnvironmentName, GuestName, PortRange, Transport};
 
 /// A port that nobody declares and nobody listens on (RFC 863, discard): stands for "anything else" in tests.
 const WITNESS: u16 = 9;
@@ -39,10 +39,16 @@ impl Presence {
     }
 }
 
-/// The tag of a guest.
+/// The tag of a guest. It bears the inventory's name, as a tailnet may serve several that call guests alike, and
+/// begins with a letter, as every tag has to.
 #[must_use]
-pub fn tag_of(guest: &GuestName) -> String {
-    format!("tag:{guest}")
+pub fn tag_of(inventory: &EnvironmentName, guest: &GuestName) -> String {
+    format!("tag:infra-{inventory}-{guest}")
+}
+
+/// The tags of [`members`].
+fn member_tags(blueprint: &Blueprint) -> BTreeSet<String> {
+    members(blueprint).iter().map(|guest| tag_of(&blueprint.name, guest)).collect()
 }
 
 /// Guests that join the tailnet: those that somebody in it has access to, and those that are to join anyway.
@@ -58,6 +64,8 @@ pub fn members(blueprint: &Blueprint) -> BTreeSet<GuestName> {
 struct Way {
     from: String,
     to: GuestName,
+    /// Of `to`.
+    tag: String,
     transport: Transport,
     ports: (u16, u16),
 }
@@ -67,6 +75,7 @@ fn ways(blueprint: &Blueprint) -> BTreeSet<Way> {
         (Party::Tailnet(from), Party::Guest(to)) => Some(Way {
             from: from.clone(),
             to: to.clone(),
+            tag: tag_of(&blueprint.name, to),
             transport: flow.transport,
             ports: (flow.ports.first(), flow.ports.last()),
         }),
@@ -79,7 +88,7 @@ fn ways(blueprint: &Blueprint) -> BTreeSet<Way> {
 #[must_use]
 pub fn wanted(blueprint: &Blueprint, outside: &Policy, presence: &Presence) -> Section {
     let Some(tailnet) = &blueprint.tailnet else { return Section::default() };
-    let (ways, members) = (ways(blueprint), members(blueprint));
+    let (ways, members) = (ways(blueprint), member_tags(blueprint));
     let mut blocks = vec![
         Block { key: "groups".into(), entries: named(&tailnet.groups, &outside.groups) },
         Block { key: "tagOwners".into(), entries: owners(tailnet, &ways, &members, outside) },
@@ -103,11 +112,10 @@ fn named(own: &BTreeMap<String, Vec<String>>, others: &BTreeMap<String, Vec<Stri
     own.map(|(name, who)| format!("{}: {}", json!(name), spaced(&json!(who)))).collect()
 }
 
-fn owners(tailnet: &Tailnet, ways: &BTreeSet<Way>, members: &BTreeSet<GuestName>, outside: &Policy) -> Vec<String> {
+fn owners(tailnet: &Tailnet, ways: &BTreeSet<Way>, members: &BTreeSet<String>, outside: &Policy) -> Vec<String> {
     let mut tags: BTreeMap<String, Vec<String>> = tailnet.tags.clone();
-    let own_tags = members.iter().map(tag_of);
     let used = ways.iter().map(|way| way.from.clone()).chain(tailnet.owners.iter().cloned());
-    for tag in own_tags.chain(used.filter(|who| who.starts_with("tag:"))) {
+    for tag in members.iter().cloned().chain(used.filter(|who| who.starts_with("tag:"))) {
         // A tag that owns others is not among its own owners.
         let owners = tailnet.owners.iter().filter(|owner| **owner != tag).cloned().collect();
         tags.entry(tag).or_insert(owners);
@@ -117,10 +125,10 @@ fn owners(tailnet: &Tailnet, ways: &BTreeSet<Way>, members: &BTreeSet<GuestName>
 
 /// One rule per source and guest.
 fn rules(style: PolicyStyle, ways: &BTreeSet<Way>) -> Block {
-    let mut pairs: BTreeMap<(&str, &GuestName), BTreeMap<Transport, Vec<String>>> = BTreeMap::new();
-    for Way { from, to, transport, ports: (first, last) } in ways {
+    let mut pairs: BTreeMap<(&str, &str), BTreeMap<Transport, Vec<String>>> = BTreeMap::new();
+    for Way { from, tag, transport, ports: (first, last), .. } in ways {
         let range = if first == last { first.to_string() } else { format!("{first}-{last}") };
-        pairs.entry((from, to)).or_default().entry(*transport).or_default().push(range);
+        pairs.entry((from, tag)).or_default().entry(*transport).or_default().push(range);
     }
     let mut entries = Vec::new();
     for ((from, to), ports) in pairs {
@@ -130,10 +138,10 @@ fn rules(style: PolicyStyle, ways: &BTreeSet<Way>) -> Block {
                     .iter()
                     .flat_map(|(transport, ranges)| ranges.iter().map(move |range| format!("{transport}:{range}")))
                     .collect();
-                entries.push(spaced(&json!({"src": [from], "dst": [tag_of(to)], "ip": ip})));
+                entries.push(spaced(&json!({"src": [from], "dst": [to], "ip": ip})));
             }
             PolicyStyle::Acls => entries.extend(ports.iter().map(|(transport, ranges)| {
-                let dst = format!("{}:{}", tag_of(to), ranges.join(","));
+                let dst = format!("{to}:{}", ranges.join(","));
                 spaced(&json!({"action": "accept", "proto": transport.as_str(), "src": [from], "dst": [dst]}))
             })),
         }
@@ -150,34 +158,33 @@ fn terminals(tailnet: &Tailnet, ways: &BTreeSet<Way>) -> Vec<String> {
     let Some(ssh) = &tailnet.ssh else { return Vec::new() };
     let action = if ssh.check { "check" } else { "accept" };
     let with = ways.iter().filter(|way| way.transport == Transport::Tcp && (way.ports.0..=way.ports.1).contains(&22));
-    let pairs: BTreeSet<(&str, &GuestName)> = with.map(|way| (way.from.as_str(), &way.to)).collect();
+    let pairs: BTreeSet<(&str, &str)> = with.map(|way| (way.from.as_str(), way.tag.as_str())).collect();
     pairs
         .into_iter()
-        .map(|(from, to)| spaced(&json!({"action": action, "src": [from], "dst": [tag_of(to)], "users": ssh.users})))
+        .map(|(from, to)| spaced(&json!({"action": action, "src": [from], "dst": [to], "users": ssh.users})))
         .collect()
 }
 
 /// One test per source, since of several with the same source Tailscale has been seen to judge them together
 /// (tailscale/tailscale#8250), and with single ports, since it refuses ranges in tests (recorded by Headscale's
 /// `policytest-port-shape-range`).
-fn tests(ways: &BTreeSet<Way>, members: &BTreeSet<GuestName>, granted: &Policy, presence: &Presence) -> Vec<String> {
+fn tests(ways: &BTreeSet<Way>, members: &BTreeSet<String>, granted: &Policy, presence: &Presence) -> Vec<String> {
     let mut sources: BTreeSet<String> = ways.iter().map(|way| way.from.clone()).collect();
-    sources.extend(members.iter().map(tag_of));
+    sources.extend(members.iter().cloned());
     let present = |who: &str| presence.has(who, &granted.groups);
-    let targets: Vec<&GuestName> = members.iter().filter(|guest| present(&tag_of(guest))).collect();
+    let targets: Vec<&String> = members.iter().filter(|tag| present(tag)).collect();
     let mut entries = Vec::new();
     for from in sources.iter().filter(|from| present(from)) {
         let (mut accept, mut deny) = (BTreeSet::new(), BTreeSet::new());
-        for to in targets.iter().filter(|to| tag_of(to) != **from) {
-            let at = |port: u16| (port, format!("{}:{port}", tag_of(to)));
-            let here = ways.iter().filter(|way| way.to == **to);
+        for to in targets.iter().copied().filter(|to| *to != from) {
+            let at = |port: u16| (port, format!("{to}:{port}"));
+            let here = ways.iter().filter(|way| way.tag == *to);
             let mut ports: BTreeSet<u16> = here.clone().flat_map(|way| [way.ports.0, way.ports.1]).collect();
             accept.extend(here.filter(|way| way.from == **from).flat_map(|way| [at(way.ports.0), at(way.ports.1)]));
             ports.extend([22, WITNESS]);
-            let tag = tag_of(to);
             let reached = |port: u16| {
                 [Transport::Tcp, Transport::Udp].iter().any(|transport| {
-                    let packet = Packet { from, to: &tag, transport: *transport, port };
+                    let packet = Packet { from, to, transport: *transport, port };
                     granted.rules.is_some() && granted.decide(&packet).is_reachable()
                 })
             };
@@ -222,7 +229,7 @@ pub(super) fn declared(blueprint: &Blueprint, policy: &Policy, packet: &Packet<'
     };
     ways(blueprint).iter().any(|way| {
         let ports = PortRange::new(way.ports.0, way.ports.1);
-        tag_of(&way.to) == packet.to
+        way.tag == packet.to
             && way.transport == packet.transport
             && ports.is_some_and(|ports| ports.contains(packet.port))
             && covers(way)
@@ -250,7 +257,7 @@ pub fn leaks(blueprint: &Blueprint, policy: &Policy, own: &Section) -> Vec<Leak>
     let rules = policy.rules.iter().flatten().filter(|rule| !ours.contains(rule.text.as_str())).cloned().collect();
     let policy = &Policy { rules: Some(rules), ..policy.clone() };
     let members = members(blueprint);
-    let own: BTreeSet<String> = members.iter().map(tag_of).collect();
+    let own = member_tags(blueprint);
     let mut sources: BTreeSet<String> = own.clone();
     sources.extend(ways(blueprint).into_iter().map(|way| way.from));
     let named = policy.rules.iter().flatten().flat_map(|rule| rule.src.iter().cloned());
@@ -265,7 +272,7 @@ pub fn leaks(blueprint: &Blueprint, policy: &Policy, own: &Section) -> Vec<Leak>
     }
     let mut leaks = Vec::new();
     for to in &members {
-        let tag = tag_of(to);
+        let tag = tag_of(&blueprint.name, to);
         for from in sources.iter().filter(|from| **from != tag) {
             let packets = ports.iter().flat_map(|port| {
                 [Transport::Tcp, Transport::Udp].map(|transport| Packet { from, to: &tag, transport, port: *port })
@@ -314,7 +321,9 @@ mod tests {
     }
 
     fn everybody() -> Presence {
-        let tags = ["tag:phone", "tag:plan-hq", "tag:proj-x", "tag:proj-y"].map(str::to_owned).into();
+        let tags = ["tag:phone", "tag:infra-test-plan-hq", "tag:infra-test-proj-x", "tag:infra-test-proj-y"]
+            .map(str::to_owned)
+            .into();
         Presence { tags, users: ["ann@example.com".to_owned()].into() }
     }
 
@@ -325,17 +334,17 @@ mod tests {
         insta::assert_snapshot!(lines, @r#"
         groups: "group:staff": ["ann@example.com"]
         tagOwners: "tag:phone": ["autogroup:admin"]
-        tagOwners: "tag:plan-hq": ["autogroup:admin"]
-        tagOwners: "tag:proj-x": ["autogroup:admin"]
-        tagOwners: "tag:proj-y": ["autogroup:admin"]
-        grants: {"src": ["group:staff"], "dst": ["tag:plan-hq"], "ip": ["udp:53"]}
-        grants: {"src": ["tag:phone"], "dst": ["tag:plan-hq"], "ip": ["tcp:22", "tcp:3000-3010"]}
-        ssh: {"action": "accept", "src": ["tag:phone"], "dst": ["tag:plan-hq"], "users": ["root"]}
-        tests: {"src": "group:staff", "accept": ["tag:plan-hq:53"], "deny": ["tag:plan-hq:9", "tag:plan-hq:22", "tag:plan-hq:3000", "tag:plan-hq:3010", "tag:proj-x:9", "tag:proj-x:22", "tag:proj-y:9", "tag:proj-y:22"]}
-        tests: {"src": "tag:phone", "accept": ["tag:plan-hq:22", "tag:plan-hq:3000", "tag:plan-hq:3010"], "deny": ["tag:plan-hq:9", "tag:plan-hq:53", "tag:proj-x:9", "tag:proj-x:22", "tag:proj-y:9", "tag:proj-y:22"]}
-        tests: {"src": "tag:plan-hq", "deny": ["tag:proj-x:9", "tag:proj-x:22", "tag:proj-y:9", "tag:proj-y:22"]}
-        tests: {"src": "tag:proj-x", "deny": ["tag:plan-hq:9", "tag:plan-hq:22", "tag:plan-hq:53", "tag:plan-hq:3000", "tag:plan-hq:3010", "tag:proj-y:9", "tag:proj-y:22"]}
-        tests: {"src": "tag:proj-y", "deny": ["tag:plan-hq:9", "tag:plan-hq:22", "tag:plan-hq:53", "tag:plan-hq:3000", "tag:plan-hq:3010", "tag:proj-x:9", "tag:proj-x:22"]}
+        tagOwners: "tag:infra-test-plan-hq": ["autogroup:admin"]
+        tagOwners: "tag:infra-test-proj-x": ["autogroup:admin"]
+        tagOwners: "tag:infra-test-proj-y": ["autogroup:admin"]
+        grants: {"src": ["group:staff"], "dst": ["tag:infra-test-plan-hq"], "ip": ["udp:53"]}
+        grants: {"src": ["tag:phone"], "dst": ["tag:infra-test-plan-hq"], "ip": ["tcp:22", "tcp:3000-3010"]}
+        ssh: {"action": "accept", "src": ["tag:phone"], "dst": ["tag:infra-test-plan-hq"], "users": ["root"]}
+        tests: {"src": "group:staff", "accept": ["tag:infra-test-plan-hq:53"], "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
+        tests: {"src": "tag:phone", "accept": ["tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010"], "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:53", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
+        tests: {"src": "tag:infra-test-plan-hq", "deny": ["tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
+        tests: {"src": "tag:infra-test-proj-x", "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:53", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
+        tests: {"src": "tag:infra-test-proj-y", "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:53", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22"]}
         "#);
     }
 
@@ -345,10 +354,10 @@ mod tests {
             |style: &str| wanted(&blueprint(&format!(", policy: {style}")), &Policy::default(), &Presence::default());
         let policy = |style: &str| Policy::read(&edit("{}", "x", &section(style)).unwrap()).unwrap();
         let (grants, acls) = (policy("grants"), policy("acls"));
-        for from in ["tag:phone", "group:staff", "ann@example.com", "tag:proj-x", "tag:other"] {
+        for from in ["tag:phone", "group:staff", "ann@example.com", "tag:infra-test-proj-x", "tag:other"] {
             for port in [21, 22, 53, 2999, 3000, 3010, 3011] {
                 for transport in [Transport::Tcp, Transport::Udp] {
-                    let packet = Packet { from, to: "tag:plan-hq", transport, port };
+                    let packet = Packet { from, to: "tag:infra-test-plan-hq", transport, port };
                     assert_eq!(
                         grants.decide(&packet).is_reachable(),
                         acls.decide(&packet).is_reachable(),
@@ -382,8 +391,9 @@ mod tests {
         assert_eq!(with("{\"grants\": []}"), []);
         assert_eq!(with(r#"{"grants": [{"src": ["autogroup:member"], "dst": ["autogroup:self"], "ip": ["*"]}]}"#), []);
         let all = with(r#"{"grants": [{"src": ["*"], "dst": ["*"], "ip": ["*"]}]}"#);
-        assert!(all.iter().any(|leak| leak.between_guests && leak.from == "tag:proj-x"), "{all:?}");
-        let one = with(r#"{"acls": [{"action": "accept", "src": ["group:ops"], "dst": ["tag:proj-x:8443"]}]}"#);
+        assert!(all.iter().any(|leak| leak.between_guests && leak.from == "tag:infra-test-proj-x"), "{all:?}");
+        let one =
+            with(r#"{"acls": [{"action": "accept", "src": ["group:ops"], "dst": ["tag:infra-test-proj-x:8443"]}]}"#);
         assert!(one.iter().any(|leak| leak.from == "group:ops"), "{one:?}");
         assert!(one.iter().all(|leak| !leak.between_guests && leak.by.contains("8443")), "{one:?}");
         // Ours is then the only list of rules, so that not everything gets through.

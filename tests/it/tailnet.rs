@@ -331,6 +331,9 @@ fn a_policy_that_breaks_isolation_is_refused_with_its_rule() {
     let open = "{\n\t\"grants\": [\n\t\t{\"src\": [\"*\"], \"dst\": [\"*\"], \"ip\": [\"*\"]},\n\t\t{\"src\": [\"autogroup:member\"], \"dst\": [\"autogroup:self\"], \"ip\": [\"*\"]},\n\t],\n}\n";
     write_policy(&desk, open);
     let said = refused(&desk, &["plan", "--lab", "--target", TARGET]);
-    assert!(said.contains("`tag:proj-x` reach guest `plan-hq`") && said.contains("\"dst\": [\"*\"]"), "{said}");
+    assert!(
+        said.contains("`tag:infra-vrooli-proj-x` reach guest `plan-hq`") && said.contains("\"dst\": [\"*\"]"),
+        "{said}"
+    );
     assert_eq!(policy(&desk), open);
 }

@@ -7,7 +7,7 @@ use crate::inventory::ControlPlane;
 const CODE: &str = "inventory.tailnet";
 
 /// Reports Headscale without its URL, plain HTTP, two ways of trust, guests that are none, names that a tag or a group
-/// cannot have, and groups of groups.
+/// cannot have or that are kept for guests, and groups of groups.
 pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
     let Some(tailnet) = &draft.inventory.document.tailnet else { return };
     let mut error = |summary: String, span, hint: &str| {
@@ -47,21 +47,18 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             report.push(problem.at(guest.span, "").hint_maybe(hint));
         }
     }
-    for guest in draft.guests.iter().filter(|guest| guest.name.as_str().starts_with(|c: char| c.is_ascii_digit())) {
-        let joins = tailnet.members.iter().flatten().any(|member| member.value == guest.name.value);
-        if joins || guest.shape.access.as_ref().is_some_and(|access| !access.is_empty()) {
-            report.push(
-                Diagnostic::error(CODE, format!("guest `{}` cannot join the tailnet", guest.name.value))
-                    .cause("its tag would be named after it, and the name of a tag begins with a letter")
-                    .at(guest.name.span, "")
-                    .hint("rename the guest, or leave it out of the tailnet"),
-            );
-        }
-    }
     let names = tailnet.tags.iter().flatten().map(|(name, _)| ("tag", name));
     for (kind, name) in names.chain(tailnet.groups.iter().flatten().map(|(name, _)| ("group", name))) {
         let bare = name.value.strip_prefix(&format!("{kind}:")).unwrap_or(&name.value);
         let letters = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || (kind == "group" && b"._@".contains(&b));
+        if kind == "tag" && bare.starts_with("infra-") {
+            report.push(
+                Diagnostic::error(CODE, format!("`{}` is kept for guests", name.value.escape_debug()))
+                    .cause("tags of guests are `tag:infra-INVENTORY-GUEST`, and `owners` may give them")
+                    .at(name.span, "")
+                    .hint("give the tag another name"),
+            );
+        }
         if !bare.starts_with(|c: char| c.is_ascii_alphabetic()) || !bare.bytes().all(letters) {
             report.push(
                 Diagnostic::error(CODE, format!("`{}` cannot be the name of a {kind}", name.value.escape_debug()))
@@ -108,13 +105,17 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_that_no_tag_can_be_named_after_does_not_join() {
+    fn a_guest_whose_name_begins_with_a_digit_joins_too() {
         let guest = format!(
             "guests: {{ 9lives: {{ {}, vmid: 109, address: 10.0.0.99 }} }}",
             crate::blueprint::testing::CONTAINER
         );
-        assert_eq!(codes(&format!("tailnet: {{ key: secret:t }}\n{guest}")), [""; 0]);
-        assert_eq!(codes(&format!("tailnet: {{ key: secret:t, members: [9lives] }}\n{guest}")), ["inventory.tailnet"]);
+        assert_eq!(codes(&format!("tailnet: {{ key: secret:t, members: [9lives] }}\n{guest}")), [""; 0]);
+    }
+
+    #[test]
+    fn tags_of_guests_are_kept_for_them() {
+        assert_eq!(codes("tailnet: { key: secret:t, tags: { infra-test-proj-x: [] } }"), ["inventory.tailnet"]);
     }
 
     #[test]
