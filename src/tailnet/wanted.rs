@@ -333,18 +333,18 @@ mod tests {
         let lines = section.lines().join("\n");
         insta::assert_snapshot!(lines, @r#"
         groups: "group:staff": ["ann@example.com"]
-        tagOwners: "tag:phone": ["autogroup:admin"]
         tagOwners: "tag:infra-test-plan-hq": ["autogroup:admin"]
         tagOwners: "tag:infra-test-proj-x": ["autogroup:admin"]
         tagOwners: "tag:infra-test-proj-y": ["autogroup:admin"]
+        tagOwners: "tag:phone": ["autogroup:admin"]
         grants: {"src": ["group:staff"], "dst": ["tag:infra-test-plan-hq"], "ip": ["udp:53"]}
         grants: {"src": ["tag:phone"], "dst": ["tag:infra-test-plan-hq"], "ip": ["tcp:22", "tcp:3000-3010"]}
         ssh: {"action": "accept", "src": ["tag:phone"], "dst": ["tag:infra-test-plan-hq"], "users": ["root"]}
         tests: {"src": "group:staff", "accept": ["tag:infra-test-plan-hq:53"], "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
-        tests: {"src": "tag:phone", "accept": ["tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010"], "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:53", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
         tests: {"src": "tag:infra-test-plan-hq", "deny": ["tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
         tests: {"src": "tag:infra-test-proj-x", "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:53", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
         tests: {"src": "tag:infra-test-proj-y", "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:53", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22"]}
+        tests: {"src": "tag:phone", "accept": ["tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010"], "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:53", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
         "#);
     }
 
