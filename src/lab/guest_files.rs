@@ -1,13 +1,10 @@
-//! Files of a guest, and the few programs in it that work on them: what a reverse proxy in a container needs.
+//! Caddy in a guest: the programs that a reverse proxy needs.
 //!
 //! Modelled is Caddy as Debian packages it: whether it takes a configuration, that a reload keeps the old one where it
 //! does not, and that a port answers while one is loaded. A guest has it once `/usr/bin/caddy` is among its files.
 
-use sha2::{Digest, Sha256};
-
-use super::shell::{Call, Program, programs};
+use super::shell::{Call, Program};
 use super::world::Guest;
-use super::world::conf::hex;
 use crate::model::observed::ReverseProxy;
 
 /// Debian's program; its content is the version that it prints.
@@ -21,9 +18,9 @@ pub const MUTE: &str = "/run/caddy/mute";
 
 /// What was seen of Caddy in a container, in a twin of it. Only the beginning of its configuration is known.
 pub fn seed(guest: &mut Guest, proxy: &ReverseProxy) {
-    guest.files.insert(CADDY.to_owned(), proxy.version.clone());
+    guest.put(CADDY, proxy.version.clone());
     if let Some(line) = &proxy.first_line {
-        guest.files.insert(CONFIG.to_owned(), format!("{line}\n"));
+        guest.put(CONFIG, format!("{line}\n"));
     }
 }
 
@@ -32,12 +29,7 @@ pub fn seed(guest: &mut Guest, proxy: &ReverseProxy) {
 pub fn find(name: &str) -> Option<Program> {
     match name {
         "caddy" => Some(caddy),
-        "cp" => Some(cp),
-        "head" => Some(head),
-        "rm" => Some(rm),
-        "sha256sum" => Some(sha256sum),
         "systemctl" => Some(systemctl),
-        "test" => Some(test),
         _ => None,
     }
 }
@@ -49,67 +41,7 @@ fn own<'w>(call: &'w mut Call<'_>) -> Option<&'w mut Guest> {
 
 /// A file of the guest that a program runs in.
 pub fn content(call: &mut Call<'_>, path: &str) -> Option<String> {
-    own(call)?.files.get(path).cloned()
-}
-
-const MISSING: &str = "No such file or directory";
-
-fn sha256sum(call: &mut Call<'_>) -> i32 {
-    let mut code = 0;
-    for path in call.args {
-        match content(call, path) {
-            Some(text) => call.print(format!("{}  {path}", hex(&Sha256::digest(text)))),
-            None => code = call.fail(1, format!("{path}: {MISSING}")),
-        }
-    }
-    code
-}
-
-fn head(call: &mut Call<'_>) -> i32 {
-    let [n, one, path] = call.args else { return call.unknown(&call.args.join(" ")) };
-    if n != "-n" || one != "1" {
-        return call.unknown(&call.args.join(" "));
-    }
-    match content(call, path) {
-        Some(text) => {
-            call.print(text.lines().next().unwrap_or_default());
-            0
-        }
-        None => call.fail(1, format!("cannot open '{path}' for reading: {MISSING}")),
-    }
-}
-
-fn cp(call: &mut Call<'_>) -> i32 {
-    let [p, source, target] = call.args else { return call.unknown(&call.args.join(" ")) };
-    if p != "-p" {
-        return call.unknown(p);
-    }
-    let Some(text) = content(call, source) else { return call.fail(1, format!("cannot stat '{source}': {MISSING}")) };
-    if let Some(guest) = own(call) {
-        guest.files.insert(target.clone(), text);
-    }
-    0
-}
-
-fn rm(call: &mut Call<'_>) -> i32 {
-    let [f, paths @ ..] = call.args else { return call.unknown("nothing") };
-    if f != "-f" {
-        return call.unknown(f);
-    }
-    for path in paths {
-        if let Some(guest) = own(call) {
-            guest.files.remove(path);
-        }
-    }
-    0
-}
-
-/// `test -e PATH` looks at the guest's files; all else is not about files.
-fn test(call: &mut Call<'_>) -> i32 {
-    match call.args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["-e", path] => i32::from(content(call, path).is_none()),
-        _ => programs::program("test").map_or(127, |program| program(call)),
-    }
+    own(call)?.text(path)
 }
 
 fn caddy(call: &mut Call<'_>) -> i32 {
@@ -185,7 +117,7 @@ fn systemctl(call: &mut Call<'_>) -> i32 {
             None => {
                 let text = content(call, CONFIG).unwrap_or_default();
                 if let Some(guest) = own(call) {
-                    guest.files.insert(RUNNING.to_owned(), text);
+                    guest.put(RUNNING, text);
                 }
                 0
             }

@@ -22,57 +22,12 @@ pub fn at(world: &World, address: &str) -> Option<u32> {
 pub fn find(name: &str) -> Option<Program> {
     match name {
         "bash" => Some(bash),
-        "cat" => Some(cat),
         "timeout" => Some(timeout),
-        "echo" | "false" | "hostname" | "id" | "printf" | "[" | "true" | "uname" => programs::program(name),
+        "[" | "cat" | "chmod" | "chown" | "cmp" | "cp" | "date" | "dd" | "echo" | "env" | "false" | "find" | "grep"
+        | "head" | "hostname" | "id" | "install" | "ls" | "mkdir" | "mv" | "printf" | "readlink" | "rm" | "rmdir"
+        | "sha256sum" | "sleep" | "stat" | "tee" | "test" | "touch" | "true" | "uname" => programs::program(name),
         _ => super::guest_files::find(name),
     }
-}
-
-fn cat(call: &mut Call<'_>) -> i32 {
-    let args = call.args;
-    let mut code = 0;
-    for path in args {
-        match path.as_str() {
-            "/etc/hostname" => {
-                let name = call.node;
-                call.print(name);
-            }
-            "/proc/self/uid_map" => {
-                let own = call.world.guests.iter().find(|(vmid, guest)| guest.name(**vmid) == call.node);
-                let shifted = own.is_some_and(|(_, guest)| guest.number("unprivileged", 0) == 1);
-                let (outside, count) = if shifted { (100_000, 65_536) } else { (0, u32::MAX) };
-                call.print(format!("{:>10} {outside:>10} {count:>10}", 0));
-            }
-            "/proc/net/tcp" => {
-                call.print("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid");
-                call.print("   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0");
-            }
-            "/proc/net/arp" => {
-                call.print("IP address       HW type     Flags       HW address            Mask     Device");
-                for address in neighbours(call) {
-                    call.print(format!("{address:<16} 0x1         0x2         bc:24:11:00:00:01     *        eth0"));
-                }
-            }
-            "/etc/os-release" => {
-                call.print("PRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\nID=debian\nVERSION_ID=\"13\"")
-            }
-            path => code = call.fail(1, format!("{path}: No such file or directory")),
-        }
-    }
-    code
-}
-
-/// Who else is up on a guest's node; a kernel knows those that it asked for lately.
-fn neighbours(call: &Call<'_>) -> Vec<IpAddr> {
-    let Some(own) = call.world.guests.iter().find(|(vmid, guest)| guest.name(**vmid) == call.node) else {
-        return Vec::new();
-    };
-    let others = call.world.guests.iter().filter(|(vmid, other)| *vmid != own.0 && other.node == own.1.node);
-    others
-        .filter(|(_, other)| other.has_booted(call.world.now_ms))
-        .filter_map(|(_, other)| reach::address(other))
-        .collect()
 }
 
 /// `bash -c 'exec 3<>/dev/tcp/ADDRESS/PORT && echo …'`: the one script that this bash knows, a connection that is

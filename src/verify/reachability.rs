@@ -19,6 +19,10 @@ use crate::model::{GuestName, PortRange, Transport};
 
 /// Seconds until a connection that nobody answers is given up: a lost first packet is sent again after one.
 const PATIENCE_S: u32 = 3;
+/// Connections of one guest at a time: a container may be allowed few processes.
+const AT_ONCE: usize = 50;
+/// What `timeout` exits with when it ended what it began (coreutils).
+const TIMED_OUT: &str = "124";
 
 /// One connection to be tried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -195,14 +199,20 @@ fn ports_of(blueprint: &Blueprint, guest: &blueprint::Guest, listening: Option<&
     offered.chain(declared).chain(heard).chain([22]).collect()
 }
 
-/// The script that a guest runs: all connections at once, then whom it knows on its network.
+/// The script that a guest runs: some connections at a time, each with its exit code where it did not stand, then whom
+/// the guest knows on its network.
 #[must_use]
 pub fn script(targets: impl IntoIterator<Item = (IpAddr, u16)>) -> String {
-    let lines = targets.into_iter().map(|(address, port)| {
+    let mut script = String::new();
+    for (index, (address, port)) in targets.into_iter().enumerate() {
+        if index > 0 && index % AT_ONCE == 0 {
+            script.push_str("wait\n");
+        }
         let target = format!("{address}/{port}");
-        format!("timeout {PATIENCE_S} bash -c 'exec 3<>/dev/tcp/{target} && echo {target}' &\n")
-    });
-    lines.chain(["wait\n".to_owned(), "cat /proc/net/arp\n".to_owned()]).collect()
+        let tried = format!("timeout {PATIENCE_S} bash -c 'exec 3<>/dev/tcp/{target} && echo {target}'");
+        script.push_str(&format!("{tried} || echo {target} $? &\n"));
+    }
+    script + "wait\ncat /proc/net/arp\n"
 }
 
 /// What the script printed.
@@ -210,21 +220,26 @@ pub fn script(targets: impl IntoIterator<Item = (IpAddr, u16)>) -> String {
 /// # Errors
 /// With what is missing in the guest.
 pub fn read(targets: &[(IpAddr, u16)], stdout: &str, stderr: &str) -> Answers {
-    for program in ["bash", "timeout"] {
-        if stderr.lines().any(|line| line.ends_with("not found") && line.contains(&format!("{program}:"))) {
-            return Err(format!("there is no `{program}` in it"));
-        }
+    // `timeout` passes on 127 for what it does not find, and the shell does for `timeout` itself
+    if stderr.lines().any(|line| line.contains("timeout: not found")) {
+        return Err("there is no `timeout` in it".to_owned());
+    }
+    if stdout.lines().any(|line| line.ends_with(" 127")) {
+        return Err("there is no `bash` in it".to_owned());
     }
     let open: BTreeSet<&str> = stdout.lines().map(str::trim).collect();
+    let codes: BTreeMap<&str, &str> = stdout.lines().filter_map(|line| line.trim().split_once(' ')).collect();
     let seen = targets.iter().map(|&(address, port)| {
         let name = format!("{address}/{port}");
         let said = stderr.lines().find_map(|line| line.split_once(&format!("/dev/tcp/{name}: ")).map(|(_, why)| why));
-        let seen = match said.map(str::trim) {
+        let seen = match (codes.get(name.as_str()), said.map(str::trim)) {
             _ if open.contains(name.as_str()) => Seen::Open,
-            Some("Connection refused") => Seen::Refused,
-            Some("No route to host" | "Network is unreachable") => Seen::NoRoute,
-            None | Some("Connection timed out") => Seen::Silent,
-            Some(other) => Seen::NotTried(other.to_owned()),
+            (Some(&TIMED_OUT), _) | (_, Some("Connection timed out")) => Seen::Silent,
+            (_, Some("Connection refused")) => Seen::Refused,
+            (_, Some("No route to host" | "Network is unreachable")) => Seen::NoRoute,
+            (_, Some(other)) => Seen::NotTried(other.to_owned()),
+            (Some(code), None) => Seen::NotTried(format!("the connection was not tried: exit code {code}")),
+            (None, None) => Seen::NotTried("the guest says nothing about it".to_owned()),
         };
         ((address, port), seen)
     });
@@ -294,7 +309,11 @@ fn follows(probe: &Probe, seen: &Seen, connected: bool, listens: Result<bool, &S
     match (expected, seen) {
         (_, Seen::NotTried(why)) => blind(why),
         (Expected::Open, Seen::Open) => pass("it is open"),
-        (Expected::Open, Seen::Refused) => pass("the way is open; nobody listens there"),
+        (Expected::Open, Seen::Refused) => match listens {
+            Ok(false) => pass("the way is open; nobody listens there"),
+            Ok(true) => fail("it is refused though it listens there, and it should be open"),
+            Err(why) => blind(&format!("it is refused, and whether {to} listens there is not known: {why}")),
+        },
         (Expected::Open, Seen::NoRoute) => fail("no way leads there, and it should be open"),
         (_, Seen::Open) => fail("it is open, and must not be"),
         (Expected::Rejected, Seen::Refused) => pass("it is refused, as a rule says"),
@@ -336,7 +355,7 @@ mod tests {
         let targets: Vec<(IpAddr, u16)> = [1, 2, 3, 4].map(|port| (A, port)).to_vec();
         let stderr = "bash: connect: Connection refused\nbash: line 1: /dev/tcp/10.0.0.10/2: Connection refused\n\
                       bash: connect: No route to host\nbash: line 1: /dev/tcp/10.0.0.10/3: No route to host\n";
-        let stdout = "10.0.0.10/1\nIP address       HW type     Flags       HW address            Mask     Device\n\
+        let stdout = "10.0.0.10/1\n10.0.0.10/2 1\n10.0.0.10/3 1\n10.0.0.10/4 124\nIP address       HW type     Flags       HW address            Mask     Device\n\
                       10.0.0.1         0x1         0x2         bc:24:11:00:00:01     *        eth0\n\
                       10.0.0.9         0x1         0x0         00:00:00:00:00:00     *        eth0\n";
         let heard = read(&targets, stdout, stderr).unwrap();
@@ -344,6 +363,24 @@ mod tests {
         let seen: Vec<&Seen> = heard.seen.values().collect();
         assert_eq!(seen, [&Seen::Open, &Seen::Refused, &Seen::NoRoute, &Seen::Silent]);
         assert!(read(&targets, "", "sh: 1: timeout: not found\n").unwrap_err().contains("`timeout`"));
+    }
+
+    #[test]
+    fn what_did_not_run_is_no_silence() {
+        let targets = [(A, 1), (A, 2), (A, 3)];
+        let missing = "timeout: failed to run command 'bash': No such file or directory\n";
+        assert!(read(&targets, "10.0.0.10/1 127\n", missing).unwrap_err().contains("`bash`"));
+        let heard = read(&targets, "10.0.0.10/1 124\n10.0.0.10/2 125\n", "").unwrap();
+        let seen: Vec<&Seen> = heard.seen.values().collect();
+        assert!(matches!(seen[..], [Seen::Silent, Seen::NotTried(_), Seen::NotTried(_)]), "{seen:?}");
+    }
+
+    #[test]
+    fn a_flow_that_is_refused_where_somebody_listens_is_broken() {
+        let probes = [probe(1, Expected::Open)];
+        let refused = [(1, Seen::Refused)];
+        assert_eq!(judged(&probes, &refused, Ok([1].into())), [Verdict::Fail]);
+        assert_eq!(judged(&probes, &refused, Err("?".into())), [Verdict::CouldNotRun]);
     }
 
     #[test]

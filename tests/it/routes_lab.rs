@@ -34,7 +34,7 @@ fn change(rig: &Rig, vmid: u32, change: impl FnOnce(&mut Guest)) {
 }
 
 fn file(rig: &Rig, vmid: u32, path: &str) -> Option<String> {
-    rig.site.look(|world| world.guests[&vmid].files.get(path).cloned()).unwrap()
+    rig.site.look(|world| world.guests[&vmid].text(path)).unwrap()
 }
 
 fn of_routes(plan: &Plan) -> Vec<Action> {
@@ -54,7 +54,7 @@ async fn installed(blueprint: &Blueprint, vmid: u32) -> Rig {
     assert!(of_routes(&plan).is_empty(), "without Caddy nothing is done");
     assert!(format!("{:?}", plan.gaps).contains("there is no Caddy in"), "and that is said: {:?}", plan.gaps);
     change(&rig, vmid, |guest| {
-        guest.files.insert(CADDY.to_owned(), "2.6.2".to_owned());
+        guest.put(CADDY, "2.6.2".to_owned());
     });
     rig
 }
@@ -71,7 +71,7 @@ async fn routes_are_written_loaded_and_then_left_alone() {
     assert_eq!(file(&rig, vmid, RUNNING), Some(text), "it is what runs");
     let again = rig.plan(&blueprint).await.unwrap();
     assert!(again.changes.is_empty() && again.gaps.is_empty(), "{:#?} {:#?}", again.changes, again.gaps);
-    change(&rig, vmid, |guest| guest.files.get_mut(CONFIG).unwrap().push_str("# by hand\n"));
+    change(&rig, vmid, |guest| guest.put(CONFIG, guest.text(CONFIG).unwrap() + "# by hand\n"));
     let plan = rig.plan(&blueprint).await.unwrap();
     assert_eq!(of_routes(&plan), [Action::Update]);
     assert!(plan.changes[0].drift, "somebody changed it");
@@ -82,7 +82,7 @@ async fn the_configuration_of_somebody_else_is_not_touched() {
     let (blueprint, vmid) = one();
     let rig = installed(&blueprint, vmid).await;
     change(&rig, vmid, |guest| {
-        guest.files.insert(CONFIG.to_owned(), "example.org {\n}\n".to_owned());
+        guest.put(CONFIG, "example.org {\n}\n".to_owned());
     });
     let refused = rig.plan(&blueprint).await.unwrap_err();
     assert!(refused.iter().any(|problem| problem.code == "plan.foreign-routes"), "{refused:#?}");
@@ -94,9 +94,9 @@ async fn where_nothing_answers_after_it_the_old_configuration_runs_again() {
     let rig = installed(&blueprint, vmid).await;
     let old = OLD.replace("lab", blueprint.name.as_str());
     change(&rig, vmid, |guest| {
-        guest.files.insert(CONFIG.to_owned(), old.clone());
-        guest.files.insert(RUNNING.to_owned(), old.clone());
-        guest.files.insert(MUTE.to_owned(), "a.example.com {".to_owned());
+        guest.put(CONFIG, old.clone());
+        guest.put(RUNNING, old.clone());
+        guest.put(MUTE, "a.example.com {".to_owned());
     });
     let plan = rig.plan(&blueprint).await.unwrap();
     assert_eq!(of_routes(&plan), [Action::Update]);

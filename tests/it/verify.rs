@@ -1,7 +1,7 @@
 //! `infra verify` as a person runs it, and its script in a real bash.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 
 use infra::verify::{Seen, read, script};
@@ -62,11 +62,33 @@ fn a_real_bash_tells_open_from_refused() {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let open = TcpListener::bind((loopback, 0)).unwrap();
     let shut = TcpListener::bind((loopback, 0)).unwrap();
-    let targets = [&open, &shut].map(|listener| (loopback, listener.local_addr().unwrap().port()));
+    // a queue that is full answers nobody
+    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    full.bind(&SocketAddr::from((loopback, 0)).into()).unwrap();
+    full.listen(0).unwrap();
+    let full_at = full.local_addr().unwrap().as_socket().unwrap();
+    let _first = TcpStream::connect(full_at).unwrap();
+    let [open_at, shut_at] = [&open, &shut].map(|listener| listener.local_addr().unwrap());
+    let targets = [open_at, shut_at, full_at].map(|at| (loopback, at.port()));
     drop(shut);
     let output = Command::new("sh").args(["-c", &script(targets)]).env("LC_ALL", "C").output().unwrap();
     assert!(output.status.success());
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let seen = read(&targets, &text(&output.stdout), &text(&output.stderr)).unwrap().seen;
-    assert_eq!(targets.map(|target| seen[&target].clone()), [Seen::Open, Seen::Refused]);
+    assert_eq!(targets.map(|target| seen[&target].clone()), [Seen::Open, Seen::Refused, Seen::Silent]);
+}
+
+#[test]
+fn a_guest_without_bash_proves_nothing() {
+    let programs = tempfile::tempdir().unwrap();
+    for program in ["cat", "timeout"] {
+        let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap();
+        let found = String::from_utf8(found.stdout).unwrap();
+        std::os::unix::fs::symlink(found.trim(), programs.path().join(program)).unwrap();
+    }
+    let targets = [(IpAddr::V4(Ipv4Addr::LOCALHOST), 9)];
+    let output = Command::new("/bin/sh").args(["-c", &script(targets)]).env("PATH", programs.path()).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let why = read(&targets, &text(&output.stdout), &text(&output.stderr)).unwrap_err();
+    assert!(why.contains("`bash`"), "{why}");
 }

@@ -188,14 +188,20 @@ pub fn change(world: &mut World, node: &str, path: &str, edit: impl Fn(&mut Meta
         return Err(FileError::NotPermitted);
     }
     edit(&mut wanted);
-    let Some(host) = world.nodes.get_mut(node) else { return Err(FileError::NotFound) };
-    if let Some(file) = host.files.get_mut(&path) {
+    let Some(kept) = stored_mut(world, node, &path) else { return Err(FileError::NotFound) };
+    if let Some(file) = kept.files.get_mut(&path) {
         (file.mode, file.uid, file.gid) = (wanted.mode, wanted.uid, wanted.gid);
         return Ok(());
     }
     if wanted.kind != FileKind::Directory {
         return Err(FileError::NotModelled);
     }
+    let Some(host) = world.nodes.get_mut(node) else {
+        let Some(kept) = stored_mut(world, node, &path) else { return Err(FileError::NotFound) };
+        let made = kept.directories.entry(path).or_default();
+        (made.mode, made.uid, made.gid) = (wanted.mode, wanted.uid, wanted.gid);
+        return Ok(());
+    };
     let dataset = host.zfs.mounted_at(&path).map(str::to_owned);
     if let Some(dataset) = dataset.and_then(|name| host.zfs.datasets.get_mut(&name)) {
         (dataset.mode, dataset.uid, dataset.gid) = (wanted.mode, wanted.uid, wanted.gid);

@@ -9,6 +9,7 @@
 mod call;
 mod direct;
 mod edit;
+mod guest_tree;
 mod interpreter;
 mod kernel;
 mod pmxcfs;

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kernel::{self, Entry};
-use super::pmxcfs;
-use crate::lab::world::{File, GuestKind, Node, World};
+use super::{guest_tree, pmxcfs};
+use crate::lab::world::{File, GuestKind, World};
 
 /// Why a file operation failed, in the words of `strerror(3)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -198,16 +198,33 @@ fn keeper<'a>(world: &'a World, node: &'a str, path: &str) -> &'a str {
 }
 
 pub(super) fn stored<'a>(world: &'a World, node: &str, path: &str) -> Option<&'a File> {
+    if let Some((_, guest)) = guest_tree::guest(world, node) {
+        return guest.files.get(path);
+    }
     world.nodes.get(keeper(world, node, path))?.files.get(path)
 }
 
-pub(super) fn stored_mut<'a>(world: &'a mut World, node: &str, path: &str) -> Option<&'a mut Node> {
+/// Files and directories of the system that keeps what is at a path, to be changed.
+pub(super) struct Kept<'a> {
+    pub files: &'a mut BTreeMap<String, File>,
+    pub directories: &'a mut BTreeMap<String, File>,
+}
+
+pub(super) fn stored_mut<'a>(world: &'a mut World, node: &str, path: &str) -> Option<Kept<'a>> {
+    if guest_tree::guest(world, node).is_some() {
+        let guest = guest_tree::guest_mut(world, node)?;
+        return Some(Kept { files: &mut guest.files, directories: &mut guest.directories });
+    }
     let keeper = keeper(world, node, path).to_owned();
-    world.nodes.get_mut(&keeper)
+    let host = world.nodes.get_mut(&keeper)?;
+    Some(Kept { files: &mut host.files, directories: &mut host.directories })
 }
 
 /// Files that are made up from the world.
 pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
+    if let Some((_, guest)) = guest_tree::guest(world, node) {
+        return guest_tree::rendered(world, node, guest);
+    }
     let mut files = pmxcfs::rendered(world, node);
     files.insert("/etc/hostname".to_owned(), format!("{node}\n").into_bytes());
     if let Some(here) = world.nodes.get(node).filter(|here| !here.networks.is_empty()) {
@@ -260,8 +277,19 @@ fn volume(world: &World, node: &str, path: &str) -> Option<(u64, Option<String>,
 
 /// Every directory of a node.
 fn directories(world: &World, node: &str) -> BTreeSet<String> {
-    let mut found: BTreeSet<String> =
-        DIRECTORIES.iter().chain(&MACHINE_DIRECTORIES).map(|path| (*path).to_owned()).collect();
+    let guest = guest_tree::guest(world, node).map(|(_, guest)| guest);
+    let mut found: BTreeSet<String> = match guest {
+        Some(_) => guest_tree::DIRECTORIES.iter().map(|path| (*path).to_owned()).collect(),
+        None => DIRECTORIES.iter().chain(&MACHINE_DIRECTORIES).map(|path| (*path).to_owned()).collect(),
+    };
+    if let Some(guest) = guest {
+        found.extend(guest.directories.keys().cloned());
+        let rendered = guest_tree::rendered(world, node, guest);
+        let files = guest.files.keys().chain(rendered.keys());
+        found.extend(files.filter_map(|path| parent(path)).map(str::to_owned));
+        with_parents(&mut found);
+        return found;
+    }
     for name in world.nodes.keys() {
         found.extend(["lxc", "qemu-server", "priv"].map(|sub| format!("/etc/pve/nodes/{name}/{sub}")));
     }
@@ -280,6 +308,11 @@ fn directories(world: &World, node: &str) -> BTreeSet<String> {
     if let Some(first) = world.nodes.values().next() {
         found.extend(first.directories.keys().filter(|path| in_cluster(path)).cloned());
     }
+    with_parents(&mut found);
+    found
+}
+
+fn with_parents(found: &mut BTreeSet<String>) {
     let leaves: Vec<String> = found.iter().cloned().collect();
     for leaf in &leaves {
         let mut at = leaf.as_str();
@@ -290,7 +323,6 @@ fn directories(world: &World, node: &str) -> BTreeSet<String> {
             at = up;
         }
     }
-    found
 }
 
 pub(super) fn parent(path: &str) -> Option<&str> {
@@ -324,12 +356,17 @@ pub fn meta(world: &World, node: &str, path: &str) -> Result<Meta, FileError> {
         let (mode, gid) = if in_cluster(&path) { (0o640, 33) } else { (0o644, 0) };
         return Ok(file(mode, 0, gid, content.len() as u64, 0));
     }
+    let guest = guest_tree::guest(world, node).map(|(_, guest)| guest);
     let device = path == "/dev/zvol"
         || world
             .nodes
             .get(node)
             .is_some_and(|n| path.strip_prefix("/dev/zvol/").is_some_and(|name| n.zfs.datasets.contains_key(name)));
-    if DEVICES.contains(&path.as_str()) || device {
+    let device = match guest {
+        Some(guest) => guest_tree::is_device(guest, &path),
+        None => DEVICES.contains(&path.as_str()) || device,
+    };
+    if device {
         return Ok(Meta { kind: FileKind::Device, mode: 0o660, uid: 0, gid: 0, size: 0, modified_ms: 0 });
     }
     if let Some((size, _, modified_ms)) = volume(world, node, &path) {
@@ -339,6 +376,9 @@ pub fn meta(world: &World, node: &str, path: &str) -> Result<Meta, FileError> {
         let directory = |mode, uid, gid| Meta { kind: FileKind::Directory, mode, uid, gid, size: 4096, modified_ms: 0 };
         if in_cluster(&path) {
             return Ok(directory(if path.starts_with("/etc/pve/priv") { 0o700 } else { 0o755 }, 0, 33));
+        }
+        if let Some(made) = guest.and_then(|guest| guest.directories.get(&path)) {
+            return Ok(directory(made.mode, made.uid, made.gid));
         }
         if let Some(here) = world.nodes.get(node) {
             if let Some(dataset) = here.zfs.mounted_at(&path).and_then(|name| here.zfs.datasets.get(name)) {
@@ -430,6 +470,10 @@ pub fn list(world: &World, node: &str, path: &str) -> Result<Vec<String>, FileEr
     };
     directories(world, node).iter().for_each(|dir| add(dir));
     rendered(world, node).keys().for_each(|file| add(file));
+    if let Some((_, guest)) = guest_tree::guest(world, node) {
+        guest.files.keys().for_each(|file| add(file));
+        return Ok(names.into_iter().collect());
+    }
     for (name, host) in &world.nodes {
         let here = host.files.keys().filter(|file| keeper(world, node, file) == name);
         here.for_each(|file| add(file));

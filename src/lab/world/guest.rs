@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::node::File;
+
 /// Which of the two kinds a guest is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -66,7 +68,10 @@ pub struct Guest {
     pub reported_ms: i64,
     /// Files in it, as far as they are modelled, by path.
     #[serde(default)]
-    pub files: BTreeMap<String, String>,
+    pub files: BTreeMap<String, File>,
+    /// Directories in it that were made, or have bits of their own.
+    #[serde(default)]
+    pub directories: BTreeMap<String, File>,
 }
 
 /// A change that waits for the next start.
@@ -124,7 +129,20 @@ impl Guest {
             run: None,
             reported_ms: 0,
             files: BTreeMap::new(),
+            directories: BTreeMap::new(),
         }
+    }
+
+    /// The text of a file in it.
+    #[must_use]
+    pub fn text(&self, path: &str) -> Option<String> {
+        self.files.get(path).map(|file| String::from_utf8_lossy(&file.content).into_owned())
+    }
+
+    /// Puts a text into a file in it; one that is there keeps its bits.
+    pub fn put(&mut self, path: &str, text: impl Into<String>) {
+        let file = self.files.entry(path.to_owned()).or_insert_with(|| File { mode: 0o644, ..File::default() });
+        file.content = text.into().into_bytes();
     }
 
     /// Whether its process runs.

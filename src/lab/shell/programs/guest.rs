@@ -11,7 +11,7 @@ use crate::lab::rules::{Refusal, no_config, pci_devices};
 use crate::lab::shell::call::Call;
 use crate::lab::shell::interpreter::run_in_guest;
 use crate::lab::shell::tree;
-use crate::lab::world::{GuestKind, conf};
+use crate::lab::world::{File, GuestKind, conf};
 use crate::ports::quote;
 
 pub(super) fn run(call: &mut Call<'_>, kind: GuestKind) -> i32 {
@@ -34,7 +34,10 @@ pub(super) fn run(call: &mut Call<'_>, kind: GuestKind) -> i32 {
     }
     if verb == "guest" && kind == GuestKind::Qemu {
         return match &operands[..] {
-            [exec, id, command @ ..] if exec == "exec" => agent_exec(call, id, command),
+            [exec, id, command @ ..] if exec == "exec" => {
+                let input = params.iter().any(|(option, value)| option == "pass-stdin" && value == "1");
+                agent_exec(call, id, command, input)
+            }
             _ => call.unknown("guest"),
         };
     }
@@ -247,7 +250,7 @@ fn exec(call: &mut Call<'_>, id: &str, command: &[&str]) -> i32 {
 }
 
 /// Runs a program in a VM through its agent, and prints what came of it as JSON.
-fn agent_exec(call: &mut Call<'_>, id: &str, command: &[String]) -> i32 {
+fn agent_exec(call: &mut Call<'_>, id: &str, command: &[String], passes_input: bool) -> i32 {
     let vmid: u32 = id.parse().unwrap_or_default();
     match ask(call, "POST", &format!("/nodes/{}/qemu/{vmid}/agent/ping", call.node), Vec::new()) {
         Ok(Done::Data(_)) => {}
@@ -259,7 +262,12 @@ fn agent_exec(call: &mut Call<'_>, id: &str, command: &[String]) -> i32 {
         }
     }
     let line: Vec<String> = command.iter().map(|word| quote(word)).collect();
-    let output = run_in_guest(call.world, vmid, &line.join(" "), &[]);
+    let stdin = if passes_input { call.read_stdin() } else { Vec::new() };
+    if stdin.len() > 1024 * 1024 {
+        call.warn("'input-data' (STDIN) is limited to 1 MiB, aborting");
+        return 255;
+    }
+    let output = run_in_guest(call.world, vmid, &line.join(" "), &stdin);
     let mut said = serde_json::Map::new();
     for (key, bytes) in [("err-data", &output.stderr), ("out-data", &output.stdout)] {
         if !bytes.is_empty() {
@@ -288,9 +296,11 @@ fn transfer(call: &mut Call<'_>, id: &str, verb: &str, paths: &[&str], params: &
         let Ok(content) = tree::read(call.world, call.node, source) else {
             return call.unknown("push of a file that is not there");
         };
-        let content = String::from_utf8_lossy(&content).into_owned();
+        let bits = params.iter().find(|(option, _)| option == "perms").map(|(_, bits)| u32::from_str_radix(bits, 8));
+        let Ok(mode) = bits.unwrap_or(Ok(0o644)) else { return call.unknown("perms that are no number") };
+        let file = File { content, mode, modified_ms: call.world.now_ms, ..File::default() };
         if let Some(guest) = call.world.guests.get_mut(&vmid) {
-            guest.files.insert((*target).to_owned(), content);
+            guest.files.insert((*target).to_owned(), file);
         }
         return 0;
     }

@@ -1,0 +1,106 @@
+//! A guest's files as its programs see them: what was put there, the directories of every Debian, its devices.
+//!
+//! Owns what of a guest's tree is made up from the world. The tree itself is [`tree`](super::tree)'s, as a node's is.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::lab::rules::reach;
+use crate::lab::world::{Guest, World};
+
+/// Directories that every Debian and Ubuntu has.
+pub(super) const DIRECTORIES: [&str; 33] = [
+    "/boot",
+    "/dev",
+    "/etc/apt/apt.conf.d",
+    "/etc/apt/keyrings",
+    "/etc/apt/sources.list.d",
+    "/etc/cron.d",
+    "/etc/default",
+    "/etc/profile.d",
+    "/etc/ssh/sshd_config.d",
+    "/etc/sysctl.d",
+    "/etc/systemd/network",
+    "/etc/systemd/system",
+    "/home",
+    "/media",
+    "/mnt",
+    "/opt",
+    "/proc/self",
+    "/root/.ssh",
+    "/run/lock",
+    "/run/systemd/system",
+    "/srv",
+    "/sys",
+    "/tmp",
+    "/usr/bin",
+    "/usr/lib/systemd/system",
+    "/usr/local/bin",
+    "/usr/local/sbin",
+    "/usr/sbin",
+    "/usr/share/keyrings",
+    "/var/cache",
+    "/var/lib",
+    "/var/log",
+    "/var/tmp",
+];
+
+/// The guest that programs call by this name, where no node is called so.
+pub(super) fn guest<'w>(world: &'w World, name: &str) -> Option<(u32, &'w Guest)> {
+    if world.nodes.contains_key(name) {
+        return None;
+    }
+    world.guests.iter().find(|(vmid, guest)| guest.name(**vmid) == name).map(|(vmid, guest)| (*vmid, guest))
+}
+
+/// The same, to be changed.
+pub(super) fn guest_mut<'w>(world: &'w mut World, name: &str) -> Option<&'w mut Guest> {
+    let (vmid, _) = guest(world, name)?;
+    world.guests.get_mut(&vmid)
+}
+
+/// Files that follow from what the guest is.
+pub(super) fn rendered(world: &World, name: &str, guest: &Guest) -> BTreeMap<String, Vec<u8>> {
+    let shifted = guest.number("unprivileged", 0) == 1;
+    let (outside, count) = if shifted { (100_000, 65_536) } else { (0, u32::MAX) };
+    let mut arp = String::from("IP address       HW type     Flags       HW address            Mask     Device\n");
+    for address in neighbours(world, name, guest) {
+        arp.push_str(&format!("{address:<16} 0x1         0x2         bc:24:11:00:00:01     *        eth0\n"));
+    }
+    let release = match guest.config.get("ostype").map(String::as_str) {
+        Some("ubuntu") => {
+            "PRETTY_NAME=\"Ubuntu 24.04.2 LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"24.04\"\nVERSION_CODENAME=noble\nID=ubuntu\nID_LIKE=debian\n"
+        }
+        _ => {
+            "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n"
+        }
+    };
+    let listeners = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0\n";
+    [
+        ("/etc/hostname", format!("{name}\n")),
+        ("/etc/os-release", release.to_owned()),
+        ("/proc/self/uid_map", format!("{:>10} {outside:>10} {count:>10}\n", 0)),
+        ("/proc/net/tcp", listeners.to_owned()),
+        ("/proc/net/arp", arp),
+    ]
+    .into_iter()
+    .map(|(path, text)| (path.to_owned(), text.into_bytes()))
+    .collect()
+}
+
+/// Whether a path is a device in the guest: what every system has, and what its configuration passes on (`devN`).
+pub(super) fn is_device(guest: &Guest, path: &str) -> bool {
+    let passed = guest.config.iter().filter(|(key, _)| {
+        key.strip_prefix("dev").is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    });
+    let mut passed = passed.map(|(_, value)| value.split(',').next().unwrap_or_default());
+    let everywhere = ["/dev/null", "/dev/zero", "/dev/stdin", "/dev/urandom", "/dev/random", "/dev/tty"];
+    let vm = guest.kind == crate::lab::world::GuestKind::Qemu && path == "/dev/net/tun";
+    everywhere.contains(&path) || vm || passed.any(|given| given.strip_prefix("path=").unwrap_or(given) == path)
+}
+
+/// Who else is up on a guest's node; a kernel knows those that it asked for lately.
+fn neighbours(world: &World, name: &str, own: &Guest) -> Vec<IpAddr> {
+    let others = world.guests.iter().filter(|(vmid, other)| other.name(**vmid) != name && other.node == own.node);
+    others.filter(|(_, other)| other.has_booted(world.now_ms)).filter_map(|(_, other)| reach::address(other)).collect()
+}
