@@ -12,7 +12,7 @@ use super::guarded::FirewallGuard;
 use super::lockout::lockout;
 use super::operations::{answer, call, call_until, check, equals, step};
 use super::ownership::{is_marked, marked};
-use super::rules::{Place, api_rule, fields_among, rewrite, show};
+use super::rules::{Place, api_rule, fields_among, replace, show};
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, Host, HostFirewall, Rule, Verdict};
 use crate::model::change::{Action, Risk};
@@ -101,26 +101,18 @@ impl Own<'_> {
         }
     }
 
-    /// Takes away what is ours, wherever it is, having put the new ones on top.
+    /// What makes `there` have `new` on top, with nothing else of ours in it. Rules may be in force: no packet meets
+    /// meanwhile what neither the old nor the new ones say.
     fn replace(&self, there: &[FirewallRule], new: &[FirewallRule]) -> Vec<Op> {
-        let node = self.host.node.as_str();
-        let create = |rule: &FirewallRule| {
-            let fields = rule.0.iter().map(|(name, value)| (name.as_str(), value));
-            call(NODE_FIREWALL_RULE_CREATE.at(&[node]).set_all(fields))
-        };
-        let is = |position: usize, rule: &FirewallRule, otherwise: &str| {
-            let expect = rule.0.iter().map(|(name, value)| equals(name, value)).collect();
-            check(answer(NODE_FIREWALL_RULE.at(&[node, &position.to_string()]), expect), otherwise)
-        };
-        let mut ops: Vec<Op> = new.iter().rev().map(create).collect();
-        for (index, rule) in there.iter().enumerate().rev().filter(|(_, rule)| self.is_ours(rule)) {
-            let position = new.len() + index;
-            // A rule that somebody added meanwhile moves all below it: never remove one unseen.
-            ops.push(is(position, rule, "the rules were changed by somebody else meanwhile"));
-            ops.push(call(NODE_FIREWALL_RULE_DELETE.at(&[node, &position.to_string()])));
-        }
+        let at = [self.host.node.as_str()];
+        let foreign = there.iter().filter(|rule| !self.is_ours(rule)).cloned();
+        let after: Vec<FirewallRule> = new.iter().cloned().chain(foreign).collect();
+        let place = Self::place(&at);
+        let mut ops = replace(place, there, &after, true, |rule| !self.is_ours(rule)).ops();
         let read_back = new.iter().enumerate();
-        ops.extend(read_back.map(|(position, rule)| is(position, rule, "the rules read back differently")));
+        ops.extend(
+            read_back.map(|(position, rule)| check(place.is(position, rule), "the rules read back differently")),
+        );
         ops
     }
 
@@ -177,7 +169,7 @@ impl Resource for Own<'_> {
         if ours != new {
             ops.extend(self.replace(&there.rules, &new));
             let after: Vec<FirewallRule> = new.iter().chain(&foreign).cloned().collect();
-            undo.extend(rewrite(Self::place(&[node]), &after, &there.rules));
+            undo.extend(replace(Self::place(&[node]), &after, &there.rules, true, |_| false).ops());
         }
         if enabled(there) == "0" {
             let set = answer(NODE_FIREWALL_OPTIONS.at(&[node]), vec![equals("enable", 1)]);

@@ -183,7 +183,8 @@ impl Place<'_> {
         endpoint.at(&path)
     }
 
-    fn is(&self, position: usize, rule: &FirewallRule) -> Condition {
+    /// Whether this rule is at this position.
+    pub fn is(&self, position: usize, rule: &FirewallRule) -> Condition {
         let expect = rule.0.iter().map(|(name, value)| equals(name, value)).collect();
         answer(self.request(self.read, position), expect)
     }

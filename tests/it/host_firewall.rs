@@ -1,6 +1,6 @@
 //! A host's own firewall as the operator declares it: planned, guarded, and never set against whoever asks for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use infra::adapters::{Https, HttpsTarget, Ssh, SshSettings, SshTarget, Trust};
@@ -16,7 +16,7 @@ use infra::model::change::Risk;
 use infra::model::guard::GuardAct;
 use infra::model::step::{Op, Undo};
 use infra::plan::{Plan, Request, Scope, build};
-use infra::ports::{Api as _, Clock, Command, Shell};
+use infra::ports::{Api as _, Clock, Command, Method, Shell};
 use infra::proxmox::endpoints::VERSION;
 use infra::resources::Part;
 use serde_json::{Value, json};
@@ -224,6 +224,84 @@ fn what_is_not_ours_stays_and_is_shown() {
         assert_eq!(rules().len(), 5);
         assert_eq!(&rules()[2..], [foreign("7"), foreign("9100"), foreign("9101")]);
         assert!(self::plan(&rig, &more).await.unwrap().is_empty());
+    });
+}
+
+/// Every list of a host's rules that is there while a plan's requests are carried out on paper, as Proxmox does it: a
+/// POST inserts on top, whatever it says of its place.
+fn lists_in_between(plan: &Plan, there: Vec<BTreeMap<String, String>>) -> Vec<Vec<BTreeMap<String, String>>> {
+    let mut list = there;
+    let mut seen = vec![list.clone()];
+    for op in plan.steps.iter().flat_map(|step| &step.ops) {
+        let Op::Call { request, .. } = op else { continue };
+        let Some((_, position)) = request.path.split_once("/firewall/rules") else { continue };
+        if !request.path.starts_with("/nodes/") {
+            continue;
+        }
+        let position = || position.trim_start_matches('/').parse::<usize>().unwrap();
+        let params = || request.params.iter().cloned();
+        match request.method {
+            Method::Post => list.insert(0, params().collect()),
+            Method::Put => list[position()].extend(params()),
+            Method::Delete => drop(list.remove(position())),
+            Method::Get => {}
+        }
+        seen.push(list.clone());
+    }
+    seen
+}
+
+#[test]
+fn while_a_hosts_rules_are_replaced_no_packet_meets_what_neither_list_says() {
+    // What lets one address in and refuses its network gets one more address, and refuses a larger network.
+    let rule = |action: &str, source: &str, comment: &str| json!({ "action": action, "source": source, "protocol": "tcp", "ports": 9100, "comment": comment });
+    let goal = |rules: Value| declared(json!({ "allow_from": ["203.0.113.0/24"], "rules": rules }));
+    let old = goal(json!([rule("accept", "192.0.2.9", "a"), rule("drop", "192.0.2.0/24", "b")]));
+    let new = goal(json!([
+        rule("accept", "192.0.2.9", "a"),
+        rule("accept", "192.0.2.10", "c"),
+        rule("drop", "192.0.0.0/16", "d"),
+        rule("accept", "192.0.0.0/8", "e"),
+    ]));
+    let rig = rig();
+    run(async {
+        prepare(&rig, &old).await;
+        let foreign = [("type", "in"), ("action", "ACCEPT"), ("proto", "tcp"), ("dport", "9100"), ("comment", "mine")];
+        let foreign =
+            Rule { enabled: true, fields: foreign.map(|(name, value)| (name.to_owned(), value.to_owned())).into() };
+        rig.site
+            .change(|world| world.nodes.values_mut().next().unwrap().firewall.rules.insert(0, foreign.clone()))
+            .unwrap();
+        let plan = self::plan(&rig, &new).await.unwrap();
+        let there = look(&rig, |world| {
+            let rules = world.nodes.values().next().unwrap().firewall.rules.iter();
+            let on = |rule: &Rule| ("enable".to_owned(), u8::from(rule.enabled).to_string());
+            rules.map(|rule| rule.fields.clone().into_iter().chain([on(rule)]).collect()).collect()
+        });
+        let lists = lists_in_between(&plan, there);
+        let says = |list: &[BTreeMap<String, String>], source: &str| {
+            let source: std::net::IpAddr = source.parse().unwrap();
+            let holds = |rule: &BTreeMap<String, String>| {
+                let network = rule.get("source").map(|text| {
+                    text.parse::<ipnet::IpNet>().unwrap_or_else(|_| text.parse::<std::net::IpAddr>().unwrap().into())
+                });
+                rule["enable"] != "0"
+                    && rule.get("dport").is_none_or(|port| port == "9100")
+                    && network.is_none_or(|network| network.contains(&source))
+            };
+            list.iter().find(|rule| holds(rule)).map(|rule| rule["action"].clone())
+        };
+        let (first, last) = (&lists[0], &lists[lists.len() - 1]);
+        assert!(lists.len() > 6, "{lists:#?}");
+        for source in ["192.0.2.9", "192.0.2.10", "192.0.2.11", "192.0.9.9", "192.9.9.9", OPERATOR, "198.51.100.1"] {
+            for list in &lists {
+                let now = says(list, source);
+                assert!(now == says(first, source) || now == says(last, source), "{source}: {now:?} in {list:#?}");
+            }
+        }
+        prepare(&rig, &new).await;
+        let rules = look(&rig, |world| world.nodes.values().next().unwrap().firewall.rules.clone());
+        assert_eq!((rules.len(), rules.last()), (6, Some(&foreign)), "ours on top, and what is not ours stays");
     });
 }
 
