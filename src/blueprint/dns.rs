@@ -1,9 +1,11 @@
 //! Zones with their records, and the names that everything has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::Blueprint;
+use ipnet::IpNet;
+
+use super::{Blueprint, Flow, FlowOrigin, Host, Party};
 use crate::diag::Span;
 use crate::model::GuestName;
 
@@ -77,6 +79,70 @@ impl Blueprint {
     }
 }
 
+/// What zones of the inventory say of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered<'a> {
+    /// The zone that it is in.
+    pub zone: &'a Zone,
+    /// Its address; none, if the zone has no such name or leads out of the inventory.
+    pub address: Option<IpAddr>,
+}
+
+impl Blueprint {
+    /// What the zones say of a name, other names on the way followed; none, if it is in no zone.
+    #[must_use]
+    pub fn look_up(&self, name: &str) -> Option<Answered<'_>> {
+        let zone = &self.dns.zones[zone_of(name, self.dns.zones.keys().map(String::as_str))?];
+        let mut name = name.to_owned();
+        // No chain of names is longer than there are records.
+        for _ in 0..=self.dns.zones.values().map(|zone| zone.records.len()).sum() {
+            let Some(zone) = zone_of(&name, self.dns.zones.keys().map(String::as_str)) else { break };
+            let zone = &self.dns.zones[zone];
+            match below(&name, &zone.name).and_then(|name| zone.records.get(name)) {
+                Some(RecordData::Address(address)) => return Some(Answered { zone, address: Some(*address) }),
+                Some(RecordData::Name(other)) => {
+                    name = match other.strip_suffix('.') {
+                        Some(whole) => whole.to_owned(),
+                        None => format!("{other}.{}", zone.name),
+                    };
+                }
+                None => break,
+            }
+        }
+        Some(Answered { zone, address: None })
+    }
+}
+
+/// Guests that ask a host itself for names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NameService {
+    /// The network that they are in.
+    pub from: IpNet,
+    /// The address that they ask.
+    pub to: IpAddr,
+}
+
+impl Blueprint {
+    /// Who may ask a host for names: guests whose name server is an address that the inventory knows the host by, their
+    /// gateway, or something else in their network that is no guest. Whether the latter two are the host is not written
+    /// down; where they are not, the host has no such address and nobody comes to ask it.
+    #[must_use]
+    pub fn name_services(&self, host: &Host) -> BTreeSet<NameService> {
+        let own = host.addresses();
+        let asked = |flow: &Flow| {
+            let (FlowOrigin::Names, Party::Guest(guest), Party::Network(server)) = (&flow.why, &flow.from, &flow.to)
+            else {
+                return None;
+            };
+            let (near, to) = (self.host_of(self.guests.get(guest)?), server.addr());
+            let from = near.network.subnet.trunc();
+            let here = near.name == host.name && (to == near.network.gateway || from.contains(&to));
+            (here || own.contains(&to)).then_some(NameService { from, to })
+        };
+        self.flows.iter().filter_map(asked).filter(|asked| asked.from.addr().is_ipv4() == asked.to.is_ipv4()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,9 +187,28 @@ guests:
                 "proj-x 10.0.0.123"
             ]
         );
+        let at = |name: &str| blueprint.look_up(name).map(|found| found.address.map(|address| address.to_string()));
+        assert_eq!(at("files.example.com"), Some(Some("10.2.0.5".into())), "by way of another name");
+        assert_eq!((at("nope.example.com"), at("example.org")), (Some(None), None));
         let names = blueprint.host_names();
         assert_eq!(names["chat.example.com"].to_string(), "10.0.0.10");
         assert_eq!(names["nas.example.com"].to_string(), "10.2.0.5");
         assert_eq!(names["proj-x"].to_string(), "10.0.0.123");
+    }
+
+    #[test]
+    fn a_host_that_is_the_name_server_of_guests_is_known_to_be_asked() {
+        let of = |over: &str| -> Vec<String> {
+            let blueprint = with(over);
+            let host = blueprint.hosts.values().next().unwrap();
+            blueprint.name_services(host).iter().map(|asked| format!("{} {}", asked.from, asked.to)).collect()
+        };
+        assert_eq!(of(""), ["10.0.0.0/24 10.0.0.1"], "the gateway may be the host");
+        assert_eq!(of("hosts: { hq: { network: { dns: [192.168.10.2, 1.1.1.1] } } }"), ["10.0.0.0/24 192.168.10.2"]);
+        assert_eq!(of("hosts: { hq: { network: { dns: [10.0.0.10] } } }"), [""; 0], "a guest");
+        assert_eq!(of("guests: { plan-hq: { internet: false }, proj-x: { internet: false } }"), [""; 0]);
+        let tunnel =
+            "hosts: { hq: { api: { host: 127.0.0.1 }, ssh: { host: 127.0.0.1 }, network: { dns: [192.168.10.2] } } }";
+        assert_eq!(of(tunnel), ["10.0.0.0/24 192.168.10.2"], "however it is reached from here");
     }
 }

@@ -8,6 +8,9 @@ use ipnet::IpNet;
 use crate::diag::Span;
 use crate::model::GroupName;
 
+/// What the names of aliases, sets and groups that follow from an inventory begin with; nobody else's do.
+pub const OWN_PREFIX: &str = "infra_";
+
 /// A guest's firewall.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Firewall {
@@ -71,8 +74,8 @@ pub struct Rule {
 pub struct HostFirewall {
     /// Where the operator is, in order: networks without one another twice.
     pub allow_from: BTreeSet<IpNet>,
-    /// TCP ports that can be reached from there beside those of `management`, which PVE opens itself (22, 3128, 5900
-    /// to 5999, 8006).
+    /// TCP ports of the host itself, however it is reached from here, that can be reached from there beside those of
+    /// `management`, which PVE opens itself (22, 3128, 5900 to 5999, 8006).
     pub ports: BTreeSet<u16>,
     /// Further rules, top rule first.
     pub rules: Vec<Rule>,

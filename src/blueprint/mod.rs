@@ -22,8 +22,8 @@ mod tailnet;
 pub(crate) mod testing;
 mod types;
 
-pub use dns::{Dns, RecordData, Zone};
-pub use firewall::{Firewall, HostFirewall, Rule, SecurityGroup, Verdict};
+pub use dns::{Answered, Dns, NameService, RecordData, Zone};
+pub use firewall::{Firewall, HostFirewall, OWN_PREFIX, Rule, SecurityGroup, Verdict};
 pub use flow::{Flow, FlowOrigin, Party};
 pub use guest::{
     Agent, Container, CpuModel, DatasetMount, DeviceNode, Guest, GuestShape, Limits, PowerState, Startup, Vm,

@@ -96,6 +96,8 @@ pub struct Host {
     /// The cluster that it is in, or its own name: hosts with the same site share guests' numbers,
     /// pools, mappings and firewall groups.
     pub site: String,
+    /// Its name in DNS or its address, however it is reached from here.
+    pub address: String,
     /// How to reach it.
     pub access: Access,
     /// Where things go on it.
@@ -110,6 +112,22 @@ pub struct Host {
     pub system: HostSystem,
     /// Where it was declared.
     pub span: Span,
+}
+
+impl Host {
+    /// Addresses that the inventory knows it by. What leads to it over the loopback is a tunnel of this machine's.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let ssh = self.access.ssh.as_ref().map(|ssh| &ssh.host);
+        let known = [Some(&self.access.api.host), ssh, Some(&self.address)].into_iter().flatten();
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for address in known.filter_map(|text| text.parse::<IpAddr>().ok()).filter(|address| !address.is_loopback()) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
 }
 
 /// How a host is reached. The only part of a blueprint that `--lab` replaces.

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::load;
 use crate::blueprint::Blueprint;
 use crate::diag::SourceMap;
-use crate::isolation::Network;
+use crate::isolation::{Network, Tailnet};
 use crate::plan::Scope;
 use crate::ui::Writer;
 
@@ -15,6 +15,8 @@ pub(super) struct Seen {
     pub blueprint: Blueprint,
     pub sources: SourceMap,
     pub network: Network,
+    /// The tailnet, if one is declared and known.
+    pub tailnet: Option<Tailnet>,
 }
 
 /// Which network.
@@ -32,19 +34,28 @@ pub(super) async fn see(args: &SeenArgs, writer: &mut Writer) -> Result<Seen, Co
     if !args.live {
         let load::Sound { blueprint, sources, .. } = load::sound(&args.host.inventory)?;
         let network = Network::desired(&blueprint);
-        return Ok(told(Seen { blueprint, sources, network }, writer));
+        let tailnet = Tailnet::desired(&blueprint);
+        return Ok(told(Seen { blueprint, sources, network, tailnet }, writer));
     }
     let context = Context::open(&args.host, writer).await?;
     let observed = context.observe(&Scope::default()).await;
-    let network = Network::observed(&context.blueprint, &observed);
+    let mut network = Network::observed(&context.blueprint, &observed);
+    let tailnet = match Tailnet::observed(&context.blueprint, &observed.tailnet) {
+        Some(Ok(tailnet)) => Some(tailnet),
+        Some(Err(why)) => {
+            network.gaps.push(why);
+            None
+        }
+        None => None,
+    };
     let (blueprint, sources) = (context.blueprint.clone(), context.sources.clone());
     context.close().await;
-    Ok(told(Seen { blueprint, sources, network }, writer))
+    Ok(told(Seen { blueprint, sources, network, tailnet }, writer))
 }
 
 /// Says what the answer does not cover.
 fn told(seen: Seen, writer: &mut Writer) -> Seen {
-    for gap in &seen.network.gaps {
+    for gap in seen.network.gaps.iter().chain(seen.tailnet.iter().flat_map(|tailnet| &tailnet.gaps)) {
         writer.tell(&format!("note: {gap}\n"));
     }
     seen

@@ -73,6 +73,10 @@ pub struct HostFirewall {
     /// itself also lets in the host's own network.
     #[schemars(required, example = &["192.168.10.0/24", "203.0.113.7"])]
     pub allow_from: Option<Vec<Spanned<Origin>>>,
+    /// TCP ports of the host that can be reached from there beside 22, 443 and 8006. Unless given, those of `api.port`
+    /// and `ssh.port`, where these lead to the host itself and not into a tunnel on this machine.
+    #[schemars(example = &[2222])]
+    pub ports: Option<Vec<Spanned<u16>>>,
     /// Further rules of the host; the first one that matches decides.
     pub rules: Option<Vec<Spanned<Rule>>>,
 }

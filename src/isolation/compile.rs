@@ -36,7 +36,7 @@ pub(super) struct Rules {
 }
 
 /// A rule that is written in a file and not in force.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, schemars::JsonSchema)]
 pub struct Skipped {
     /// The rule.
     pub rule: Origin,

@@ -36,30 +36,32 @@ pub struct Packet {
 }
 
 /// What becomes of a packet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Decision {
     /// What becomes of it.
     #[serde(serialize_with = "word")]
+    #[schemars(with = "String")]
     pub verdict: Verdict,
     /// The places that it passed, in order; the last one decided.
     pub hops: Vec<Hop>,
 }
 
 /// One place that a packet passes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Hop {
     /// Which.
     #[serde(rename = "at")]
     pub place: HopPlace,
     /// What is done there.
     #[serde(serialize_with = "word")]
+    #[schemars(with = "String")]
     pub verdict: Verdict,
     /// Why: what decided, with what led there before it.
     pub by: Vec<Origin>,
 }
 
 /// A place where packets are judged.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "place")]
 pub enum HopPlace {
     /// What goes out of a guest.
@@ -75,11 +77,13 @@ pub enum HopPlace {
     /// What goes out of a host.
     HostOut {
         /// The host.
+        #[schemars(with = "String")]
         host: HostName,
     },
     /// What comes in to a host.
     HostIn {
         /// The host.
+        #[schemars(with = "String")]
         host: HostName,
     },
 }

@@ -3,8 +3,6 @@
 //! What is written is asked of the resources that write it. What an inventory leaves open is filled in so that nothing
 //! seems closer guarded than it is promised, and said in [`Network::gaps`].
 
-use std::net::IpAddr;
-
 use super::mac::Mac;
 use super::network::{Guest, Host, Network, Nic};
 use crate::blueprint::{self, Blueprint, GuestShape};
@@ -57,11 +55,7 @@ impl Network {
 
 /// A host where the inventory places it, without a firewall.
 pub(super) fn placed(host: &blueprint::Host) -> Host {
-    let access = [Some(&host.access.api.host), host.access.ssh.as_ref().map(|ssh| &ssh.host)];
-    let addresses = access.into_iter().flatten().filter_map(|text| text.parse().ok());
-    // Over a tunnel it is reached on the loopback, where nobody else reaches it.
-    let mut addresses: Vec<IpAddr> = addresses.filter(|address: &IpAddr| !address.is_loopback()).collect();
-    addresses.dedup();
+    let addresses = host.addresses();
     let subnet = host.network.subnet.trunc();
     // Of another network, nobody has said how large it is.
     let local_network = addresses.first().filter(|address| subnet.contains(*address)).map(|_| subnet);

@@ -9,10 +9,11 @@ use super::network::{End, Network};
 use super::places::Places;
 use super::protocol::Payload;
 use super::reach::PortSet;
-use crate::blueprint::{Blueprint, Flow, Party};
+use super::tailnet::{Tailnet, TailnetOpening};
+use crate::blueprint::{Audience, Blueprint, Flow, FlowOrigin, Party};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::observed::Observed;
-use crate::model::{GuestName, HostName};
+use crate::model::{GuestName, HostName, PortName, ServiceName, Transport};
 
 /// Everything that contradicts the flows of a blueprint if all were as it says.
 #[must_use]
@@ -24,7 +25,76 @@ pub fn problems(blueprint: &Blueprint) -> Diagnostics {
     let mut problems = Diagnostics::new();
     problems.extend(undeclared(&network, blueprint, &matrix));
     problems.extend(denied_flows(&solver, blueprint, &places));
+    let tailnet = Tailnet::desired(blueprint);
+    if let Some(tailnet) = &tailnet {
+        problems.extend(tailnet.undeclared(blueprint));
+        problems.extend(tailnet.denied_flows(blueprint));
+    }
+    problems.extend(exposed(blueprint, &matrix, tailnet.as_ref()));
     problems
+}
+
+/// Ports that are not meant for whoever reaches them although a flow says so, as where a range that is exposed has a
+/// database's port in it. What no flow says is undeclared already.
+#[must_use]
+pub fn exposed(blueprint: &Blueprint, matrix: &Matrix, tailnet: Option<&Tailnet>) -> Vec<Diagnostic> {
+    let mut problems = Vec::new();
+    for Opening { from, to, transport, ports, undeclared, .. } in &matrix.openings {
+        if let (Side::Guest(to), false) = (to, matches!(from, Side::Host(_))) {
+            problems.extend(exposed_one(blueprint, (from, to), *transport, &ports.without(undeclared)));
+        }
+    }
+    for TailnetOpening { from, to, transport, ports, undeclared, .. } in
+        tailnet.into_iter().flat_map(|tailnet| tailnet.openings(blueprint))
+    {
+        problems.extend(exposed_one(blueprint, (&from, &to), transport, &ports.without(&undeclared)));
+    }
+    problems
+}
+
+fn exposed_one(
+    blueprint: &Blueprint,
+    (from, to): (&Side, &GuestName),
+    transport: Transport,
+    open: &PortSet,
+) -> Vec<Diagnostic> {
+    let least = if matches!(from, Side::Guest(_)) { Audience::Guests } else { Audience::People };
+    kept_for_less(blueprint, to, least, transport, open)
+        .map(|(service, port, hit)| {
+            let what = format!("`{from}` reaches `{service}` of `{to}` on {transport} {hit}");
+            let guest = &blueprint.guests[to];
+            let flow = blueprint.flows.iter().find(|flow| {
+                flow.to == Party::Guest(to.clone())
+                    && flow.transport == transport
+                    && !PortSet::range(flow.ports).within(&hit).is_empty()
+                    && matches!(flow.from, Party::Guest(_)) == matches!(from, Side::Guest(_))
+            });
+            Diagnostic::error("isolation.exposed", format!("{what}, which is not meant for it"))
+                .cause(format!("a flow says so, and `{service}/{port}` must not be reached by it"))
+                .at(flow.map_or(guest.span, |flow| flow.span), "")
+                .hint("narrow the ports that are opened, or lead people to the gateway in front of it")
+        })
+        .collect()
+}
+
+/// Ports of a guest's services among those that are open, which fewer than `least` may be let in to. A port that
+/// another service of the guest has for them cannot be told apart and is left out.
+fn kept_for_less<'b>(
+    blueprint: &'b Blueprint,
+    guest: &'b GuestName,
+    least: Audience,
+    transport: Transport,
+    open: &'b PortSet,
+) -> impl Iterator<Item = (&'b ServiceName, &'b PortName, PortSet)> {
+    let guest = &blueprint.guests[guest];
+    let ports = blueprint.services_of(guest).flat_map(|service| service.ports.iter().map(move |port| (service, port)));
+    let ports: Vec<_> = ports.filter(|(_, (_, port))| port.transport == transport).collect();
+    let meant = ports.iter().filter(|(_, (_, port))| port.audience >= least && port.ports.first() == port.ports.last());
+    let meant = meant.fold(PortSet::default(), |all, (_, (_, port))| all.and(&PortSet::range(port.ports)));
+    ports.into_iter().filter(move |(_, (_, port))| port.audience < least).filter_map(move |(service, (name, port))| {
+        let hit = PortSet::range(port.ports).within(open).without(&meant);
+        (!hit.is_empty()).then_some((&service.name, name, hit))
+    })
 }
 
 /// Ways that are open right now and that no flow declares, one line each, with what opens it. Guests whose site's
@@ -70,6 +140,12 @@ fn undeclared_one(network: &Network, blueprint: &Blueprint, opening: &Opening) -
         _ => None,
     };
     let mut problem = Diagnostic::error("isolation.undeclared", summary);
+    if let Side::Guest(guest) = to {
+        let least = if matches!(from, Side::Guest(_)) { Audience::Guests } else { Audience::People };
+        for (service, _, hit) in kept_for_less(blueprint, guest, least, transport, ports) {
+            problem = problem.cause(format!("{transport} {hit} is `{service}`, which nobody of them may ever reach"));
+        }
+    }
     if let Some(packet) = &opening.offender {
         problem = problem.cause(format!("a packet gets through: {}", said(packet)));
         problem = causes(problem, &decide(network, packet));
@@ -102,7 +178,11 @@ fn denied(solver: &Solver<'_>, places: &Places, flow: &Flow) -> Option<Diagnosti
             let Some(port) = missing.first() else { continue };
             packet.payload = self::payload(flow.transport, Payload::CLIENT_PORT, port);
             let (from, to, transport) = (&flow.from, &flow.to, flow.transport);
-            let summary = format!("the flow from `{from}` to `{to}` does not get through on {transport} {missing}");
+            let what = match &flow.why {
+                FlowOrigin::Route(site) => format!("the route of `{site}`, the flow"),
+                _ => "the flow".to_owned(),
+            };
+            let summary = format!("{what} from `{from}` to `{to}` does not get through on {transport} {missing}");
             let problem = Diagnostic::error("isolation.flow-denied", summary)
                 .cause(format!("a packet is stopped: {}", said(&packet)));
             let problem = causes(problem, &solver.decide(&packet)).at(flow.span, "declared here");

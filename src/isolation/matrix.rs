@@ -30,6 +30,8 @@ pub enum Side {
     Private,
     /// Whatever has a public one.
     Internet,
+    /// Whom the tailnet's policy names: a tag, a group, a login.
+    Tailnet(String),
 }
 
 impl fmt::Display for Side {
@@ -39,6 +41,7 @@ impl fmt::Display for Side {
             Self::Host(host) => host.fmt(f),
             Self::Private => f.write_str("private networks"),
             Self::Internet => f.write_str("internet"),
+            Self::Tailnet(who) => f.write_str(who),
         }
     }
 }
@@ -187,6 +190,8 @@ impl Pair<'_, '_> {
                 let own = network.hosts.get(host).map(|host| host.addresses.as_slice()).unwrap_or_default();
                 own.iter().map(|address| (End::Host(host.clone()), *address)).collect()
             }
+            // Over a network of its own.
+            Side::Tailnet(_) => Vec::new(),
             Side::Private | Side::Internet => {
                 let all = self.places.outside().into_iter().filter(|(of, _)| of == side);
                 all.map(|(_, address)| (End::Outside, address)).collect()

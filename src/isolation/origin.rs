@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::model::observed::FirewallRule;
 
 /// What decided about a packet.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
 #[serde(tag = "by", rename_all = "snake_case")]
 pub enum Origin {
     /// A rule.

@@ -108,6 +108,19 @@ impl Places {
         all.collect()
     }
 
+    /// Who may be in a network: one address of each kind that is no guest's, the first one among them.
+    #[must_use]
+    pub fn members(&self, network: IpNet) -> Vec<(End, IpAddr)> {
+        let first = network.hosts().next().unwrap_or(network.addr());
+        let whole = network.prefix_len() < network.max_prefix_len();
+        let is_end = |address: &IpAddr| whole && (*address == network.network() || *address == network.broadcast());
+        let mut all: BTreeSet<IpAddr> = self.within(network).into_iter().filter(|address| !is_end(address)).collect();
+        if !matches!(self.owner(first), End::Guest { .. }) {
+            all.insert(first);
+        }
+        all.into_iter().map(|address| (self.owner(address), address)).collect()
+    }
+
     /// One address of each kind, of one version.
     pub(super) fn all(&self, version: Version) -> impl Iterator<Item = IpAddr> + '_ {
         self.cuts.iter().copied().filter(move |address| Version::of(*address) == version)

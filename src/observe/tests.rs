@@ -24,6 +24,7 @@ fn host(name: &str, site: &str, files: &str) -> Host {
         name: name.parse().unwrap(),
         node: name.parse().unwrap(),
         site: site.into(),
+        address: "192.0.2.1".into(),
         access: Access {
             api: ApiAccess {
                 host: "192.0.2.1".into(),

@@ -14,7 +14,7 @@ use super::operations::{answer, call, call_until, check, equals, step};
 use super::ownership::{is_marked, marked};
 use super::rules::{Place, api_rule, fields_among, replace, show};
 use super::{Changed, Context, Finding, Removal, Resource};
-use crate::blueprint::{Blueprint, Host, HostFirewall, Rule, Verdict};
+use crate::blueprint::{Blueprint, Host, HostFirewall, NameService, Rule, Verdict};
 use crate::model::change::{Action, Risk};
 use crate::model::entrance;
 use crate::model::observed::FirewallRule;
@@ -78,7 +78,10 @@ impl Own<'_> {
             comment: "for the operator".to_owned(),
         };
         let operators = four.chunks(MOST_NETWORKS).chain(six.chunks(MOST_NETWORKS)).map(operator);
-        operators.chain(self.firewall.rules.iter().cloned()).map(|rule| self.marked(&rule)).collect()
+        let names = self.blueprint.name_services(self.host);
+        let names = names.into_iter().flat_map(|asked| ["tcp", "udp"].map(|protocol| answers_names(asked, protocol)));
+        let all = operators.chain(self.firewall.rules.iter().cloned()).chain(names);
+        all.map(|rule| self.marked(&rule)).collect()
     }
 
     fn marked(&self, rule: &Rule) -> FirewallRule {
@@ -123,6 +126,19 @@ impl Own<'_> {
         }
         let name = &self.host.name;
         vec![format!("rules of {name}'s own firewall that are not ours stay as they are: {}", foreign.join("; "))]
+    }
+}
+
+/// Guests look up names here. The address is part of it: on a host that does not have it the rule is about nothing.
+fn answers_names(asked: NameService, protocol: &str) -> Rule {
+    Rule {
+        inbound: true,
+        verdict: Verdict::Accept,
+        source: vec![asked.from],
+        dest: vec![IpNet::from(asked.to)],
+        protocol: Some(protocol.to_owned()),
+        ports: Some("53".to_owned()),
+        comment: "names".to_owned(),
     }
 }
 

@@ -1,5 +1,8 @@
 //! Who reaches whom, and why: the matrix, one question, and the graph of flows.
 
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::status_view::table;
@@ -7,11 +10,12 @@ use super::text::wrap;
 use super::{Role, Terminal, plural};
 use crate::blueprint::{Blueprint, Flow, FlowOrigin};
 use crate::diag::Diagnostics;
-use crate::isolation::{Decision, Matrix, Network, Packet, Payload, PortSet, Side, Skipped, Solver};
+use crate::isolation::{Answer, Leg, Matrix, Network, Over, PortSet, Side, Skipped, Tailnet};
 use crate::model::Transport;
 
 /// What `infra graph --matrix` answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "infra graph --matrix")]
 pub struct MatrixDocument {
     /// Version of this format.
     pub format: u32,
@@ -19,7 +23,7 @@ pub struct MatrixDocument {
     pub inventory: String,
     /// Everything that is open.
     pub openings: Vec<OpeningDocument>,
-    /// How many pairs are closed altogether.
+    /// How many pairs are closed altogether, over every network.
     pub closed: usize,
     /// How many contradictions there are: what no flow declares, and flows that do not get through.
     pub contradictions: usize,
@@ -30,19 +34,25 @@ pub struct MatrixDocument {
 }
 
 /// What is open from one to another.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct OpeningDocument {
+    /// Over which network.
+    pub over: Over,
     /// Who opens the connection.
+    #[schemars(with = "String")]
     pub from: Side,
     /// Who is connected to.
+    #[schemars(with = "String")]
     pub to: Side,
     /// How.
     pub transport: Transport,
     /// Which ports.
+    #[schemars(with = "String")]
     pub ports: PortSet,
     /// What declares some of it.
     pub flows: Vec<String>,
     /// Ports that no flow declares.
+    #[schemars(with = "String")]
     pub undeclared: PortSet,
 }
 
@@ -50,35 +60,52 @@ impl MatrixDocument {
     /// The version of this format.
     pub const FORMAT: u32 = 1;
 
-    /// Of a matrix.
+    /// Of a matrix, and of what is open over the tailnet.
     #[must_use]
     pub fn new(
         blueprint: &Blueprint,
-        network: &Network,
+        (network, tailnet): (&Network, Option<&Tailnet>),
         matrix: &Matrix,
         skipped: Vec<Skipped>,
         problems: &Diagnostics,
     ) -> Self {
-        let openings = matrix.openings.iter().map(|opening| {
-            let mut flows: Vec<String> = opening.flows.iter().map(|index| why(&blueprint.flows[*index])).collect();
+        let by = |flows: &BTreeSet<usize>| {
+            let mut flows: Vec<String> = flows.iter().map(|index| why(&blueprint.flows[*index])).collect();
             flows.dedup();
-            OpeningDocument {
-                from: opening.from.clone(),
-                to: opening.to.clone(),
-                transport: opening.transport,
-                ports: opening.ports.clone(),
-                flows,
-                undeclared: opening.undeclared.clone(),
-            }
+            flows
+        };
+        let bridges = matrix.openings.iter().map(|opening| OpeningDocument {
+            over: Over::Bridge,
+            from: opening.from.clone(),
+            to: opening.to.clone(),
+            transport: opening.transport,
+            ports: opening.ports.clone(),
+            flows: by(&opening.flows),
+            undeclared: opening.undeclared.clone(),
         });
+        let mut openings: Vec<OpeningDocument> = bridges.collect();
+        let pairs: BTreeSet<(Side, Side)> =
+            openings.iter().map(|opening| (opening.from.clone(), opening.to.clone())).collect();
+        let mut afar = BTreeSet::new();
+        for opening in tailnet.into_iter().flat_map(|tailnet| tailnet.openings(blueprint)) {
+            let (from, to) = (opening.from, Side::Guest(opening.to));
+            let pair = (from.clone(), to.clone());
+            if matches!(from, Side::Guest(_)) && !pairs.contains(&pair) {
+                afar.insert(pair);
+            }
+            let flows = by(&opening.flows);
+            let (transport, ports, undeclared) = (opening.transport, opening.ports, opening.undeclared);
+            openings.push(OpeningDocument { over: Over::Tailnet, from, to, transport, ports, flows, undeclared });
+        }
+        let gaps = network.gaps.iter().chain(tailnet.into_iter().flat_map(|tailnet| &tailnet.gaps));
         Self {
             format: Self::FORMAT,
             inventory: blueprint.name.to_string(),
-            openings: openings.collect(),
-            closed: matrix.closed,
+            openings,
+            closed: matrix.closed.saturating_sub(afar.len()),
             contradictions: problems.error_count(),
             skipped,
-            gaps: network.gaps.clone(),
+            gaps: gaps.cloned().collect(),
         }
     }
 }
@@ -99,7 +126,7 @@ fn why(flow: &Flow) -> String {
 /// Shows a matrix: one line per pair and protocol that is open.
 #[must_use]
 pub fn matrix_text(matrix: &MatrixDocument, terminal: &Terminal) -> String {
-    let mut rows = vec![(["FROM", "TO", "PORTS", "BY"].map(str::to_owned).to_vec(), String::new())];
+    let mut rows = vec![(["FROM", "TO", "OVER", "PORTS", "BY"].map(str::to_owned).to_vec(), String::new())];
     rows.extend(matrix.openings.iter().map(|one| {
         let ports = format!("{} {}", one.transport, one.ports);
         // Hosts and those who manage them are not asked for flows.
@@ -109,7 +136,11 @@ pub fn matrix_text(matrix: &MatrixDocument, terminal: &Terminal) -> String {
             _ if one.undeclared.is_empty() => String::new(),
             _ => format!("undeclared: {}", one.undeclared),
         };
-        (vec![one.from.to_string(), one.to.to_string(), ports, by], remark)
+        let over = match one.over {
+            Over::Bridge => "bridge",
+            Over::Tailnet => "tailnet",
+        };
+        (vec![one.from.to_string(), one.to.to_string(), over.to_owned(), ports, by], remark)
     }));
     let mut out = table(&rows, usize::MAX, terminal);
     let closed = plural(matrix.closed, "pair is closed", "pairs are closed");
@@ -123,7 +154,8 @@ pub fn matrix_text(matrix: &MatrixDocument, terminal: &Terminal) -> String {
 }
 
 /// What `infra can` answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "infra can")]
 pub struct CanDocument {
     /// Version of this format.
     pub format: u32,
@@ -131,98 +163,79 @@ pub struct CanDocument {
     pub from: String,
     /// Who is connected to.
     pub to: String,
-    /// Whether it gets through: on the port that was asked about, else on any.
+    /// Whether it gets through: on the port that was asked about, else on any; of a site, every leg.
     pub allowed: bool,
-    /// One answer for each pair of addresses.
-    pub answers: Vec<AnswerDocument>,
+    /// One answer for each pair of addresses, and one for the tailnet; none of a site.
+    pub answers: Vec<Answer>,
+    /// The way to a site, leg by leg.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub legs: Vec<Leg>,
 }
-
-/// What becomes of packets between two addresses.
-#[derive(Debug, Serialize)]
-pub struct AnswerDocument {
-    /// From where.
-    pub source: String,
-    /// To where.
-    pub dest: String,
-    /// Which ports of TCP are open; only if no port was asked about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tcp: Option<PortSet>,
-    /// Which ports of UDP are open; only if no port was asked about.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub udp: Option<PortSet>,
-    /// The packet whose way is shown, such as `tcp 4000`.
-    pub shown: String,
-    /// Its way.
-    pub decision: Decision,
-}
-
-/// A port that nobody uses (`discard`): stands for anything else.
-const ANY_OTHER: u16 = 9;
 
 impl CanDocument {
-    /// Asks the solver about packets from one to another.
+    /// Of answers.
     #[must_use]
-    pub fn of(solver: &Solver<'_>, from: &str, to: &str, port: Option<(u16, Transport)>, packets: &[Packet]) -> Self {
-        let mut allowed = false;
-        let answers = packets.iter().map(|packet| {
-            let with = |transport, port| Packet {
-                payload: match transport {
-                    Transport::Tcp => Payload::tcp(port),
-                    Transport::Udp => Payload::udp(port),
-                },
-                ..packet.clone()
-            };
-            let open = |transport| solver.open_ports(&with(transport, ANY_OTHER));
-            let (tcp, udp) = match port {
-                Some(_) => (None, None),
-                None => (Some(open(Transport::Tcp)), Some(open(Transport::Udp))),
-            };
-            let first = |set: &Option<PortSet>, transport| Some((set.as_ref()?.first()?, transport));
-            let shown = port
-                .or_else(|| first(&tcp, Transport::Tcp))
-                .or_else(|| first(&udp, Transport::Udp))
-                .unwrap_or((ANY_OTHER, Transport::Tcp));
-            let decision = solver.decide(&with(shown.1, shown.0));
-            allowed |= decision.passes();
-            AnswerDocument {
-                source: packet.source.to_string(),
-                dest: packet.dest.to_string(),
-                tcp,
-                udp,
-                shown: format!("{} {}", shown.1, shown.0),
-                decision,
-            }
-        });
-        let answers = answers.collect();
-        Self { format: MatrixDocument::FORMAT, from: from.to_owned(), to: to.to_owned(), allowed, answers }
+    pub fn of(from: &str, to: &str, answers: Vec<Answer>) -> Self {
+        let allowed = answers.iter().any(|answer| answer.passes);
+        let (from, to) = (from.to_owned(), to.to_owned());
+        Self { format: MatrixDocument::FORMAT, from, to, allowed, answers, legs: Vec::new() }
+    }
+
+    /// Of the way to a site.
+    #[must_use]
+    pub fn of_site(from: &str, to: &str, legs: Vec<Leg>) -> Self {
+        let allowed = legs.iter().all(|leg| leg.passes);
+        let (from, to) = (from.to_owned(), to.to_owned());
+        Self { format: MatrixDocument::FORMAT, from, to, allowed, answers: Vec::new(), legs }
     }
 }
 
-/// Shows an answer: the verdict, then the chain of rules, one per line.
+/// Shows an answer: the verdict, then the chain of rules, one per line; of a site, leg by leg.
 #[must_use]
 pub fn can_text(can: &CanDocument, terminal: &Terminal) -> String {
     let mut out = String::new();
     for answer in &can.answers {
-        let (role, word) = match answer.decision.passes() {
-            true => (Role::Good, "allow"),
-            false => (Role::Bad, "deny"),
-        };
-        let head = format!(
-            "{} {} → {} ({} → {}) {}",
-            terminal.paint(role, word),
-            can.from,
-            can.to,
-            answer.source,
-            answer.dest,
-            answer.shown
-        );
+        out.push_str(&answer_text((&can.from, &can.to), answer, "", terminal));
+    }
+    if !can.legs.is_empty() {
+        let head = format!("{} {} → {}", verdict(can.allowed, terminal), can.from, can.to);
         out.push_str(&wrap(&head, terminal.width, 4));
-        for hop in &answer.decision.hops {
-            out.push_str(&wrap(&format!("  {hop}"), terminal.width, 6));
+    }
+    for leg in &can.legs {
+        let head = format!("  {} {}: {} → {}", verdict(leg.passes, terminal), leg.leg.as_str(), leg.from, leg.to);
+        out.push_str(&wrap(&head, terminal.width, 6));
+        for line in &leg.says {
+            out.push_str(&wrap(&format!("    {line}"), terminal.width, 6));
         }
-        if let (Some(tcp), Some(udp)) = (&answer.tcp, &answer.udp) {
-            out.push_str(&wrap(&format!("  open ports: tcp {tcp}; udp {udp}"), terminal.width, 6));
+        for answer in &leg.answers {
+            out.push_str(&answer_text((&leg.from, &leg.to), answer, "    ", terminal));
         }
+    }
+    out
+}
+
+fn verdict(passes: bool, terminal: &Terminal) -> String {
+    let (role, word) = if passes { (Role::Good, "allow") } else { (Role::Bad, "deny") };
+    terminal.paint(role, word)
+}
+
+fn answer_text((from, to): (&str, &str), answer: &Answer, indent: &str, terminal: &Terminal) -> String {
+    let Answer { source, dest, shown, network, .. } = answer;
+    let ends = match answer.over {
+        Over::Bridge => format!("({source} → {dest}) {shown} over {network}"),
+        Over::Tailnet => format!("({source} → {dest}) {shown} over the tailnet"),
+    };
+    let head = format!("{indent}{} {from} → {to} {ends}", verdict(answer.passes, terminal));
+    let mut out = wrap(&head, terminal.width, indent.len() + 4);
+    let mut line = |text: String| out.push_str(&wrap(&format!("{indent}  {text}"), terminal.width, indent.len() + 6));
+    for hop in answer.decision.iter().flat_map(|decision| &decision.hops) {
+        line(hop.to_string());
+    }
+    if let Some(policy) = &answer.policy {
+        line(format!("tailnet: {} by {}", policy.verdict, policy.rule));
+    }
+    if let (Some(tcp), Some(udp)) = (&answer.tcp, &answer.udp) {
+        line(format!("open ports: tcp {tcp}; udp {udp}"));
     }
     out
 }
@@ -237,7 +250,8 @@ pub enum FlowGraph {
 }
 
 /// Flows as a document.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "infra graph")]
 pub struct FlowDocument {
     /// Version of this format.
     pub format: u32,
@@ -248,7 +262,7 @@ pub struct FlowDocument {
 }
 
 /// A flow.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct FlowLine {
     /// Who opens the connection.
     pub from: String,
@@ -316,4 +330,22 @@ pub fn flow_graph(blueprint: &Blueprint, form: FlowGraph) -> String {
         out.push_str("}\n");
     }
     out
+}
+
+/// The schema of what `infra can` answers.
+#[must_use]
+pub fn can_schema() -> schemars::Schema {
+    schemars::schema_for!(CanDocument)
+}
+
+/// The schema of what `infra graph --matrix` answers.
+#[must_use]
+pub fn matrix_schema() -> schemars::Schema {
+    schemars::schema_for!(MatrixDocument)
+}
+
+/// The schema of what `infra graph` answers.
+#[must_use]
+pub fn flows_schema() -> schemars::Schema {
+    schemars::schema_for!(FlowDocument)
 }

@@ -32,7 +32,10 @@ pub(crate) mod sample;
 pub use diagnostics::{diagnostic_text, diagnostics_text};
 pub use hardware_view::hardware_text;
 pub use history_view::{moment, run_list, run_steps};
-pub use isolation_view::{CanDocument, FlowDocument, FlowGraph, MatrixDocument, can_text, flow_graph, matrix_text};
+pub use isolation_view::{
+    CanDocument, FlowDocument, FlowGraph, MatrixDocument, can_schema, can_text, flow_graph, flows_schema,
+    matrix_schema, matrix_text,
+};
 pub use plan_view::{Detail, plan_text};
 pub use preflight_view::{explain_text, preflight_text};
 pub use problem::problem_text;

@@ -175,6 +175,7 @@ pub fn blueprint() -> Blueprint {
         name: "hq".parse().unwrap(),
         node: "pve1".parse().unwrap(),
         site: "hq".to_owned(),
+        address: "192.168.10.2".to_owned(),
         access: Access {
             api: ApiAccess {
                 host: "192.168.10.2".to_owned(),

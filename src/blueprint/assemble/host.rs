@@ -1,6 +1,7 @@
 //! Hosts and how they are reached.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -45,6 +46,7 @@ pub(super) fn host(draft: &Draft<'_>, named: NamedHost<'_>) -> Option<Host> {
         name: name.value.clone(),
         node,
         site: site(named).to_owned(),
+        address: text(own.address.as_ref())?,
         access: Access { api: api(own)?, ssh: ssh(draft, own, 0)? },
         storage: HostStorage {
             guests: storage.guests.as_ref()?.value.clone(),
@@ -72,7 +74,7 @@ pub(super) fn host(draft: &Draft<'_>, named: NamedHost<'_>) -> Option<Host> {
     })
 }
 
-/// Ports that PVE opens itself for whoever is in the set `management`.
+/// Ports that PVE opens itself for whoever is in the set `management`; pveproxy has no other one for its API.
 const MANAGED: [u16; 3] = [22, 3128, API_PORT];
 /// What is served to people: the reverse proxy.
 const HTTPS_PORT: u16 = 443;
@@ -83,9 +85,18 @@ fn host_firewall(
     own: &Spanned<inventory::HostFirewall>,
 ) -> Option<HostFirewall> {
     let allow_from = own.allow_from.as_ref()?;
-    let api = host.api.as_ref().and_then(|api| api.port).map(|port| port.value);
-    let ssh = host.ssh.as_ref().and_then(|ssh| ssh.port).map(|port| port.value);
-    let ports = [Some(HTTPS_PORT), api, ssh].into_iter().flatten();
+    // What leads to the host over the loopback is a tunnel, whose port says nothing about the host's own.
+    let there = |name: Option<&Spanned<String>>| {
+        let name = name.or(host.address.as_ref()).map_or("", |name| name.value.as_str());
+        name != "localhost" && !name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    };
+    let api = host.api.as_ref().filter(|api| there(api.host.as_ref())).and_then(|api| api.port);
+    let ssh = host.ssh.as_ref().filter(|ssh| there(ssh.host.as_ref())).and_then(|ssh| ssh.port);
+    let doors: Vec<u16> = match &own.ports {
+        Some(ports) => ports.iter().map(|port| port.value).collect(),
+        None => [api, ssh].into_iter().flatten().map(|port| port.value).collect(),
+    };
+    let ports = doors.into_iter().chain([HTTPS_PORT]);
     Some(HostFirewall {
         allow_from: IpNet::aggregate(&allow_from.iter().map(|origin| origin.value.0).collect()).into_iter().collect(),
         ports: ports.filter(|port| !MANAGED.contains(port) && !(5900..=5999).contains(port)).collect(),

@@ -24,6 +24,9 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                     .hint("give the host `ssh: { user: root, host_key: … }`"),
             );
         }
+        for port in firewall.ports.iter().flatten().filter(|port| port.value == 0) {
+            report.push(Diagnostic::error(CODE, "0 is no port").at(port.span, "").hint("ports are 1 to 65535"));
+        }
         let Some(allow_from) = &firewall.allow_from else { continue };
         if allow_from.is_empty() {
             report.push(
@@ -69,6 +72,8 @@ mod tests {
         assert_eq!(with("allow_from: []"), [own]);
         assert_eq!(with("allow_from: [0.0.0.0/0]"), [own]);
         assert_eq!(with("rules: []"), ["inventory.required"]);
+        assert_eq!(with("allow_from: [10.0.0.1], ports: [2222]"), [""; 0]);
+        assert_eq!(with("allow_from: [10.0.0.1], ports: [0]"), [own]);
         assert_eq!(with("allow_from: [10.0.0.1], rules: [{ action: accept, ports: 22 }]"), ["inventory.firewall-rule"]);
         let ssh = codes("hosts: { hq: { ssh: null, firewall: { allow_from: [10.0.0.1] } } }");
         assert!(ssh.contains(&own), "{ssh:?}");
@@ -80,5 +85,20 @@ mod tests {
         };
         assert_eq!(two("10.0.0.1"), [""; 0]);
         assert_eq!(two("10.0.0.2"), [own]);
+    }
+
+    #[test]
+    fn how_a_host_is_reached_from_here_does_not_change_what_it_opens() {
+        let ports = |ssh: &str, more: &str| {
+            let over = format!(
+                "hosts: {{ hq: {{ api: {{ {ssh} }}, ssh: {{ {ssh} }}, firewall: {{ allow_from: [10.0.0.1]{more} }} }} }}"
+            );
+            let blueprint = crate::blueprint::testing::with(&over);
+            blueprint.hosts.into_values().find_map(|host| host.firewall).unwrap().ports.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(ports("port: 2222", ""), [443, 2222]);
+        assert_eq!(ports("host: 127.0.0.1, port: 41234", ""), [443], "a tunnel's end is no port of the host");
+        assert_eq!(ports("host: 127.0.0.1, port: 41234", ", ports: [2222]"), [443, 2222]);
+        assert_eq!(ports("port: 2222", ", ports: []"), [443]);
     }
 }

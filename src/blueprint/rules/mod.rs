@@ -15,6 +15,7 @@ mod dns_record;
 mod dns_zone;
 mod exposes_known;
 mod firewall_group_known;
+mod firewall_name;
 mod firewall_rule;
 mod flow_audience;
 mod flow_reachable;
@@ -95,6 +96,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { id: "image-pinned", check: image_pinned::check },
     Rule { id: "image-kind", check: image_kind::check },
     Rule { id: "firewall-group-known", check: firewall_group_known::check },
+    Rule { id: "firewall-name", check: firewall_name::check },
     Rule { id: "firewall-rule", check: firewall_rule::check },
     Rule { id: "dataset-parent", check: dataset_parent::check },
     Rule { id: "dataset-mount", check: dataset_mount::check },

@@ -5,13 +5,13 @@ use clap::ValueEnum;
 use crate::cli::args::{Output, OutputArgs};
 use crate::cli::seen::{Seen, SeenArgs, see};
 use crate::cli::{CommandError, Exit};
-use crate::isolation::{Matrix, Places, Solver, denied_flows, undeclared};
+use crate::isolation::{Matrix, Places, Solver, denied_flows, exposed, undeclared};
 use crate::ui::{FlowGraph, MatrixDocument, Writer, flow_graph, json, matrix_text};
 
 /// Show who may talk to whom, or with `--matrix` who reaches whom on which ports and by which flow
 ///
 /// The matrix walks every rule of datacenter, groups, hosts and guests as Proxmox compiles them, for IPv4 and IPv6, and
-/// gives exact sets of ports. Exits with 1 when something is open that no flow declares, or a flow does not get through.
+/// the tailnet's policy beside them; it gives exact sets of ports. Exits with 1 when something is open that no flow declares, or a flow does not get through.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: infra graph -i inventories/vrooli
          infra graph --matrix -i inventories/vrooli
@@ -64,7 +64,14 @@ fn matrix(args: &Args, seen: &Seen, writer: &mut Writer) -> Result<Exit, Command
     let mut problems: crate::diag::Diagnostics =
         undeclared(&seen.network, &seen.blueprint, &matrix).into_iter().collect();
     problems.extend(denied_flows(&solver, &seen.blueprint, &places));
-    let document = MatrixDocument::new(&seen.blueprint, &seen.network, &matrix, solver.skipped(), &problems);
+    let tailnet = seen.tailnet.as_ref();
+    if let Some(tailnet) = tailnet {
+        problems.extend(tailnet.undeclared(&seen.blueprint));
+        problems.extend(tailnet.denied_flows(&seen.blueprint));
+    }
+    problems.extend(exposed(&seen.blueprint, &matrix, tailnet));
+    let network = (&seen.network, tailnet);
+    let document = MatrixDocument::new(&seen.blueprint, network, &matrix, solver.skipped(), &problems);
     let answer = match args.output.output {
         Output::Human => matrix_text(&document, &writer.out()),
         Output::Json => json::pretty(&document)?,

@@ -105,6 +105,11 @@ fn block(name: &HostName, reach: &Reach, host: Option<&Host>) -> String {
     if host.is_some_and(|host| matches!(host.access.api.trust, Trust::CaFile(_))) {
         text.push_str("      ca_file: null\n");
     }
+    // Where the lab is reached says nothing about the host: what it opens stays what the inventory says.
+    if let Some(firewall) = host.and_then(|host| host.firewall.as_ref()) {
+        let ports: Vec<String> = firewall.ports.iter().map(u16::to_string).collect();
+        text.push_str(&format!("    firewall:\n      ports: [{}]\n", ports.join(", ")));
+    }
     let access = host.map(|host| host.access.ssh.as_ref());
     if matches!(access, Some(None)) {
         return text;

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::model::{EnvironmentName, GuestName, PortName, ServiceName};
 
 /// What every name of ours begins with.
-pub const PREFIX: &str = "infra_";
+pub use crate::blueprint::OWN_PREFIX as PREFIX;
 const LONGEST: usize = 64;
 const LONGEST_GROUP: usize = 18;
 
