@@ -206,8 +206,8 @@ fn what_is_not_ours_stays_and_is_shown() {
         assert!(plan.notes.iter().any(|note| note.contains("9100") && note.contains("not ours")), "{:#?}", plan.notes);
         assert!(plan.notes.iter().any(|note| note.contains("192.0.2.0/24")), "{:#?}", plan.notes);
         let rules = || look(&rig, |world| world.nodes.values().next().unwrap().firewall.rules.clone());
-        assert_eq!(rules().len(), 4, "ours for IPv4 and IPv6, and the two that were there");
-        assert_eq!(&rules()[2..], [foreign("9100"), foreign("9101")]);
+        assert_eq!(rules().len(), 6, "ours for IPv4 and IPv6, names by TCP and UDP, and the two that were there");
+        assert_eq!(&rules()[4..], [foreign("9100"), foreign("9101")]);
         assert_eq!(entries(&rig), ["192.0.2.0/24", "2001:db8::/32", "203.0.113.0/24"]);
         // Somebody puts a rule on top: ours are still there, wherever they are.
         rig.site
@@ -221,8 +221,8 @@ fn what_is_not_ours_stays_and_is_shown() {
         }));
         prepare(&rig, &more).await;
         assert_eq!(entries(&rig), ["192.0.2.0/24", "203.0.113.0/28"]);
-        assert_eq!(rules().len(), 5);
-        assert_eq!(&rules()[2..], [foreign("7"), foreign("9100"), foreign("9101")]);
+        assert_eq!(rules().len(), 7);
+        assert_eq!(&rules()[4..], [foreign("7"), foreign("9100"), foreign("9101")]);
         assert!(self::plan(&rig, &more).await.unwrap().is_empty());
     });
 }

@@ -85,7 +85,10 @@ fn an_overlay_changes_how_a_host_is_reached_and_nothing_else() {
     assert_eq!((host.access.api.host.as_str(), host.access.api.port), ("127.0.0.1", 18006));
     assert_eq!(host.access.ssh.as_ref().unwrap().host, "127.0.0.1");
     host.access = old.access.clone();
-    // It lets us in where we ask.
+    host.address.clone_from(&old.address);
+    let ports = |host: &infra::blueprint::Host| host.firewall.as_ref().map(|firewall| firewall.ports.clone());
+    assert_eq!(ports(host), ports(old), "a tunnel's end is no port of the host");
+    // Its places in the files differ.
     host.firewall = old.firewall.clone();
     assert!(changed == before, "only the access may differ");
 }

@@ -4,6 +4,105 @@ use serde_json::Value;
 
 use crate::desk::Desk;
 
+/// A tailnet, a reverse proxy and a zone, beside what the inventory says.
+const EDGE: &str = "
+tailnet: { key: secret:t, members: [proj-x, proj-y], groups: { staff: [ann@example.com] } }
+ingress: { guest: ops-tools, from: [192.168.10.0/24, tag:phone], tls: internal, authelia: { guest: ops-tools } }
+dns: { zones: { example.com: { guest: ops-tools } } }
+guests:
+  ops-tools: { routes: { auth.example.com: 9091 } }
+  plan-hq:
+    access: [{ from: tag:phone, to: [ssh] }, { from: group:staff, to: [open-webui] }]
+    routes:
+      plan.example.com: { port: 3000, auth: authelia }
+      inside.example.com: { port: 3000, tailnet_only: true }
+";
+
+fn with_edge() -> (Desk, Vec<&'static str>) {
+    let desk = Desk::new();
+    std::fs::write(desk.path("edge.yaml"), EDGE).unwrap();
+    (desk, vec!["-i", "inventories/vrooli", "-i", "edge.yaml"])
+}
+
+#[test]
+fn the_phone_gets_in_over_the_tailnet_and_by_which_rule_is_said() {
+    let (desk, inventory) = with_edge();
+    let can = |code: i32, args: &[&str]| desk.run(code, &[&["can"], args, &inventory].concat());
+    let open = can(0, &["tag:phone", "plan-hq"]);
+    assert!(open.starts_with("allow tag:phone → plan-hq (tag:phone → tag:plan-hq) tcp 22 over the tailnet"), "{open}");
+    assert!(open.contains("tailnet: accept by line") && open.contains("\"src\": [\"tag:phone\"]"), "{open}");
+    assert!(open.contains("open ports: tcp 22; udp none"), "{open}");
+    can(0, &["ann@example.com", "plan-hq:3000"]);
+    can(1, &["eve@example.com", "plan-hq:3000"]);
+    // Both are in the tailnet and on the bridge: two ways, both closed, each with what closes it.
+    let apart = can(1, &["proj-x", "proj-y:22"]);
+    assert!(apart.contains("over vmbr0") && apart.contains("over the tailnet"), "{apart}");
+    assert!(apart.contains("no rule of the tailnet policy lets it through"), "{apart}");
+    can(0, &["192.168.10.0/24", "plan-hq:22"]);
+    can(1, &["192.168.11.0/24", "plan-hq:22"]);
+    let unknown = desk.command(&[&["can", "tag:phnoe", "plan-hq"][..], &inventory].concat()).output().unwrap();
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(said.contains("did you mean `tag:phone`"), "{said}");
+    let host = desk.command(&[&["can", "tag:phone", "hq"][..], &inventory].concat()).output().unwrap();
+    assert!(String::from_utf8_lossy(&host.stderr).contains("not in it"), "{host:?}");
+    desk.run(0, &[&["validate"][..], &inventory].concat());
+}
+
+#[test]
+fn a_site_is_answered_leg_by_leg() {
+    let (desk, inventory) = with_edge();
+    let can = |code: i32, args: &[&str]| desk.run(code, &[&["can"], args, &inventory].concat());
+    let site = can(0, &["tag:phone", "plan.example.com"]);
+    for leg in [
+        "allow name: tag:phone",
+        "allow proxy: tag:phone → ops-tools",
+        "allow login: ops-tools",
+        "allow guest: ops-tools → plan-hq",
+    ] {
+        assert!(site.contains(leg), "{leg}: {site}");
+    }
+    assert!(site.contains("over the tailnet") && site.contains("over vmbr0"), "{site}");
+    assert!(site.contains("in to plan-hq") && site.contains("100.fw [RULES]"), "the rule that decides: {site}");
+    can(0, &["192.168.10.0/24", "plan.example.com"]);
+    can(1, &["192.168.10.0/24", "inside.example.com"]);
+    can(0, &["tag:phone", "inside.example.com"]);
+    can(1, &["proj-x", "plan.example.com"]);
+    let json: Value = serde_json::from_str(&can(1, &["internet", "plan.example.com", "--output", "json"])).unwrap();
+    let passes: Vec<bool> = json["legs"].as_array().unwrap().iter().map(|leg| leg["passes"] == true).collect();
+    assert_eq!(passes, [true, false, true, true], "{json:#}");
+}
+
+#[test]
+fn the_matrix_has_both_networks() {
+    let (desk, inventory) = with_edge();
+    let text = desk.run(0, &[&["graph", "--matrix", "--output", "json"][..], &inventory].concat());
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let over: Vec<&Value> =
+        json["openings"].as_array().unwrap().iter().filter(|one| one["over"] == "tailnet").collect();
+    let said: Vec<String> =
+        over.iter().map(|one| format!("{} {} {}", one["from"], one["to"], one["ports"]).replace('"', "")).collect();
+    assert_eq!(said, ["tag:phone ops-tools 80, 443", "group:staff plan-hq 3000", "tag:phone plan-hq 22"], "{json:#}");
+    assert!(over.iter().all(|one| one["undeclared"] == "none" && one["flows"][0].is_string()), "{json:#}");
+}
+
+#[test]
+fn what_others_let_into_the_tailnet_is_a_contradiction_of_what_is_in_force() {
+    let (desk, inventory) = with_edge();
+    let live = |args: &[&str]| {
+        let output = desk.command(&[args, &inventory, &["--lab"]].concat()).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        (output.status.code(), said)
+    };
+    let (code, said) = live(&["graph", "--matrix", "--live"]);
+    // A new tailnet lets everybody reach everything, and nobody has joined.
+    assert_eq!(code, Some(1));
+    assert!(said.contains("not in the tailnet yet"), "{said}");
+    assert!(
+        said.contains("the flow from `tag:phone` to `plan-hq` does not get through the tailnet on tcp 22"),
+        "{said}"
+    );
+}
+
 #[test]
 fn projects_do_not_reach_one_another_and_the_rule_is_named() {
     let desk = Desk::new();
@@ -87,14 +186,14 @@ fn what_is_in_force_in_a_lab_is_what_is_asked_for_live() {
     assert!(closed.starts_with("deny proj-x → proj-y"), "{closed}");
     let plan = desk.run(0, &["plan", "--lab"]);
     assert!(!plan.contains("as it is now"), "{plan}");
-    // The host itself is the gateway that guests ask for names, and its own firewall does not let them: only who looks
-    // at the host can know.
+    // The host itself is the gateway that guests ask for names, which only who looks at the host can know; its own
+    // firewall lets them.
     let matrix = desk.command(&["graph", "--matrix", "--output", "json", "--live", "--lab"]).output().unwrap();
     let said = String::from_utf8_lossy(&matrix.stderr).into_owned();
-    assert_eq!(matrix.status.code(), Some(1), "{said}");
-    assert!(said.contains("the flow from `proj-x` to `10.0.0.1` does not get through on udp 53"), "{said}");
-    assert!(said.contains("in to hq: drop by cluster.fw [OPTIONS] policy_in: DROP"), "{said}");
-    assert!(!said.contains("isolation.undeclared"), "{said}");
+    assert_eq!(matrix.status.code(), Some(0), "{said}");
+    let names = live(0, &["can", "proj-x", "10.0.0.1:53/udp"]);
+    assert!(names.contains("in to hq: accept by host.fw [RULES]") && names.contains("-dport 53"), "{names}");
+    live(1, &["can", "proj-x", "10.0.0.1:22"]);
     let json: Value = serde_json::from_slice(&matrix.stdout).unwrap();
     assert!(json["gaps"].as_array().unwrap().is_empty(), "{json:#}");
 }
