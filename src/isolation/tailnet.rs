@@ -53,7 +53,10 @@ impl Tailnet {
         let policy = edit("{}", blueprint.name.as_str(), &section).map_err(|error| error.to_string());
         let policy = policy.and_then(|text| Policy::read(&text).map_err(|error| error.to_string()));
         let gaps = policy.as_ref().err().map(|why| format!("the tailnet's policy cannot be put together: {why}"));
-        let members = members(blueprint).into_iter().map(|guest| (guest.clone(), vec![tag_of(&blueprint.name, &guest)])).collect();
+        let members = members(blueprint)
+            .into_iter()
+            .map(|guest| (guest.clone(), vec![tag_of(&blueprint.name, &guest)]))
+            .collect();
         let policy = policy.unwrap_or(Policy { rules: Some(Vec::new()), ..Policy::default() });
         Some(Self { policy, members, gaps: gaps.into_iter().collect() })
     }
@@ -332,7 +335,8 @@ guests:
             {"src": ["ann@example.com"], "dst": ["tag:infra-test-plan-hq"], "ip": ["tcp:3000"]},
             {"src": ["tag:infra-test-proj-x"], "dst": ["tag:infra-test-plan-hq"], "ip": ["tcp:5000-5010"]},
         ], "groups": {"group:staff": ["ann@example.com", "bob@example.com"]}}"#;
-        let devices = vec![device("plan-hq", &["tag:infra-test-plan-hq"], ""), device("proj-x", &["tag:infra-test-proj-x"], "")];
+        let devices =
+            vec![device("plan-hq", &["tag:infra-test-plan-hq"], ""), device("proj-x", &["tag:infra-test-proj-x"], "")];
         let tailnet = Tailnet::observed(&blueprint, &seen(policy, devices)).unwrap().unwrap();
         let undeclared = tailnet.undeclared(&blueprint);
         let expected = "`proj-x` reaches `plan-hq` over the tailnet on tcp 5000:5010, and no flow says so";

@@ -29,7 +29,10 @@ fn the_phone_gets_in_over_the_tailnet_and_by_which_rule_is_said() {
     let (desk, inventory) = with_edge();
     let can = |code: i32, args: &[&str]| desk.run(code, &[&["can"], args, &inventory].concat());
     let open = can(0, &["tag:phone", "plan-hq"]);
-    assert!(open.starts_with("allow tag:phone → plan-hq (tag:phone → tag:plan-hq) tcp 22 over the tailnet"), "{open}");
+    assert!(
+        open.starts_with("allow tag:phone → plan-hq (tag:phone → tag:infra-vrooli-plan-hq) tcp 22 over the tailnet"),
+        "{open}"
+    );
     assert!(open.contains("tailnet: accept by line") && open.contains("\"src\": [\"tag:phone\"]"), "{open}");
     assert!(open.contains("open ports: tcp 22; udp none"), "{open}");
     can(0, &["ann@example.com", "plan-hq:3000"]);
