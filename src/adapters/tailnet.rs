@@ -26,6 +26,10 @@ const JSON: &str = "application/json";
 const CLIENT: &str = "tskey-client-";
 /// An access token is good for an hour; asked for anew a while before.
 const TOKEN_LIFE: Duration = Duration::from_secs(50 * 60);
+/// A policy with nothing but the rule that every tailnet begins with, and not the one that it was made with.
+const SAVED: &str = "somebody has saved this policy before, so its rule that lets everybody reach everything may be \
+    meant (taking back an earlier run saves it, too): take that rule out in the admin console, or plan with \
+    `--take-over tailnet_policy.INVENTORY`";
 /// The longest answer that is read.
 const LONGEST: usize = 32 << 20;
 
@@ -309,6 +313,7 @@ impl TailnetApi {
         };
         Ok(match asked {
             Ok(_) => good(&Value::Null),
+            Err(refused) if refused.status == 412 && param(request, "untouched") == "1" => bad(412, SAVED),
             Err(refused) => refused,
         })
     }

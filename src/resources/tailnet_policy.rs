@@ -13,8 +13,10 @@ use crate::model::change::{Action, Risk};
 use crate::model::step::{Expect, Matcher, Op, Step, Undo};
 use crate::model::tailnet::TailnetDevice;
 use crate::model::{Addr, HostName, Kind};
-use crate::tailnet::{Policy, Presence, Section, edit, find, leaks, members, normalised, remove, requests, tag_of};
-use crate::tailnet::{wanted, without_default};
+use crate::tailnet::{
+    Conflict, LeakKind, Policy, Presence, Section, conflicts, edit, find, leaks, members, normalised,
+};
+use crate::tailnet::{remove, requests, tag_of, wanted, was_written, without_default};
 
 struct TailnetPolicy<'a> {
     blueprint: &'a Blueprint,
@@ -47,37 +49,46 @@ impl TailnetPolicy<'_> {
         Diagnostic::error("plan.tailnet-policy", summary).at(self.tailnet.span, "")
     }
 
-    fn draft(&self, text: &str, ours: bool, devices: &[TailnetDevice]) -> Result<Draft, Diagnostics> {
+    fn draft(&self, text: &str, ours: bool, there: &Presence, take_over: bool) -> Result<Draft, Diagnostics> {
         let unreadable = |error: &dyn std::fmt::Display| {
             let hint = "mend it in the admin console, or put an empty list of that name into it outside of all marks";
             Diagnostics::from(self.problem("the tailnet's policy cannot be edited").cause(error.to_string()).hint(hint))
         };
         let mut base = remove(text, self.owner()).map_err(|error| unreadable(&error))?;
         let mut untouched = false;
-        // Only Tailscale can tell whether a policy is the one that it was made with.
-        if !ours
-            && self.tailnet.control == ControlPlane::Tailscale
-            && let Some(bare) = without_default(&base)
-        {
-            (base, untouched) = (bare, true);
+        let mut notes = Vec::new();
+        if let Some(bare) = without_default(&base).filter(|_| !ours) {
+            // Only Tailscale can tell whether a policy is the one that it was made with.
+            untouched = self.tailnet.control == ControlPlane::Tailscale && !was_written(&base) && !take_over;
+            if !untouched && !take_over {
+                return Err(self.open_to_all().into());
+            }
+            base = bare;
+            notes.push("the rule that lets everybody in the tailnet reach everything goes".to_owned());
         }
         let outside = Policy::read(&base).map_err(|error| unreadable(&error))?;
-        let section = wanted(self.blueprint, &outside, &presence(devices));
+        let mut problems: Diagnostics =
+            conflicts(self.blueprint, &outside).iter().map(|one| self.conflict(one)).collect();
+        let section = wanted(self.blueprint, &outside, there);
         let text = edit(&base, self.owner(), &section).map_err(|error| unreadable(&error))?;
         let merged = Policy::read(&text).map_err(|error| unreadable(&error))?;
-        let mut problems = Diagnostics::new();
-        let mut notes = Vec::new();
-        for leak in leaks(self.blueprint, &merged, &section) {
-            if leak.between_guests {
-                problems.push(
-                    self.problem(format!("the tailnet lets `{}` reach guest `{}`, which no flow declares", leak.from, leak.to))
-                        .cause(leak.by)
-                        .hint("narrow that rule in the admin console: a policy has no rule that takes back what another gives"),
+        for leak in leaks(self.blueprint, &merged, &section, there) {
+            if leak.kind.is_refused() {
+                let summary = format!(
+                    "the tailnet lets `{}` reach {} `{}`, which no flow declares",
+                    leak.from, leak.kind, leak.to
                 );
+                let narrow =
+                    "narrow that rule in the admin console: a policy has no rule that takes back what another gives";
+                let mut problem = self.problem(summary).cause(leak.by).hint(narrow);
+                if leak.kind != LeakKind::BetweenGuests {
+                    problem = problem.hint("`autogroup:member` as its source means all people and no guest");
+                }
+                problems.push(problem);
             } else {
                 notes.push(format!(
-                    "the tailnet lets `{}` reach `{}`, which no flow declares: {}",
-                    leak.from, leak.to, leak.by
+                    "the tailnet lets `{}` reach {} `{}`, which no flow declares; none of our tests denies it: {}",
+                    leak.from, leak.kind, leak.to, leak.by
                 ));
             }
         }
@@ -85,13 +96,39 @@ impl TailnetPolicy<'_> {
         if problems.has_errors() {
             return Err(problems);
         }
-        if untouched {
-            notes.push(
-                "the tailnet's policy is the one that it was made with: its rule that lets everybody reach everything goes"
-                    .to_owned(),
-            );
-        }
         Ok(Draft { section, text, untouched, notes })
+    }
+
+    /// Everybody reaches everything, and it is not ours to take that away without a word.
+    fn open_to_all(&self) -> Diagnostic {
+        let addr = self.addr();
+        let mut problem = self.problem("the tailnet lets everybody reach everything, guests one another included");
+        problem = match self.tailnet.control {
+            ControlPlane::Tailscale => problem.cause("somebody has written this policy, so its only rule may be meant"),
+            ControlPlane::Headscale => {
+                problem.cause("Headscale has no policy that it begins with, so its only rule may be meant")
+            }
+        };
+        problem
+            .hint("take that rule out in the admin console, or write rules for those who need one")
+            .hint(format!("to take it out with this plan: `--take-over {addr}`"))
+    }
+
+    /// A name with two meanings, both shown.
+    fn conflict(&self, conflict: &Conflict) -> Diagnostic {
+        let said = |who: &[String]| format!("[{}]", who.join(", "));
+        let Conflict { name, ours, theirs } = conflict;
+        match ours {
+            Some(ours) => self
+                .problem(format!("`{name}` is one thing in the inventory and another one in the rest of the tailnet's policy"))
+                .cause(format!("in the inventory: {}", said(ours)))
+                .cause(format!("in the policy, outside of our section: {}", said(theirs)))
+                .hint("make both say the same, take it out of one of them, or give it another name in the inventory"),
+            None => self
+                .problem(format!("`{name}` is the tag of a guest, and the rest of the tailnet's policy defines it, too"))
+                .cause(format!("in the policy, outside of our section: {}", said(theirs)))
+                .hint("take it out of `tagOwners` there; if another inventory has put it there, one of the two needs another name"),
+        }
     }
 
     /// `check` asks people to log in anew, which a tagged device cannot (tailscale/tailscale#9660).
@@ -137,11 +174,6 @@ fn accepted(text: &str) -> Op {
     call(requests::check_policy(text))
 }
 
-fn presence(devices: &[TailnetDevice]) -> Presence {
-    let owned = devices.iter().filter(|device| device.tags.is_empty()).map(|device| device.user.clone());
-    Presence { tags: devices.iter().flat_map(|device| device.tags.clone()).collect(), users: owned.collect() }
-}
-
 /// One field per key of the policy: its entries, one per line, however they are laid out.
 fn fields(section: &Section) -> Fields {
     let plain = |entry: &String, object: bool| {
@@ -185,7 +217,8 @@ impl Resource for TailnetPolicy<'_> {
                 return Finding::Refused(problem.cause(error.to_string()).hint(hint).into());
             }
         };
-        let draft = match self.draft(text, found.is_some(), devices) {
+        let take_over = context.allow_destroy.contains(&addr);
+        let draft = match self.draft(text, found.is_some(), &Presence::of(devices), take_over) {
             Ok(draft) => draft,
             Err(problems) => return Finding::Refused(problems),
         };
@@ -197,7 +230,7 @@ impl Resource for TailnetPolicy<'_> {
         }
         let differences = between(&current, &desired);
         if let Some(found) = found.as_ref().filter(|found| !found.untouched && !differences.is_empty())
-            && !context.allow_destroy.contains(&addr)
+            && !take_over
         {
             return Finding::Refused(self.edited(&addr, &found.section, &draft.section).into());
         }
@@ -283,7 +316,7 @@ impl TailnetPolicy<'_> {
 
     /// Members that no device bears the tag of yet: nothing is tested of them, and nobody reaches them.
     fn absent(&self, devices: &[TailnetDevice]) -> Option<String> {
-        let tags = presence(devices).tags;
+        let tags = Presence::of(devices).tags;
         let members = members(self.blueprint).into_iter().map(|guest| (tag_of(&self.blueprint.name, &guest), guest));
         let absent: Vec<String> =
             members.filter(|(tag, _)| !tags.contains(tag)).map(|(tag, guest)| format!("{guest} (`{tag}`)")).collect();

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::policy::{Policy, Rule, RuleKind};
+use super::presence::tailnet_networks;
 use crate::model::Transport;
 
 /// One connection that is asked about.
@@ -71,8 +72,20 @@ impl Policy {
             })
     }
 
+    /// The networks that a selector stands for; none, if it stands for devices by who they belong to.
+    pub(super) fn networks(&self, selector: &str) -> Vec<IpNet> {
+        if let Some(host) = self.hosts.get(selector) {
+            return network(host).into_iter().collect();
+        }
+        if let Some(set) = self.ipsets.get(selector) {
+            let added = set.iter().filter(|entry| !entry.starts_with("remove "));
+            return added.flat_map(|entry| self.networks(entry.strip_prefix("add ").unwrap_or(entry))).collect();
+        }
+        network(selector.strip_prefix("host:").unwrap_or(selector)).into_iter().collect()
+    }
+
     /// Whether whoever `who` names may be among those that `selector` names.
-    fn covers(&self, selector: &str, who: &str, side: Side) -> bool {
+    pub(super) fn covers(&self, selector: &str, who: &str, side: Side) -> bool {
         if selector == who || selector == "*" || selector == "autogroup:danger-all" {
             return true;
         }
@@ -125,7 +138,7 @@ impl Policy {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(super) enum Side {
     From,
     To,
 }
@@ -138,16 +151,11 @@ fn is_person(selector: &str) -> bool {
     }
 }
 
-/// The networks that a tailnet's addresses are from (<https://tailscale.com/kb/1015>).
-fn tailnet_networks() -> [IpNet; 2] {
-    ["100.64.0.0/10", "fd7a:115c:a1e0::/48"].map(|network| network.parse().expect("a network"))
-}
-
-fn network(text: &str) -> Option<IpNet> {
+pub(super) fn network(text: &str) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-fn port_matches(rule: &Rule, ports: &str, packet: &Packet<'_>) -> bool {
+pub(super) fn port_matches(rule: &Rule, ports: &str, packet: &Packet<'_>) -> bool {
     let own = packet.transport.as_str();
     let number = match packet.transport {
         Transport::Tcp => "6",

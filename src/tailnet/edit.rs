@@ -288,6 +288,30 @@ pub fn without_default(text: &str) -> Option<String> {
     Some(format!("{}{}", &text[..range.start], &text[end..]))
 }
 
+/// Whether a policy says more than the one that every tailnet begins with, so that somebody has surely written it:
+/// groups, owners of tags, hosts, tests and the like, or other rules for terminals than people's own devices. Without
+/// any of that nobody can tell but the control plane.
+#[must_use]
+pub fn was_written(text: &str) -> bool {
+    let Ok(policy) = Hujson::parse(text) else { return true };
+    let begun_with = ["grants", "acls", "ssh", "nodeAttrs"];
+    let own = r#"{"action":"check","src":["autogroup:member"],"dst":["autogroup:self"],"users":["autogroup:nonroot","root"]}"#;
+    let terminals = |value: &Value<'_>| match value {
+        Value::Array(list) => {
+            list.elements.iter().any(|rule| plain(rule).replace("autogroup:members", "autogroup:member") != own)
+        }
+        _ => true,
+    };
+    policy.root.properties.iter().any(|property| {
+        let key = property.name.as_str();
+        let empty = matches!(plain(&property.value).as_str(), "{}" | "[]" | "null");
+        match key.eq_ignore_ascii_case("ssh") {
+            true => !empty && terminals(&property.value),
+            false => !empty && !begun_with.iter().any(|known| key.eq_ignore_ascii_case(known)),
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -371,6 +395,22 @@ mod tests {
         assert_eq!(without_default(default).unwrap(), "{\n  // all\n  \"grants\": [\n    \n  ],\n}");
         assert_eq!(without_default(&default.replace("\"ip\": [\"*\"]", "\"ip\": [\"22\"]")), None);
         assert_eq!(without_default("{}"), None);
+    }
+
+    #[test]
+    fn a_policy_with_names_of_its_own_was_written_by_somebody() {
+        let default = r#"{"grants": [{"src": ["*"], "dst": ["*"], "ip": ["*"]}], "groups": {}, // none
+            "ssh": [{"action": "check", "src": ["autogroup:member"], "dst": ["autogroup:self"], "users": ["autogroup:nonroot", "root"]}],
+            "nodeAttrs": [{"target": ["autogroup:member"], "attr": ["funnel"]}]}"#;
+        assert!(!was_written(default));
+        for more in [
+            r#""groups": {"group:a": []},"#,
+            r#""tagowners": {"tag:a": []},"#,
+            r#""tests": [{"src": "tag:a"}],"#,
+            r#""ssh": [{"action": "accept", "src": ["tag:a"], "dst": ["tag:b"], "users": ["root"]}],"#,
+        ] {
+            assert!(was_written(&format!("{{{more} \"grants\": []}}")), "{more}");
+        }
     }
 
     /// A policy as people write them: comments, commas and white space anywhere.

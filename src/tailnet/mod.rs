@@ -5,17 +5,24 @@
 //! the control plane ([`requests`]). Pure: sends nothing, reads no secret, knows no clock. The lab has an evaluator of
 //! its own and shares no line with this one.
 
+mod assertions;
+mod conflicts;
 mod decide;
 mod edit;
 mod hujson;
+mod leaks;
 mod policy;
+mod presence;
 pub mod requests;
 mod section;
 mod wanted;
 
+pub use conflicts::{Conflict, conflicts};
 pub use decide::{Decision, Packet};
-pub use edit::{EditError, Found, edit, find, remove, without_default};
+pub use edit::{EditError, Found, edit, find, remove, was_written, without_default};
 pub use hujson::{Hujson, Malformed, normalised};
+pub use leaks::{Leak, LeakKind, leaks};
 pub use policy::{Policy, Rule, RuleKind, SshRule, TestCase};
+pub use presence::Presence;
 pub use section::{Block, Section};
-pub use wanted::{Leak, Presence, leaks, members, tag_of, wanted};
+pub use wanted::{members, tag_of, wanted};

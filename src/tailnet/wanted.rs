@@ -1,43 +1,21 @@
 //! What a blueprint asks of the policy: tags of its guests, a rule per flow, terminals, and tests of all of it.
 //!
-//! A guest that somebody in the tailnet has access to is a member, and bears `tag:infra-INVENTORY-GUEST`: a tag takes its device away
-//! from whoever joined it, so that no rule about people reaches it. Between members nothing is ever granted: they talk
-//! over their bridge, past Proxmox's firewall. The tests say so to the control plane, which refuses a policy that
-//! fails one.
+//! A guest that somebody in the tailnet has access to is a member, and bears `tag:infra-INVENTORY-GUEST`: a tag takes
+//! its device away from whoever joined it, so that no rule about people reaches it. Between members nothing is ever
+//! granted: they talk over their bridge, past Proxmox's firewall. The tests say so to the control plane, which refuses
+//! a policy that fails one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::decide::Packet;
+use super::assertions::tests;
 use super::edit::edit;
 use super::policy::Policy;
+use super::presence::Presence;
 use super::section::{Block, Section};
 use crate::blueprint::{Blueprint, Flow, Party, PolicyStyle, Tailnet};
-use crate::model::{EnvironmentName, GuestName, PortRange, Transport};
-
-/// A port that nobody declares and nobody listens on (RFC 863, discard): stands for "anything else" in tests.
-const WITNESS: u16 = 9;
-
-/// Who has a device in the tailnet. A test about a tag or a login that has none fails, however right the policy is
-/// (Headscale: "resolved to no IP addresses"; Tailscale: "must be a valid user with registered machines").
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Presence {
-    /// Tags of devices.
-    pub tags: BTreeSet<String>,
-    /// Logins of untagged devices.
-    pub users: BTreeSet<String>,
-}
-
-impl Presence {
-    /// Whether a test may name it. Autogroups are none of what tests document as their source.
-    fn has(&self, who: &str, groups: &BTreeMap<String, Vec<String>>) -> bool {
-        match groups.get(who) {
-            Some(members) => members.iter().any(|member| self.users.contains(member)),
-            None => self.tags.contains(who) || self.users.contains(who),
-        }
-    }
-}
+use crate::model::{EnvironmentName, GuestName, Transport};
 
 /// The tag of a guest. It bears the inventory's name, as a tailnet may serve several that call guests alike, and
 /// begins with a letter, as every tag has to.
@@ -47,7 +25,7 @@ pub fn tag_of(inventory: &EnvironmentName, guest: &GuestName) -> String {
 }
 
 /// The tags of [`members`].
-fn member_tags(blueprint: &Blueprint) -> BTreeSet<String> {
+pub(super) fn member_tags(blueprint: &Blueprint) -> BTreeSet<String> {
     members(blueprint).iter().map(|guest| tag_of(&blueprint.name, guest)).collect()
 }
 
@@ -61,16 +39,16 @@ pub fn members(blueprint: &Blueprint) -> BTreeSet<GuestName> {
 
 /// A flow from the tailnet to a guest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Way {
-    from: String,
-    to: GuestName,
+pub(super) struct Way {
+    pub(super) from: String,
+    pub(super) to: GuestName,
     /// Of `to`.
-    tag: String,
-    transport: Transport,
-    ports: (u16, u16),
+    pub(super) tag: String,
+    pub(super) transport: Transport,
+    pub(super) ports: (u16, u16),
 }
 
-fn ways(blueprint: &Blueprint) -> BTreeSet<Way> {
+pub(super) fn ways(blueprint: &Blueprint) -> BTreeSet<Way> {
     let way = |flow: &Flow| match (&flow.from, &flow.to) {
         (Party::Tailnet(from), Party::Guest(to)) => Some(Way {
             from: from.clone(),
@@ -96,10 +74,14 @@ pub fn wanted(blueprint: &Blueprint, outside: &Policy, presence: &Presence) -> S
         Block { key: "ssh".into(), entries: terminals(tailnet, &ways) },
     ];
     let bare = Section { blocks: blocks.iter().filter(|block| !block.entries.is_empty()).cloned().collect() };
-    let granted = edit("{}", "x", &bare).ok().and_then(|text| Policy::read(&text).ok()).unwrap_or_default();
-    let granted =
-        Policy { groups: [outside.groups.clone(), granted.groups].into_iter().flatten().collect(), ..granted };
-    blocks.push(Block { key: "tests".into(), entries: tests(&ways, &members, &granted, presence) });
+    let own = edit("{}", "x", &bare).ok().and_then(|text| Policy::read(&text).ok()).unwrap_or_default();
+    // The control plane runs tests on the whole policy, so they are made for the whole of it.
+    let whole = Policy {
+        groups: [outside.groups.clone(), own.groups].into_iter().flatten().collect(),
+        rules: Some(own.rules.into_iter().chain(outside.rules.clone()).flatten().collect()),
+        ..outside.clone()
+    };
+    blocks.push(Block { key: "tests".into(), entries: tests(blueprint, &ways, &whole, presence) });
     // A policy without any list of rules lets everything through: then ours is there even if it is empty.
     let list = |block: &Block| outside.rules.is_none() && ["grants", "acls"].contains(&block.key.as_str());
     blocks.retain(|block| !block.entries.is_empty() || list(block));
@@ -165,51 +147,8 @@ fn terminals(tailnet: &Tailnet, ways: &BTreeSet<Way>) -> Vec<String> {
         .collect()
 }
 
-/// One test per source, since of several with the same source Tailscale has been seen to judge them together
-/// (tailscale/tailscale#8250), and with single ports, since it refuses ranges in tests (recorded by Headscale's
-/// `policytest-port-shape-range`).
-fn tests(ways: &BTreeSet<Way>, members: &BTreeSet<String>, granted: &Policy, presence: &Presence) -> Vec<String> {
-    let mut sources: BTreeSet<String> = ways.iter().map(|way| way.from.clone()).collect();
-    sources.extend(members.iter().cloned());
-    let present = |who: &str| presence.has(who, &granted.groups);
-    let targets: Vec<&String> = members.iter().filter(|tag| present(tag)).collect();
-    let mut entries = Vec::new();
-    for from in sources.iter().filter(|from| present(from)) {
-        let (mut accept, mut deny) = (BTreeSet::new(), BTreeSet::new());
-        for to in targets.iter().copied().filter(|to| *to != from) {
-            let at = |port: u16| (port, format!("{to}:{port}"));
-            let here = ways.iter().filter(|way| way.tag == *to);
-            let mut ports: BTreeSet<u16> = here.clone().flat_map(|way| [way.ports.0, way.ports.1]).collect();
-            accept.extend(here.filter(|way| way.from == **from).flat_map(|way| [at(way.ports.0), at(way.ports.1)]));
-            ports.extend([22, WITNESS]);
-            let reached = |port: u16| {
-                [Transport::Tcp, Transport::Udp].iter().any(|transport| {
-                    let packet = Packet { from, to, transport: *transport, port };
-                    granted.rules.is_some() && granted.decide(&packet).is_reachable()
-                })
-            };
-            deny.extend(ports.into_iter().filter(|port| !reached(*port)).map(at));
-        }
-        if accept.is_empty() && deny.is_empty() {
-            continue;
-        }
-        let mut test = json!({"src": from});
-        for (key, list) in [("accept", accept), ("deny", deny)] {
-            if !list.is_empty() {
-                let mut list: Vec<(u16, String)> = list.into_iter().collect();
-                list.sort_by(|(a, to), (b, other)| {
-                    (to.rsplit_once(':').map(|to| to.0), a).cmp(&(other.rsplit_once(':').map(|to| to.0), b))
-                });
-                test[key] = json!(list.into_iter().map(|(_, at)| at).collect::<Vec<_>>());
-            }
-        }
-        entries.push(spaced(&test));
-    }
-    entries
-}
-
 /// JSON on one line, with a space behind commas and colons.
-fn spaced(value: &serde_json::Value) -> String {
+pub(super) fn spaced(value: &serde_json::Value) -> String {
     match value {
         serde_json::Value::Array(list) => format!("[{}]", list.iter().map(spaced).collect::<Vec<_>>().join(", ")),
         serde_json::Value::Object(object) => {
@@ -221,79 +160,15 @@ fn spaced(value: &serde_json::Value) -> String {
     }
 }
 
-/// Whether a flow says that `packet` may reach its guest.
-pub(super) fn declared(blueprint: &Blueprint, policy: &Policy, packet: &Packet<'_>) -> bool {
-    let covers = |way: &Way| {
-        way.from == packet.from
-            || policy.groups.get(&way.from).is_some_and(|members| members.iter().any(|member| member == packet.from))
-    };
-    ways(blueprint).iter().any(|way| {
-        let ports = PortRange::new(way.ports.0, way.ports.1);
-        way.tag == packet.to
-            && way.transport == packet.transport
-            && ports.is_some_and(|ports| ports.contains(packet.port))
-            && covers(way)
-    })
-}
-
-/// What the rest of a policy lets through to guests although no flow says so.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Leak {
-    /// Who gets through.
-    pub from: String,
-    /// Where to.
-    pub to: GuestName,
-    /// By which rule, as a sentence.
-    pub by: String,
-    /// Whether it is from one guest of the inventory to another: their isolation is broken.
-    pub between_guests: bool,
-}
-
-/// Everything that rules of others let through to members although no flow says so, each source and guest once;
-/// `own` is our section of `policy`.
-#[must_use]
-pub fn leaks(blueprint: &Blueprint, policy: &Policy, own: &Section) -> Vec<Leak> {
-    let ours: BTreeSet<&str> = own.blocks.iter().flat_map(|block| &block.entries).map(String::as_str).collect();
-    let rules = policy.rules.iter().flatten().filter(|rule| !ours.contains(rule.text.as_str())).cloned().collect();
-    let policy = &Policy { rules: Some(rules), ..policy.clone() };
-    let members = members(blueprint);
-    let own = member_tags(blueprint);
-    let mut sources: BTreeSet<String> = own.clone();
-    sources.extend(ways(blueprint).into_iter().map(|way| way.from));
-    let named = policy.rules.iter().flatten().flat_map(|rule| rule.src.iter().cloned());
-    sources.extend(named.map(|src| if src == "*" { "autogroup:member".to_owned() } else { src }));
-    let mut ports: BTreeSet<u16> = ways(blueprint).iter().flat_map(|way| [way.ports.0, way.ports.1]).collect();
-    ports.extend([22, WITNESS]);
-    // Rules of others may be about ports that we know nothing of.
-    let lists = policy.rules.iter().flatten().flat_map(|rule| &rule.dst).map(|(_, ports)| ports.as_str());
-    for list in lists {
-        let bare = list.rsplit(':').next().unwrap_or(list);
-        ports.extend(bare.split([',', '-']).filter_map(|port| port.parse::<u16>().ok()));
-    }
-    let mut leaks = Vec::new();
-    for to in &members {
-        let tag = tag_of(&blueprint.name, to);
-        for from in sources.iter().filter(|from| **from != tag) {
-            let packets = ports.iter().flat_map(|port| {
-                [Transport::Tcp, Transport::Udp].map(|transport| Packet { from, to: &tag, transport, port: *port })
-            });
-            let leak = packets.into_iter().find_map(|packet| {
-                let decision = policy.decide(&packet);
-                let leak = decision.is_reachable() && !declared(blueprint, policy, &packet);
-                leak.then(|| decision.to_string())
-            });
-            if let Some(by) = leak {
-                leaks.push(Leak { from: from.clone(), to: to.clone(), by, between_guests: own.contains(from) });
-            }
-        }
-    }
-    leaks
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::conflicts::{Conflict, conflicts};
+    use super::super::decide::Packet;
+    use super::super::leaks::{LeakKind, leaks};
     use super::*;
     use crate::blueprint::{FlowOrigin, testing};
+    use crate::model::PortRange;
+    use crate::model::tailnet::TailnetDevice;
 
     fn blueprint(more: &str) -> Blueprint {
         let mut blueprint = testing::with(&format!(
@@ -324,7 +199,7 @@ mod tests {
         let tags = ["tag:phone", "tag:infra-test-plan-hq", "tag:infra-test-proj-x", "tag:infra-test-proj-y"]
             .map(str::to_owned)
             .into();
-        Presence { tags, users: ["ann@example.com".to_owned()].into() }
+        Presence { tags, users: ["ann@example.com".to_owned()].into(), devices: Vec::new() }
     }
 
     #[test]
@@ -340,10 +215,10 @@ mod tests {
         grants: {"src": ["group:staff"], "dst": ["tag:infra-test-plan-hq"], "ip": ["udp:53"]}
         grants: {"src": ["tag:phone"], "dst": ["tag:infra-test-plan-hq"], "ip": ["tcp:22", "tcp:3000-3010"]}
         ssh: {"action": "accept", "src": ["tag:phone"], "dst": ["tag:infra-test-plan-hq"], "users": ["root"]}
-        tests: {"src": "group:staff", "accept": ["tag:infra-test-plan-hq:53"], "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
-        tests: {"src": "tag:infra-test-plan-hq", "deny": ["tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
-        tests: {"src": "tag:infra-test-proj-x", "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:53", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
-        tests: {"src": "tag:infra-test-proj-y", "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:53", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22"]}
+        tests: {"src": "ann@example.com", "accept": ["tag:infra-test-plan-hq:53"], "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
+        tests: {"src": "tag:infra-test-plan-hq", "deny": ["192.168.10.2:22", "192.168.10.2:8006", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
+        tests: {"src": "tag:infra-test-proj-x", "deny": ["192.168.10.2:22", "192.168.10.2:8006", "tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:53", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
+        tests: {"src": "tag:infra-test-proj-y", "deny": ["192.168.10.2:22", "192.168.10.2:8006", "tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:53", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22"]}
         tests: {"src": "tag:phone", "accept": ["tag:infra-test-plan-hq:22", "tag:infra-test-plan-hq:3000", "tag:infra-test-plan-hq:3010"], "deny": ["tag:infra-test-plan-hq:9", "tag:infra-test-plan-hq:53", "tag:infra-test-proj-x:9", "tag:infra-test-proj-x:22", "tag:infra-test-proj-y:9", "tag:infra-test-proj-y:22"]}
         "#);
     }
@@ -375,28 +250,114 @@ mod tests {
     }
 
     #[test]
-    fn what_others_define_is_left_to_them() {
-        let outside = Policy::read(r#"{"tagOwners": {"tag:phone": []}, "groups": {"group:staff": []}}"#).unwrap();
-        let lines = wanted(&blueprint(""), &outside, &Presence::default()).lines().join("\n");
+    fn what_others_define_alike_is_left_to_them_and_what_they_define_otherwise_is_a_conflict() {
+        let outside = |text: &str| Policy::read(text).unwrap();
+        let alike = outside(r#"{"tagOwners": {"tag:phone": []}, "groups": {"group:staff": ["Ann@example.com"]}}"#);
+        let lines = wanted(&blueprint(""), &alike, &Presence::default()).lines().join("\n");
         assert!(!lines.contains("tagOwners: \"tag:phone\"") && !lines.contains("groups:"), "{lines}");
+        // Nobody said in the inventory who may give `tag:phone`.
+        assert_eq!(conflicts(&blueprint(""), &alike), []);
+        let other = outside(r#"{"groups": {"group:staff": ["ann@example.com", "eve@example.com"]}}"#);
+        let found = conflicts(&blueprint(""), &other);
+        let ours = Some(vec!["ann@example.com".to_owned()]);
+        let theirs = vec!["ann@example.com".to_owned(), "eve@example.com".to_owned()];
+        assert_eq!(found, [Conflict { name: "group:staff".into(), ours, theirs }]);
+        let declared = blueprint(", tags: { phone: ['autogroup:admin'] }");
+        assert_eq!(conflicts(&declared, &alike).len(), 1);
+    }
+
+    #[test]
+    fn the_tag_of_a_guest_is_nobody_elses_to_define() {
+        let outside = Policy::read(r#"{"tagOwners": {"tag:infra-test-proj-x": ["autogroup:admin"]}}"#).unwrap();
+        let found = conflicts(&blueprint(""), &outside);
+        assert_eq!((found.len(), &found[0].ours, found[0].name.as_str()), (1, &None, "tag:infra-test-proj-x"));
+    }
+
+    #[test]
+    fn two_inventories_that_call_a_guest_alike_have_two_tags() {
+        let guest = "plan-hq".parse().unwrap();
+        assert_ne!(tag_of(&"a".parse().unwrap(), &guest), tag_of(&"b".parse().unwrap(), &guest));
+    }
+
+    #[test]
+    fn people_are_tested_one_by_one_as_a_group_proves_nothing_of_one_of_them() {
+        let mut there = everybody();
+        there.users.insert("bob@example.com".to_owned());
+        let mut blueprint = blueprint("");
+        blueprint.tailnet.as_mut().unwrap().groups.get_mut("group:staff").unwrap().push("bob@example.com".to_owned());
+        let lines = wanted(&blueprint, &Policy::default(), &there).lines();
+        let of =
+            |who: &str| lines.iter().filter(|line| line.starts_with(&format!("tests: {{\"src\": \"{who}\""))).count();
+        assert_eq!((of("group:staff"), of("ann@example.com"), of("bob@example.com")), (0, 1, 1), "{lines:#?}");
+    }
+
+    #[test]
+    fn what_rules_of_others_open_is_denied_in_no_test() {
+        let denied = |outside: &str| {
+            let section = wanted(&blueprint(""), &Policy::read(outside).unwrap(), &everybody());
+            let lines = section.lines();
+            lines.into_iter().find(|line| line.contains("\"src\": \"ann@")).unwrap()
+        };
+        assert!(denied("{}").contains("tag:infra-test-proj-x:22"));
+        let more = r#"{"grants": [{"src": ["ann@example.com"], "dst": ["tag:infra-test-proj-x"], "ip": ["tcp:22"]}]}"#;
+        let left = denied(more);
+        assert!(!left.contains("tag:infra-test-proj-x:22") && left.contains("tag:infra-test-proj-x:9"), "{left}");
+    }
+
+    /// Leaks by these rules of others, with these devices.
+    fn leaking(rules: &str, devices: &[TailnetDevice]) -> Vec<super::super::leaks::Leak> {
+        let blueprint = blueprint("");
+        let section = wanted(&blueprint, &Policy::default(), &Presence::default());
+        let merged = Policy::read(&edit(rules, "x", &section).unwrap()).unwrap();
+        leaks(&blueprint, &merged, &section, &Presence::of(devices))
     }
 
     #[test]
     fn rules_of_others_that_open_more_are_found() {
-        let blueprint = blueprint("");
-        let with = |rules: &str| {
-            let section = wanted(&blueprint, &Policy::default(), &Presence::default());
-            leaks(&blueprint, &Policy::read(&edit(rules, "x", &section).unwrap()).unwrap(), &section)
-        };
+        let with = |rules: &str| leaking(rules, &[]);
         assert_eq!(with("{\"grants\": []}"), []);
         assert_eq!(with(r#"{"grants": [{"src": ["autogroup:member"], "dst": ["autogroup:self"], "ip": ["*"]}]}"#), []);
         let all = with(r#"{"grants": [{"src": ["*"], "dst": ["*"], "ip": ["*"]}]}"#);
-        assert!(all.iter().any(|leak| leak.between_guests && leak.from == "tag:infra-test-proj-x"), "{all:?}");
+        let between = |leak: &super::super::leaks::Leak| leak.kind == LeakKind::BetweenGuests;
+        assert!(all.iter().any(|leak| between(leak) && leak.from == "tag:infra-test-proj-x"), "{all:?}");
         let one =
             with(r#"{"acls": [{"action": "accept", "src": ["group:ops"], "dst": ["tag:infra-test-proj-x:8443"]}]}"#);
         assert!(one.iter().any(|leak| leak.from == "group:ops"), "{one:?}");
-        assert!(one.iter().all(|leak| !leak.between_guests && leak.by.contains("8443")), "{one:?}");
+        assert!(one.iter().all(|leak| leak.kind == LeakKind::IntoGuest && leak.by.contains("8443")), "{one:?}");
         // Ours is then the only list of rules, so that not everything gets through.
         assert_eq!(with("{}"), []);
+    }
+
+    #[test]
+    fn a_rule_of_others_that_lets_guests_out_is_a_leak_and_refused_for_hosts_and_private_networks() {
+        let device = |hostname: &str, tag: &str, address: &str| TailnetDevice {
+            hostname: hostname.to_owned(),
+            tags: vec![tag.to_owned()],
+            addresses: vec![address.to_owned()],
+            ..TailnetDevice::default()
+        };
+        let devices = [
+            device("hq", "tag:pve", "100.64.0.2"),
+            device("nas", "tag:nas", "100.64.0.3"),
+            device("proj-x", "tag:infra-test-proj-x", "100.64.0.4"),
+        ];
+        let kinds = |src: &str, dst: &str| {
+            let rule = format!(r#"{{"acls": [{{"action": "accept", "src": ["{src}"], "dst": ["{dst}"]}}]}}"#);
+            let leaks = leaking(&rule, &devices);
+            let from_guests = leaks.into_iter().filter(|leak| leak.from == "tag:infra-test-proj-y");
+            from_guests.map(|leak| leak.kind).collect::<Vec<_>>()
+        };
+        for src in ["tag:infra-test-proj-y", "autogroup:tagged", "*", "100.64.0.0/10"] {
+            assert_eq!(kinds(src, "tag:pve:443"), [LeakKind::ToHost], "{src}");
+            assert_eq!(kinds(src, "tag:other:8006"), [LeakKind::ToHost], "{src}");
+            assert_eq!(kinds(src, "100.64.0.2:22"), [LeakKind::ToHost], "{src}");
+            assert_eq!(kinds(src, "192.168.10.0/24:*"), [LeakKind::ToHost], "the host is in it: {src}");
+            assert_eq!(kinds(src, "192.168.20.0/24:*"), [LeakKind::ToPrivate], "{src}");
+            assert_eq!(kinds(src, "tag:nas:445"), [LeakKind::Outward], "{src}");
+            assert_eq!(kinds(src, "100.64.0.3:445"), [LeakKind::Outward], "{src}");
+            assert_eq!(kinds(src, "autogroup:internet:*"), [LeakKind::Outward], "{src}");
+        }
+        assert_eq!(kinds("autogroup:member", "tag:pve:8006"), []);
+        assert_eq!(kinds("tag:phone", "192.168.10.0/24:*"), []);
     }
 }

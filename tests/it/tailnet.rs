@@ -332,8 +332,93 @@ fn a_policy_that_breaks_isolation_is_refused_with_its_rule() {
     write_policy(&desk, open);
     let said = refused(&desk, &["plan", "--lab", "--target", TARGET]);
     assert!(
-        said.contains("`tag:infra-vrooli-proj-x` reach guest `plan-hq`") && said.contains("\"dst\": [\"*\"]"),
+        said.contains("`tag:infra-vrooli-proj-x` reach guest `tag:infra-vrooli-plan-hq`")
+            && said.contains("\"dst\": [\"*\"]"),
         "{said}"
     );
     assert_eq!(policy(&desk), open);
+}
+
+/// Somebody brings a device.
+fn add_device(desk: &Desk, hostname: &str, tags: &[&str], user: &str, address: &str) {
+    let mut all = kept(desk);
+    let devices = all["tailnet"]["devices"].as_array_mut().expect("a list");
+    devices.push(json!({
+        "id": format!("n{hostname}CNTRL"), "hostname": hostname, "tags": tags, "user": user,
+        "addresses": [address], "authorized": true, "expires": null,
+    }));
+    std::fs::write(desk.path(".infra/lab/vrooli/tailnet.json"), all.to_string()).unwrap();
+}
+
+#[test]
+fn what_others_open_to_guests_is_told_and_fails_no_test_of_ours() {
+    let desk = desk();
+    desk.run(0, &["plan", "--lab", "--target", TARGET]);
+    for (name, tags, user, address) in [
+        ("plan-hq", vec!["tag:infra-vrooli-plan-hq"], "", "100.64.0.1"),
+        ("proj-x", vec!["tag:infra-vrooli-proj-x"], "", "100.64.0.2"),
+        ("phone", vec!["tag:phone"], "", "100.64.0.3"),
+        ("laptop", vec![], "ann@example.com", "100.64.0.4"),
+    ] {
+        add_device(&desk, name, &tags, user, address);
+    }
+    let more = "{\n\t\"grants\": [\n\t\t{\"src\": [\"tag:phone\"], \"dst\": [\"tag:infra-vrooli-proj-x\"], \"ip\": [\"tcp:22\"]},\n\t],\n}\n";
+    write_policy(&desk, more);
+    let plan = desk.run(0, &["plan", "--lab", "--target", TARGET, "--full"]);
+    assert!(plan.contains("lets `tag:phone` reach guest `tag:infra-vrooli-proj-x`"), "{plan}");
+    desk.run(0, &["apply", "--lab", "--yes", "--target", TARGET]);
+    let written = policy(&desk);
+    assert!(written.contains("\"tag:infra-vrooli-proj-x:9\""), "what they leave closed is tested: {written}");
+    assert!(desk.run(0, &["plan", "--lab", "--detailed-exitcode", "--target", TARGET]).starts_with("No changes."));
+    // One more rule of that kind, and the control plane itself refuses it: our tests were there first.
+    let wider = written.replace("[\"tcp:22\"]},\n\t],", "[\"*\"]},\n\t],");
+    assert_ne!(wider, written);
+    let mut lab: Tailnet = serde_json::from_value(kept(&desk)["tailnet"].clone()).unwrap();
+    assert_eq!(message(&ask(&mut lab, "POST", ACL, &wider, None)), (400, "test(s) failed".into()));
+}
+
+#[test]
+fn a_default_policy_that_was_saved_before_is_told_and_the_flag_takes_its_rule_out() {
+    let desk = desk();
+    desk.run(0, &["plan", "--lab", "--target", TARGET]);
+    let default = policy(&desk);
+    write_policy(&desk, &default);
+    let output = desk.command(&["apply", "--lab", "--yes", "--target", TARGET]).output().expect("the program starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("--take-over tailnet_policy."), "{said}");
+    assert_eq!(policy(&desk), default);
+    desk.run(0, &["apply", "--lab", "--yes", "--target", TARGET, "--take-over", TARGET]);
+    assert!(!policy(&desk).contains("{\"src\": [\"*\"]"), "{}", policy(&desk));
+    assert!(desk.run(0, &["plan", "--lab", "--detailed-exitcode", "--target", TARGET]).starts_with("No changes."));
+}
+
+#[test]
+fn a_policy_with_names_of_its_own_was_written_and_its_open_rule_is_no_default() {
+    let desk = desk();
+    desk.run(0, &["plan", "--lab", "--target", TARGET]);
+    let theirs = "{\n\t\"groups\": {\"group:ops\": [\"ann@example.com\"]},\n\t\"grants\": [\n\t\t{\"src\": [\"*\"], \"dst\": [\"*\"], \"ip\": [\"*\"]},\n\t],\n}\n";
+    write_policy(&desk, theirs);
+    let said = refused(&desk, &["plan", "--lab", "--target", TARGET]);
+    assert!(
+        said.contains("everybody reach everything") && said.contains("--take-over tailnet_policy.vrooli"),
+        "{said}"
+    );
+    desk.run(0, &["apply", "--lab", "--yes", "--target", TARGET, "--take-over", TARGET]);
+    assert!(policy(&desk).contains("group:ops") && !policy(&desk).contains("{\"src\": [\"*\"]"));
+}
+
+#[test]
+fn a_tag_that_is_one_thing_here_and_another_there_is_refused_with_both() {
+    let desk = desk();
+    desk.edit("inventories/vrooli/tailnet.yaml", "  ssh:", "  groups: { staff: [ann@example.com] }\n  ssh:");
+    desk.run(0, &["plan", "--lab", "--target", TARGET]);
+    write_policy(&desk, "{\"groups\": {\"group:staff\": [\"eve@example.com\"]}, \"grants\": []}");
+    let said = refused(&desk, &["plan", "--lab", "--target", TARGET]);
+    assert!(
+        said.contains("group:staff") && said.contains("ann@example.com") && said.contains("eve@example.com"),
+        "{said}"
+    );
+    write_policy(&desk, "{\"tagOwners\": {\"tag:infra-vrooli-plan-hq\": []}, \"grants\": []}");
+    let said = refused(&desk, &["plan", "--lab", "--target", TARGET]);
+    assert!(said.contains("`tag:infra-vrooli-plan-hq` is the tag of a guest"), "{said}");
 }
