@@ -11,6 +11,7 @@ mod direct;
 pub mod envelope;
 pub mod faults;
 pub mod guest_files;
+mod guest_names;
 pub mod guests;
 pub mod hardware;
 mod intake;

@@ -47,5 +47,5 @@ pub use status_view::{GuestLine, HostLine, Status, status_text};
 pub use terminal::{ColourChoice, Terminal};
 pub use text::{duration, join_and, plural};
 pub use theme::Role;
-pub use verification_view::{Verification, verification_text};
+pub use verification_view::{Verification, verification_schema, verification_text};
 pub use writer::Writer;

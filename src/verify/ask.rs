@@ -7,9 +7,11 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::inside;
+use super::names::Lookups;
+use super::proof::Proof;
 use super::reachability::{Answers, Heard, Listening, Probe, read, script};
-use super::sockets;
+use super::sites::{Client, Visit};
+use super::{inside, listeners, names, sites, sockets};
 use crate::blueprint::{Blueprint, Guest};
 use crate::client::Doors;
 use crate::model::GuestName;
@@ -50,6 +52,87 @@ pub async fn listening(blueprint: &Blueprint, doors: &Doors, names: &[GuestName]
     each(blueprint, doors, names, async |shell: Arc<dyn Shell>, guest: Guest| {
         let printed = inside::run(&shell, &guest, sockets::SCRIPT.to_owned()).await?;
         sockets::listening(&printed.stdout)
+    })
+    .await
+}
+
+/// What guests find out about names, those that run.
+pub async fn ask_names(
+    blueprint: &Blueprint,
+    doors: &Doors,
+    up: &[GuestName],
+    listening: &BTreeMap<GuestName, Listening>,
+) -> Vec<Proof> {
+    let mut wanted: BTreeMap<GuestName, Lookups> = BTreeMap::new();
+    for guest in up.iter().filter_map(|name| blueprint.guests.get(name)) {
+        let lookups = names::lookups(blueprint, guest);
+        if lookups != Lookups::default() {
+            wanted.insert(guest.name.clone(), lookups);
+        }
+    }
+    let asked: Vec<GuestName> = wanted.keys().cloned().collect();
+    let scripts: Arc<BTreeMap<GuestName, String>> =
+        Arc::new(wanted.iter().map(|(guest, lookups)| (guest.clone(), names::script(lookups))).collect());
+    let printed = each(blueprint, doors, &asked, move |shell, guest| {
+        let scripts = Arc::clone(&scripts);
+        async move { inside::run(&shell, &guest, scripts[&guest.name].clone()).await }
+    })
+    .await;
+    let mut proofs = Vec::new();
+    for (guest, lookups) in &wanted {
+        let not_asked = Err("it was not asked".to_owned());
+        let printed = printed.get(guest).unwrap_or(&not_asked).as_ref().map(|printed| printed.stdout.as_str());
+        proofs.extend(names::judge(blueprint, guest, lookups, printed, |name| listening.get(name).cloned()));
+    }
+    proofs
+}
+
+/// What web sites answer to guests that may come to the reverse proxy.
+pub async fn ask_sites(
+    blueprint: &Blueprint,
+    doors: &Doors,
+    up: &[GuestName],
+    listening: &BTreeMap<GuestName, Listening>,
+) -> Vec<Proof> {
+    let wanted: Arc<BTreeMap<GuestName, Vec<Visit>>> =
+        Arc::new(sites::visits(blueprint).into_iter().filter(|(guest, _)| up.contains(guest)).collect());
+    let asked: Vec<GuestName> = wanted.keys().cloned().collect();
+    let visits = Arc::clone(&wanted);
+    let printed = each(blueprint, doors, &asked, move |shell, guest| {
+        let visits = Arc::clone(&visits);
+        async move {
+            let visits = &visits[&guest.name];
+            let printed = inside::run(&shell, &guest, sites::script(visits, Client::Curl)).await?;
+            if !sites::lacks_program(&printed.stdout) {
+                return Ok(printed);
+            }
+            inside::run(&shell, &guest, sites::script(visits, Client::Openssl)).await
+        }
+    })
+    .await;
+    let mut proofs = Vec::new();
+    for (guest, visits) in wanted.iter() {
+        let not_asked = Err("it was not asked".to_owned());
+        let printed = printed.get(guest).unwrap_or(&not_asked).as_ref().map(|printed| printed.stdout.as_str());
+        proofs.extend(sites::judge(blueprint, guest, visits, printed, |name| listening.get(name).cloned()));
+    }
+    proofs
+}
+
+/// Has guests listen on ports for a moment ([`listeners::LIFE_S`]); gives those on which somebody listens by it.
+pub async fn listen(
+    blueprint: &Blueprint,
+    doors: &Doors,
+    wanted: BTreeMap<GuestName, BTreeSet<u16>>,
+) -> BTreeMap<GuestName, Listening> {
+    let asked: Vec<GuestName> = wanted.keys().cloned().collect();
+    let wanted = Arc::new(wanted);
+    each(blueprint, doors, &asked, move |shell, guest| {
+        let wanted = Arc::clone(&wanted);
+        async move {
+            let printed = inside::run(&shell, &guest, listeners::script(&wanted[&guest.name])).await?;
+            listeners::read(&printed.stdout, &printed.stderr)
+        }
     })
     .await
 }

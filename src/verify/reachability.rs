@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::blueprint::{self, Blueprint, Party};
@@ -25,9 +26,10 @@ const AT_ONCE: usize = 50;
 const TIMED_OUT: &str = "124";
 
 /// One connection to be tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Probe {
     /// The guest that it is tried from.
+    #[schemars(with = "String")]
     pub from: GuestName,
     /// Who is connected to: a guest or a host.
     pub to: String,
@@ -42,7 +44,7 @@ pub struct Probe {
 }
 
 /// What a connection is expected to come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expected {
     /// It arrives.
@@ -54,7 +56,7 @@ pub enum Expected {
 }
 
 /// What a connection came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "seen", content = "why")]
 pub enum Seen {
     /// It was accepted.
@@ -70,13 +72,15 @@ pub enum Seen {
 }
 
 /// Five different things, never mixed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It is not as it should be.
     Fail,
     /// Nothing is known.
     CouldNotRun,
+    /// It was tried, or could be, and proves nothing either way.
+    Unproven,
     /// There is nothing to try.
     Skipped,
     /// It is as it should be.
@@ -84,7 +88,7 @@ pub enum Verdict {
 }
 
 /// A probe and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Trial {
     /// What was tried.
     #[serde(flatten)]
@@ -197,6 +201,21 @@ fn ports_of(blueprint: &Blueprint, guest: &blueprint::Guest, listening: Option<&
     let declared = declared.filter(|flow| flow.ports != PortRange::ALL).flat_map(|flow| ends(flow.ports));
     let heard = listening.and_then(|listening| listening.as_ref().ok()).into_iter().flatten().copied();
     offered.chain(declared).chain(heard).chain([22]).collect()
+}
+
+/// Ports that must be closed to somebody and on which nobody listens, by guest: a listener there makes a silence tell.
+#[must_use]
+pub fn unheard(probes: &[Probe], listening: &BTreeMap<GuestName, Listening>) -> BTreeMap<GuestName, BTreeSet<u16>> {
+    let mut wanted: BTreeMap<GuestName, BTreeSet<u16>> = BTreeMap::new();
+    for probe in probes.iter().filter(|probe| probe.expected != Expected::Open) {
+        let there = listening.iter().find(|(name, _)| name.as_str() == probe.to);
+        if let Some((name, Ok(ports))) = there
+            && !ports.contains(&probe.port)
+        {
+            wanted.entry(name.clone()).or_default().insert(probe.port);
+        }
+    }
+    wanted
 }
 
 /// The script that a guest runs: some connections at a time, each with its exit code where it did not stand, then whom
@@ -399,6 +418,19 @@ mod tests {
         let closed = [probe(2, Expected::Open)];
         assert_eq!(judged(&closed, &[(2, Seen::Silent)], Ok([2].into())), [Verdict::Fail]);
         assert_eq!(judged(&closed, &[(2, Seen::Silent)], Ok([].into())), [Verdict::Skipped]);
+    }
+
+    #[test]
+    fn a_listener_is_wanted_where_a_closed_port_has_none() {
+        let probes = [
+            probe(1, Expected::Dropped),
+            probe(2, Expected::Open),
+            probe(3, Expected::Rejected),
+            probe(4, Expected::Dropped),
+        ];
+        let listening = [("y".parse().unwrap(), Ok([4].into()))].into();
+        assert_eq!(unheard(&probes, &listening), [("y".parse().unwrap(), [1, 3].into())].into());
+        assert_eq!(unheard(&probes, &[("y".parse().unwrap(), Err("?".into()))].into()), BTreeMap::new());
     }
 
     #[test]

@@ -14,11 +14,11 @@ fn repository() -> &'static Utf8Path {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn vrooli() -> InventoryFiles {
+pub fn vrooli() -> InventoryFiles {
     read_inventory(&[repository().join("inventories/vrooli")])
 }
 
-fn check(files: &InventoryFiles) -> (Option<Blueprint>, Diagnostics) {
+pub fn check(files: &InventoryFiles) -> (Option<Blueprint>, Diagnostics) {
     let loaded = load(files);
     let mut diagnostics = loaded.diagnostics;
     let blueprint = loaded.inventory.and_then(|inventory| {

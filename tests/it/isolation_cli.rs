@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::desk::Desk;
 
 /// A tailnet, a reverse proxy and a zone, beside what the inventory says.
-const EDGE: &str = "
+pub const EDGE: &str = "
 tailnet: { key: secret:t, members: [proj-x, proj-y], groups: { staff: [ann@example.com] } }
 ingress: { guest: ops-tools, from: [192.168.10.0/24, tag:phone], tls: internal, authelia: { guest: ops-tools } }
 dns: { zones: { example.com: { guest: ops-tools } } }

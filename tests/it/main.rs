@@ -63,6 +63,7 @@ mod rehearsal_cli;
 mod rig;
 mod round_trip;
 mod routes_lab;
+mod schemas;
 mod sh_real;
 mod ssh_real;
 mod tailnet;

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use crate::cli::{CommandError, Exit};
 use crate::inventory;
-use crate::ui::{Writer, json, reports};
+use crate::ui::{Writer, can_schema, flows_schema, json, matrix_schema, reports, verification_schema};
 
 /// Print the JSON Schema of an inventory, or of an answer in JSON
 #[derive(Debug, clap::Args)]
@@ -26,6 +26,14 @@ pub enum Of {
     Preflight,
     /// What `apply`, `destroy` and `history` answer with `--output json`
     Run,
+    /// What `graph --output json` answers
+    Graph,
+    /// What `graph --matrix --output json` answers
+    Matrix,
+    /// What `can --output json` answers
+    Can,
+    /// What `verify --output json` answers
+    Verify,
 }
 
 impl Of {
@@ -36,6 +44,10 @@ impl Of {
             Self::Plan => json::plan_schema(),
             Self::Preflight => reports::preflight_schema(),
             Self::Run => json::run_schema(),
+            Self::Graph => flows_schema(),
+            Self::Matrix => matrix_schema(),
+            Self::Can => can_schema(),
+            Self::Verify => verification_schema(),
         })
     }
 }

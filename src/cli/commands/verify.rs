@@ -14,7 +14,7 @@ use crate::model::observed::{Observed, Power};
 use crate::model::{Addr, GuestName, HostName, Kind};
 use crate::ui::reports::verification_junit;
 use crate::ui::{Verification, Writer, json, verification_text};
-use crate::verify::{self, Listening, Probe, Standing, Trial, Verdict};
+use crate::verify::{self, Listening, Probe, Proof, ProofKind, Standing, Trial, Verdict};
 
 /// How long a firewall takes to be what its files say: pve-firewall looks at them every ten seconds.
 const SETTLES: Duration = Duration::from_secs(6);
@@ -24,9 +24,10 @@ const LOOKS: u32 = 2;
 const HELP: &str = "\
 Example: infra verify --lab -i inventories/vrooli
 
-It reads only. Firewalls that are not as the inventory says are named, and connections over TCP are opened from every \
-running guest to all others and to the hosts, on the ports of their services, on those of flows, and on all on which \
-something listens.";
+Firewalls that are not as the inventory says are named. Connections over TCP are opened from every running guest to all \
+others and to the hosts, on the ports of their services, on those of flows, and on all on which something listens. Name \
+servers are asked from inside, and web sites visited by guests that may come to the reverse proxy. It reads only, unless \
+`--listen` has guests listen for a moment.";
 
 /// Try from inside every guest whether what must be reachable is, and what must not be is not
 #[derive(Debug, clap::Args)]
@@ -37,9 +38,13 @@ pub struct Args {
     /// Only this host and what is on it; may be given several times
     #[arg(long, value_name = "HOST")]
     limit: Vec<HostName>,
-    /// Show every connection, not only what is not as it should be
+    /// Show everything that was tried, not only what is not as it should be
     #[arg(long)]
     full: bool,
+    /// Where nobody listens on a port that must be closed, have the guest listen there for 45 seconds (with perl), so
+    /// that the silence proves something
+    #[arg(long)]
+    listen: bool,
     /// Form of the answer on stdout
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     output: Form,
@@ -77,18 +82,27 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
     };
     let up: Vec<GuestName> =
         standing.iter().filter(|(_, there)| **there == Standing::Up).map(|(name, _)| name.clone()).collect();
+    let here = |guest: &&GuestName| {
+        args.limit.is_empty() || context.blueprint.guests.get(*guest).is_some_and(|one| args.limit.contains(&one.host))
+    };
+    let askers: Vec<GuestName> = up.iter().filter(here).cloned().collect();
     let listening = verify::listening(&context.blueprint, &context.doors, &up).await;
     let probes: Vec<Probe> = verify::plan(&context.blueprint, &listening).into_iter().filter(limited).collect();
-    let mut trials = tried(context, &probes, &standing, &listening).await;
+    let mut trials = tried(context, args, &probes, &standing, &listening).await;
+    let mut proofs = proved(context, &askers, &listening).await;
     for _ in 0..LOOKS {
-        if trials.iter().all(|trial| trial.verdict != Verdict::Fail) {
+        let fails = trials.iter().map(|trial| trial.verdict).chain(proofs.iter().map(|proof| proof.verdict));
+        if fails.filter(|verdict| *verdict == Verdict::Fail).count() == 0 {
             break;
         }
         writer.tell("not all is as it should be; firewalls take up to ten seconds to follow, so it is tried again\n");
         context.clock.sleep(SETTLES).await;
         // All of it: what answers elsewhere is what makes a silence tell.
-        trials = tried(context, &probes, &standing, &listening).await;
+        trials = tried(context, args, &probes, &standing, &listening).await;
+        proofs = proved(context, &askers, &listening).await;
     }
+    proofs.push(unproved_udp());
+    proofs.push(unproved_six());
     let off = |site: &&&str| {
         let firewall = observed.sites[**site].firewall.value();
         firewall.is_some_and(|firewall| firewall.options.get("enable").is_none_or(|enable| enable == "0"))
@@ -99,8 +113,8 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
              hosts, and `infra prepare` switches it on\n"
         ));
     }
-    let verification =
-        Verification { format: Verification::FORMAT, firewalls: firewalls(context, &observed, &intent)?, trials };
+    let (firewalls, unknown) = firewalls(context, &observed, &intent)?;
+    let verification = Verification { format: Verification::FORMAT, firewalls, unknown, trials, proofs };
     let answer = match args.output {
         Form::Human => verification_text(&verification, args.full, &writer.out()),
         Form::Json => json::pretty(&verification)?,
@@ -111,26 +125,70 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
     Ok(if verification.holds() { Exit::Fine } else { Exit::Failed })
 }
 
-/// Firewalls that a plan would change, and why.
-fn firewalls(context: &Context, observed: &Observed, intent: &Intent) -> Result<BTreeMap<Addr, String>, CommandError> {
+type ByFirewall = BTreeMap<Addr, String>;
+
+/// Firewalls that a plan would change, and those of which it cannot tell, each with why.
+fn firewalls(
+    context: &Context,
+    observed: &Observed,
+    intent: &Intent,
+) -> Result<(ByFirewall, ByFirewall), CommandError> {
     let plan = planning::from_observed(context, observed, intent)?;
     let of_firewalls = |addr: &Addr| {
         matches!(addr.kind, Kind::FirewallAlias | Kind::FirewallIpset | Kind::FirewallGroup | Kind::GuestFirewall)
     };
     let changes = plan.changes.into_iter().filter(|change| of_firewalls(&change.addr));
-    Ok(changes.map(|change| (change.addr, change.reason)).collect())
+    let gaps = plan.gaps.into_iter().filter(|gap| of_firewalls(&gap.addr));
+    Ok((
+        changes.map(|change| (change.addr, change.reason)).collect(),
+        gaps.map(|gap| (gap.addr, format!("whether it is as declared is not known: {}", gap.why))).collect(),
+    ))
 }
 
 async fn tried(
     context: &Context,
+    args: &Args,
     probes: &[Probe],
     standing: &BTreeMap<GuestName, Standing>,
     listening: &BTreeMap<GuestName, Listening>,
 ) -> Vec<Trial> {
     let up = |probe: &&Probe| standing.get(&probe.from) == Some(&Standing::Up);
     let asked: Vec<Probe> = probes.iter().filter(up).cloned().collect();
+    let mut heard = listening.clone();
+    if args.listen {
+        let opened = verify::listen(&context.blueprint, &context.doors, verify::unheard(&asked, listening)).await;
+        for (guest, ports) in opened {
+            // Who cannot listen proves no more than before.
+            if let (Some(Ok(all)), Ok(ports)) = (heard.get_mut(&guest), ports) {
+                all.extend(ports);
+            }
+        }
+    }
     let answers = verify::ask(&context.blueprint, &context.doors, &asked).await;
-    verify::verdicts(probes, &answers, standing, listening)
+    verify::verdicts(probes, &answers, standing, &heard)
+}
+
+/// Names and web sites.
+async fn proved(context: &Context, up: &[GuestName], listening: &BTreeMap<GuestName, Listening>) -> Vec<Proof> {
+    let (blueprint, doors) = (&context.blueprint, &context.doors);
+    let mut proofs = verify::ask_names(blueprint, doors, up, listening).await;
+    proofs.extend(verify::ask_sites(blueprint, doors, up, listening).await);
+    proofs
+}
+
+fn unproved_udp() -> Proof {
+    let says = "a datagram that nobody answers tells nothing; of all ways over UDP, only name servers were asked";
+    unproved(ProofKind::Udp, "ways over UDP", says)
+}
+
+fn unproved_six() -> Proof {
+    let says = "only addresses that the inventory gives were tried; that link-local ones lead nowhere is computed \
+                (`infra graph --matrix`) and was not tried";
+    unproved(ProofKind::Ipv6, "ways over IPv6", says)
+}
+
+fn unproved(of: ProofKind, what: &str, says: &str) -> Proof {
+    Proof { of, from: "guests".to_owned(), what: what.to_owned(), verdict: Verdict::Unproven, says: says.to_owned() }
 }
 
 /// Who runs, as their hosts say.

@@ -41,7 +41,7 @@ pub fn connect(world: &World, vmid: u32, dest: IpAddr, port: u16) -> Ended {
             // A guest that is down answers nobody, not even to say no.
             _ if !guest.has_booted(world.now_ms) => Ended::Silent,
             Verdict::Drop => Ended::Silent,
-            Verdict::Accept if port == 22 => Ended::Open,
+            Verdict::Accept if guest.listens(port, world.now_ms) => Ended::Open,
             Verdict::Accept if lost(guest) || lost(here) => Ended::Silent,
             Verdict::Reject if lost(here) => Ended::Silent,
             Verdict::Accept | Verdict::Reject => Ended::Refused,
@@ -58,6 +58,29 @@ pub fn connect(world: &World, vmid: u32, dest: IpAddr, port: u16) -> Ended {
         Verdict::Accept if lost(here) => Ended::Silent,
         Verdict::Accept | Verdict::Reject => Ended::Refused,
     }
+}
+
+/// Whether a question to a name server gets there and is answered: a node answers at each of its addresses, as the
+/// gateway of its guests that it often is; a router outside does, too; in guests no name server runs.
+#[must_use]
+pub fn answers_names(world: &World, vmid: u32, server: IpAddr) -> bool {
+    let Some((source, here)) = world.guests.get(&vmid).and_then(|guest| Some((address(guest)?, guest))) else {
+        return false;
+    };
+    let question = Packet { inbound: false, source, dest: server, protocol: "udp", port: Some(53) };
+    let of_a_guest = world.guests.values().any(|guest| address(guest) == Some(server));
+    if of_a_guest || at(world, vmid, here, question) != Verdict::Accept {
+        return false;
+    }
+    let has = |node: &&Node| {
+        let networks =
+            node.networks.values().filter_map(|network| network.cidr.as_deref()?.split_once('/')?.0.parse().ok());
+        node.address.parse() == Ok(server) || networks.into_iter().any(|own: IpAddr| own == server)
+    };
+    let Some(host) = world.nodes.values().find(has) else { return true };
+    let seen = host_firewall::Packet { source, protocol: "udp", port: Some(53) };
+    let place = (&*server.to_string(), host_firewall::local_network(host));
+    host.online && host_firewall::judge(&host.enforced.cluster, &host.enforced.host, place, seen) == Verdict::Accept
 }
 
 /// Whether a guest's first interface has a bridge of the firewall's.

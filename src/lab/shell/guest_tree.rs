@@ -75,12 +75,19 @@ pub(super) fn rendered(world: &World, name: &str, guest: &Guest) -> BTreeMap<Str
             "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n"
         }
     };
-    let listeners = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0\n";
+    let mut listeners = String::from(
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0\n",
+    );
+    for port in guest.listeners.keys().filter(|port| guest.listens(**port, world.now_ms)) {
+        listeners.push_str(&format!(
+            "   1: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0\n"
+        ));
+    }
     [
         ("/etc/hostname", format!("{name}\n")),
         ("/etc/os-release", release.to_owned()),
         ("/proc/self/uid_map", format!("{:>10} {outside:>10} {count:>10}\n", 0)),
-        ("/proc/net/tcp", listeners.to_owned()),
+        ("/proc/net/tcp", listeners),
         ("/proc/net/arp", arp),
     ]
     .into_iter()

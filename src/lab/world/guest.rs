@@ -72,6 +72,9 @@ pub struct Guest {
     /// Directories in it that were made, or have bits of their own.
     #[serde(default)]
     pub directories: BTreeMap<String, File>,
+    /// Ports on which something in it listens beside sshd, and until when, in milliseconds.
+    #[serde(default)]
+    pub listeners: BTreeMap<u16, i64>,
 }
 
 /// A change that waits for the next start.
@@ -130,6 +133,7 @@ impl Guest {
             reported_ms: 0,
             files: BTreeMap::new(),
             directories: BTreeMap::new(),
+            listeners: BTreeMap::new(),
         }
     }
 
@@ -155,6 +159,12 @@ impl Guest {
     #[must_use]
     pub fn has_booted(&self, now_ms: i64) -> bool {
         self.run.as_ref().filter(|run| !run.paused).and_then(|run| run.booted_ms).is_some_and(|at| at <= now_ms)
+    }
+
+    /// Whether something in it listens on a port.
+    #[must_use]
+    pub fn listens(&self, port: u16, now_ms: i64) -> bool {
+        port == 22 || self.listeners.get(&port).is_some_and(|until| *until > now_ms)
     }
 
     /// Whether its CPUs stand still.
