@@ -12,10 +12,10 @@ pub(super) async fn accept<S>(
     listener: TcpListener,
     acceptor: TlsAcceptor,
     stop: CancellationToken,
-    opens: impl Fn() -> bool,
+    opens: impl Fn() -> bool + Send,
     serve: impl Fn(TlsStream<TcpStream>) -> S + Clone + Send + Sync + 'static,
 ) where
-    S: Future<Output = ()> + Send,
+    S: Future<Output = ()> + Send + 'static,
 {
     let mut connections = JoinSet::new();
     loop {

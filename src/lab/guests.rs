@@ -64,6 +64,8 @@ fn connection(call: &Call<'_>, args: &[String]) -> Option<(Ended, String, String
     let [flag, script] = args else { return None };
     let (target, said) = script.strip_prefix("exec 3<>")?.split_once(" && echo ")?;
     let (address, port) = target.strip_prefix("/dev/tcp/")?.split_once('/')?;
+    // A link-local address names the card, too.
+    let address = address.split('%').next().unwrap_or(address);
     let (address, port): (IpAddr, u16) = (address.parse().ok()?, port.parse().ok()?);
     let (vmid, _) = call.world.guests.iter().find(|(vmid, guest)| guest.name(**vmid) == call.node)?;
     let ended = reach::connect(call.world, *vmid, address, port);

@@ -6,6 +6,7 @@
 //! description and against recorded exchanges by tests. Entry types: [`Lab`] for a served one,
 //! [`Scenario`] for what it is made of, [`LiveSite`] and [`DirectApi`] for tests without a network.
 
+mod accept;
 pub mod broken;
 mod direct;
 pub mod envelope;

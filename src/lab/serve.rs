@@ -14,10 +14,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::accept::accept;
 use super::envelope;
 use super::intake::{self, Format};
 use super::live::{LiveSite, Outcome};
@@ -39,7 +40,9 @@ impl Server {
     #[must_use]
     pub fn start(site: Arc<LiveSite>, listener: TcpListener, acceptor: TlsAcceptor) -> Self {
         let stop = CancellationToken::new();
-        let task = tokio::spawn(accept(site, listener, acceptor, stop.clone()));
+        let door = Arc::clone(&site);
+        let serve = move |stream| connection(Arc::clone(&site), stream);
+        let task = tokio::spawn(accept(listener, acceptor, stop.clone(), move || door.opens(), serve));
         Self { stop, task }
     }
 
@@ -48,29 +51,6 @@ impl Server {
         self.stop.cancel();
         let _ = self.task.await;
     }
-}
-
-async fn accept(site: Arc<LiveSite>, listener: TcpListener, acceptor: TlsAcceptor, stop: CancellationToken) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                if !site.opens() {
-                    continue;
-                }
-                let (site, acceptor) = (Arc::clone(&site), acceptor.clone());
-                connections.spawn(async move {
-                    let _ = stream.set_nodelay(true);
-                    let Ok(tls) = acceptor.accept(stream).await else { return };
-                    connection(site, tls).await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
-    connections.abort_all();
 }
 
 /// The connection is to end without an answer.

@@ -2,7 +2,7 @@
 
 use super::difference::{Fields, between, change};
 use super::flow_firewall::site_firewall;
-use super::operations::{answer, call, call_until, check, equals, step};
+use super::operations::{answer, call, call_until, check, equals, step, written_by};
 use super::ownership::is_marked;
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, Host};
@@ -38,8 +38,7 @@ pub fn addr(site: &str, name: &str) -> Addr {
 
 /// The steps that what refers to it has to wait for.
 pub fn steps(site: &str, name: &str) -> [StepId; 2] {
-    let addr = addr(site, name);
-    [StepId::new(&addr, "create"), StepId::new(&addr, "update")]
+    written_by(&addr(site, name))
 }
 
 fn fields(alias: &FirewallAlias) -> Fields {

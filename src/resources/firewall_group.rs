@@ -2,7 +2,7 @@
 
 use super::difference::{Fields, between, change};
 use super::flow_firewall::site_firewall;
-use super::operations::{answer, call, call_until, check, step};
+use super::operations::{answer, call, call_until, check, step, written_by};
 use super::ownership::is_marked;
 use super::rules::{Place, fields, fields_among, replace, rewrite};
 use super::{Changed, Context, Finding, Removal, Resource, firewall_alias, firewall_ipset};
@@ -48,8 +48,7 @@ pub fn place<'a>(at: &'a [&'a str]) -> Place<'a> {
 /// The steps that a guest's firewall has to wait for, by the group's name as a rule has it.
 pub fn steps_of(blueprint: &Blueprint, site: &str, group: &str) -> [StepId; 2] {
     let written = blueprint.groups.keys().find(|name| name.as_str().eq_ignore_ascii_case(group));
-    let addr = addr(site, written.map_or(group, |name| name.as_str()));
-    [StepId::new(&addr, "create"), StepId::new(&addr, "update")]
+    written_by(&addr(site, written.map_or(group, |name| name.as_str())))
 }
 
 impl Group<'_> {

@@ -4,7 +4,7 @@ use super::difference::{between, change};
 use super::firewall_alias::{self, foreign};
 use super::flow_firewall::site_firewall;
 use super::ip_set::{DATACENTER, Deed, Set, fields};
-use super::operations::step;
+use super::operations::{step, written_by};
 use super::ownership::is_marked;
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, Host};
@@ -37,8 +37,7 @@ pub fn addr(site: &str, name: &str) -> Addr {
 
 /// The steps that what refers to it has to wait for.
 pub fn steps(site: &str, name: &str) -> [StepId; 2] {
-    let addr = addr(site, name);
-    [StepId::new(&addr, "create"), StepId::new(&addr, "update")]
+    written_by(&addr(site, name))
 }
 
 impl IpSet<'_> {

@@ -85,3 +85,8 @@ pub fn options<K: Into<String>, V: Into<String>>(key: &str, wanted: impl IntoIte
     let wanted: BTreeMap<String, String> = wanted.into_iter().map(|(k, v)| (k.into(), v.into())).collect();
     Expect::new(key, Matcher::Options(wanted))
 }
+
+/// The steps by which something is made or changed: whoever refers to it waits for either.
+pub fn written_by(addr: &Addr) -> [StepId; 2] {
+    ["create", "update"].map(|verb| StepId::new(addr, verb))
+}

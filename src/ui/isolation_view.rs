@@ -169,6 +169,7 @@ pub struct CanDocument {
     pub answers: Vec<Answer>,
     /// The way to a site, leg by leg.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub legs: Vec<Leg>,
 }
 

@@ -11,7 +11,8 @@ use super::names::Lookups;
 use super::proof::Proof;
 use super::reachability::{Answers, Heard, Listening, Probe, read, script};
 use super::sites::{Client, Visit};
-use super::{inside, listeners, names, sites, sockets};
+use super::six::Own;
+use super::{inside, listeners, names, sites, six, sockets};
 use crate::blueprint::{Blueprint, Guest};
 use crate::client::Doors;
 use crate::model::GuestName;
@@ -115,6 +116,37 @@ pub async fn ask_sites(
         let not_asked = Err("it was not asked".to_owned());
         let printed = printed.get(guest).unwrap_or(&not_asked).as_ref().map(|printed| printed.stdout.as_str());
         proofs.extend(sites::judge(blueprint, guest, visits, printed, |name| listening.get(name).cloned()));
+    }
+    proofs
+}
+
+/// What becomes of connections to the IPv6 addresses that guests say they have.
+pub async fn ask_six(
+    blueprint: &Blueprint,
+    doors: &Doors,
+    up: &[GuestName],
+    listening: &BTreeMap<GuestName, Listening>,
+) -> Vec<Proof> {
+    let told = each(blueprint, doors, up, async |shell: Arc<dyn Shell>, guest: Guest| {
+        let printed = inside::run(&shell, &guest, six::SCRIPT.to_owned()).await?;
+        Ok(six::read(&printed.stdout))
+    })
+    .await;
+    let own: BTreeMap<GuestName, Own> = told.into_iter().filter_map(|(guest, own)| Some((guest, own.ok()?))).collect();
+    let wanted = Arc::new(six::plan(blueprint, &own, listening));
+    let asked: Vec<GuestName> = wanted.keys().cloned().collect();
+    let tries = Arc::clone(&wanted);
+    let printed = each(blueprint, doors, &asked, move |shell, guest| {
+        let tries = Arc::clone(&tries);
+        async move { inside::run(&shell, &guest, six::script(&tries[&guest.name])).await }
+    })
+    .await;
+    let mut proofs = Vec::new();
+    for (guest, tries) in wanted.iter() {
+        let not_asked = Err("it was not asked".to_owned());
+        let printed = printed.get(guest).unwrap_or(&not_asked).as_ref();
+        let printed = printed.map(|printed| (printed.stdout.as_str(), printed.stderr.as_str()));
+        proofs.extend(six::judge(guest, &own[guest], tries, printed));
     }
     proofs
 }

@@ -11,9 +11,10 @@ mod names;
 mod proof;
 mod reachability;
 mod sites;
+mod six;
 mod sockets;
 
-pub use ask::{ask, ask_names, ask_sites, listen, listening};
+pub use ask::{ask, ask_names, ask_sites, ask_six, listen, listening};
 pub use dns_query::{Record, Reply, question, reply};
 pub use listeners::{LIFE_S, read as read_listeners, script as listener_script};
 pub use names::{Lookup, Lookups, judge as judge_names, lookups, script_at as names_script};

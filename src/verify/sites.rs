@@ -85,7 +85,7 @@ pub fn script(visits: &[Visit], client: Client) -> String {
                 "timeout {PATIENCE_S} sh -c '{request} | openssl s_client -quiet -servername {site} -connect {at}:{port} 2>/dev/null'\n"
             ),
             (Client::Openssl, false) => format!(
-                "timeout {PATIENCE_S} bash -c 'exec 3<>/dev/tcp/{address}/{port} && {request} >&3 && head -n 1 <&3'\n"
+                "timeout {PATIENCE_S} bash -c 'exec 3<>/dev/tcp/{address}/{port} && {request} | dd bs=4096 iflag=fullblock status=none >&3 && head -n 1 <&3'\n"
             ),
         });
         lines.push_str(&format!("echo \"= {site} $?\"\n"));

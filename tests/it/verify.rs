@@ -75,6 +75,9 @@ fn a_rule_removed_behind_our_back_is_drift_and_fails_verify() {
     let mut looks = (0..30).map(|_| verdicts(&run(1, &["verify", "--output", "json"])));
     let broken = looks.find(|seen| seen["proj-x -> proj-y:22"] == "fail").expect("the way is open");
     assert_eq!(broken["proj-x -> vrooli-dev:22"], "pass");
+    let over_six = self::proofs(&run(1, &["verify", "--output", "json"]));
+    assert_eq!(over_six["ipv6 proj-x: proj-y over IPv6"], "fail", "its link-local address is open, too: {over_six:?}");
+    assert_eq!(over_six["ipv6 proj-x: vrooli-dev over IPv6"], "pass");
 
     run(0, &["apply", "--yes"]);
     run(0, &["verify"]);

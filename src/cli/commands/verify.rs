@@ -102,7 +102,6 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
         proofs = proved(context, &askers, &listening).await;
     }
     proofs.push(unproved_udp());
-    proofs.push(unproved_six());
     let off = |site: &&&str| {
         let firewall = observed.sites[**site].firewall.value();
         firewall.is_some_and(|firewall| firewall.options.get("enable").is_none_or(|enable| enable == "0"))
@@ -173,22 +172,19 @@ async fn proved(context: &Context, up: &[GuestName], listening: &BTreeMap<GuestN
     let (blueprint, doors) = (&context.blueprint, &context.doors);
     let mut proofs = verify::ask_names(blueprint, doors, up, listening).await;
     proofs.extend(verify::ask_sites(blueprint, doors, up, listening).await);
+    proofs.extend(verify::ask_six(blueprint, doors, up, listening).await);
     proofs
 }
 
 fn unproved_udp() -> Proof {
     let says = "a datagram that nobody answers tells nothing; of all ways over UDP, only name servers were asked";
-    unproved(ProofKind::Udp, "ways over UDP", says)
-}
-
-fn unproved_six() -> Proof {
-    let says = "only addresses that the inventory gives were tried; that link-local ones lead nowhere is computed \
-                (`infra graph --matrix`) and was not tried";
-    unproved(ProofKind::Ipv6, "ways over IPv6", says)
-}
-
-fn unproved(of: ProofKind, what: &str, says: &str) -> Proof {
-    Proof { of, from: "guests".to_owned(), what: what.to_owned(), verdict: Verdict::Unproven, says: says.to_owned() }
+    Proof {
+        of: ProofKind::Udp,
+        from: "guests".to_owned(),
+        what: "ways over UDP".to_owned(),
+        verdict: Verdict::Unproven,
+        says: says.to_owned(),
+    }
 }
 
 /// Who runs, as their hosts say.

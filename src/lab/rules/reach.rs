@@ -3,7 +3,7 @@
 //! Judged by what the firewall's daemon last made of the files, as a kernel would. Inside guests only sshd listens;
 //! a host answers on the ports of its own services. Entry: [`connect`].
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::guest_firewall::{Interface, Packet, judge};
 use super::host_firewall::{self, Verdict};
@@ -24,7 +24,8 @@ pub enum Ended {
 /// Opens a TCP connection out of a guest.
 #[must_use]
 pub fn connect(world: &World, vmid: u32, dest: IpAddr, port: u16) -> Ended {
-    let Some((source, here)) = world.guests.get(&vmid).and_then(|guest| Some((address(guest)?, guest))) else {
+    let own = if dest.is_ipv6() { link_local } else { address };
+    let Some((source, here)) = world.guests.get(&vmid).and_then(|guest| Some((own(guest)?, guest))) else {
         return Ended::Silent;
     };
     let packet = |inbound| Packet { inbound, source, dest, protocol: "tcp", port: Some(port) };
@@ -36,7 +37,7 @@ pub fn connect(world: &World, vmid: u32, dest: IpAddr, port: u16) -> Ended {
     // PVE: a reset ends the kernel's memory of a connection that nobody answered. On the next bridge it belongs to
     // nothing and is dropped as invalid, unless that bridge is no firewall's (Linux 6.18 with the chains of 9.2.11).
     let lost = |guest: &Guest| world.nodes.get(&guest.node).is_some_and(|node| filtered(guest) && strict(node));
-    if let Some((vmid, guest)) = world.guests.iter().find(|(_, guest)| address(guest) == Some(dest)) {
+    if let Some((vmid, guest)) = world.guests.iter().find(|(_, guest)| own(guest) == Some(dest)) {
         return match at(world, *vmid, guest, packet(true)) {
             // A guest that is down answers nobody, not even to say no.
             _ if !guest.has_booted(world.now_ms) => Ended::Silent,
@@ -113,4 +114,16 @@ pub fn address(guest: &Guest) -> Option<IpAddr> {
     let key = if guest.kind == GuestKind::Lxc { "net0" } else { "ipconfig0" };
     let properties = Properties::parse(guest.config.get(key)?);
     properties.get("ip")?.split_once('/')?.0.parse().ok()
+}
+
+/// The link-local address that a guest gives itself on its first interface (RFC 4291, modified EUI-64).
+#[must_use]
+pub fn link_local(guest: &Guest) -> Option<IpAddr> {
+    let properties = Properties::parse(guest.config.get("net0")?);
+    let mac = ["hwaddr", "virtio", "e1000"].iter().find_map(|key| properties.get(key))?;
+    let bytes: Vec<u8> = mac.split(':').filter_map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    let [a, b, c, d, e, f] = bytes[..] else { return None };
+    let pair = |high: u8, low: u8| u16::from_be_bytes([high, low]);
+    let six = Ipv6Addr::new(0xfe80, 0, 0, 0, pair(a ^ 2, b), pair(c, 0xff), pair(0xfe, d), pair(e, f));
+    Some(IpAddr::V6(six))
 }

@@ -67,6 +67,10 @@ pub(super) fn rendered(world: &World, name: &str, guest: &Guest) -> BTreeMap<Str
     for address in neighbours(world, name, guest) {
         arp.push_str(&format!("{address:<16} 0x1         0x2         bc:24:11:00:00:01     *        eth0\n"));
     }
+    let six = match reach::link_local(guest) {
+        Some(IpAddr::V6(own)) => format!("{:032x} 02 40 20 80     eth0\n", u128::from(own)),
+        _ => String::new(),
+    };
     let release = match guest.config.get("ostype").map(String::as_str) {
         Some("ubuntu") => {
             "PRETTY_NAME=\"Ubuntu 24.04.2 LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"24.04\"\nVERSION_CODENAME=noble\nID=ubuntu\nID_LIKE=debian\n"
@@ -89,6 +93,7 @@ pub(super) fn rendered(world: &World, name: &str, guest: &Guest) -> BTreeMap<Str
         ("/proc/self/uid_map", format!("{:>10} {outside:>10} {count:>10}\n", 0)),
         ("/proc/net/tcp", listeners),
         ("/proc/net/arp", arp),
+        ("/proc/net/if_inet6", six),
     ]
     .into_iter()
     .map(|(path, text)| (path.to_owned(), text.into_bytes()))

@@ -10,14 +10,15 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderValue, IF_M
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::api::Call;
 use super::state::Tailnet;
 use crate::lab::LabError;
+use crate::lab::accept::accept;
 use crate::lab::persist::write_private;
 use crate::lab::running::{Certificate, acceptor, listen, new_certificate};
 use crate::model::Fingerprint;
@@ -88,7 +89,9 @@ impl ServedTailnet {
         let shared = Arc::new(Shared { state: Mutex::new(kept), file: file.map(Path::to_owned), clock });
         shared.keep(&shared.lock())?;
         let stop = CancellationToken::new();
-        let task = tokio::spawn(accept(Arc::clone(&shared), listener, acceptor, stop.clone()));
+        let served = Arc::clone(&shared);
+        let serve = move |stream| connection(Arc::clone(&served), stream);
+        let task = tokio::spawn(accept(listener, acceptor, stop.clone(), || true, serve));
         Ok(Self { url: format!("https://{ip}:{port}"), fingerprint, shared, stop, task })
     }
 
@@ -121,24 +124,9 @@ impl ServedTailnet {
     }
 }
 
-async fn accept(shared: Arc<Shared>, listener: TcpListener, acceptor: TlsAcceptor, stop: CancellationToken) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
-                connections.spawn(async move {
-                    let Ok(tls) = acceptor.accept(stream).await else { return };
-                    let service = service_fn(move |request| respond(Arc::clone(&shared), request));
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tls), service).await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
-    connections.abort_all();
+async fn connection(shared: Arc<Shared>, stream: TlsStream<TcpStream>) {
+    let service = service_fn(move |request| respond(Arc::clone(&shared), request));
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn respond(
