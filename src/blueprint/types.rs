@@ -50,12 +50,17 @@ impl Blueprint {
         &self.hosts[&guest.host]
     }
 
-    /// Networks that are not the internet, sorted and without overlaps: those of the guests, and all private address
-    /// space, whoever uses it. How hosts are reached from here says nothing about them: it differs from place to place.
+    /// Networks that are not the internet, sorted and without overlaps: those of the guests, all private address space,
+    /// whoever uses it, what reaches many at once, and the hosts themselves, where the inventory has their addresses: a
+    /// public one is no internet either. A loopback address is a tunnel to the host, and not the host's.
     #[must_use]
     pub fn inside(&self) -> Vec<IpNet> {
         let subnets = self.hosts.values().map(|host| host.network.subnet.trunc());
-        let mut inside = IpNet::aggregate(&private().into_iter().chain(subnets).collect());
+        let access = self.hosts.values().map(|host| &host.access);
+        let named = access.flat_map(|access| [Some(&access.api.host), access.ssh.as_ref().map(|ssh| &ssh.host)]);
+        let hosts = named.flatten().filter_map(|host| host.parse::<IpAddr>().ok());
+        let hosts = hosts.filter(|address| !address.is_loopback()).map(IpNet::from);
+        let mut inside = IpNet::aggregate(&private().into_iter().chain(subnets).chain(hosts).collect());
         inside.sort();
         inside
     }
@@ -80,10 +85,21 @@ impl Blueprint {
 }
 
 /// Address space that nobody reaches over the internet: RFC 1918, carrier-grade NAT (and the tailnet), link-local,
-/// unique local addresses.
-fn private() -> [IpNet; 7] {
-    ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"]
-        .map(|network| network.parse().expect("a network"))
+/// unique local addresses; multicast and the broadcast to whoever is on the same bridge.
+fn private() -> [IpNet; 10] {
+    [
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "224.0.0.0/4",
+        "255.255.255.255/32",
+        "fc00::/7",
+        "fe80::/10",
+        "ff00::/8",
+    ]
+    .map(|network| network.parse().expect("a network"))
 }
 
 /// One Proxmox VE host.

@@ -8,7 +8,7 @@ use crate::model::HostName;
 use crate::model::machine::{
     Apt, Arc, Boot, BootFile, CommandLines, ConfigFile, ConfigFiles, FailedUnits, Firmware, GrubDefaults, GrubEntry,
     Kernel, Kernels, LoadedModules, Loader, Machine, Memory, ModuleConfig, NvidiaDriver, OsRelease, Packages, Pool,
-    RootFileSystem, Scan, Sign, Space,
+    RootFileSystem, Scan, Sign, Space, Translation,
 };
 use crate::model::observed::{self, Fact, Observed, Release, Site, Storage};
 
@@ -211,6 +211,7 @@ fn machine() -> Machine {
         ..Apt::default()
     });
     machine.failed_units = Fact::complete(FailedUnits::default());
+    machine.translation = Fact::complete(Translation::default());
     machine.memory = Fact::complete(Memory {
         total: 64 * GIB,
         available: 50 * GIB,

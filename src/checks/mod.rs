@@ -69,6 +69,7 @@ mod kernel_newest;
 mod lock_held;
 #[cfg(test)]
 mod machine_scene;
+mod masquerade_zone;
 mod memory_fit;
 mod module_blocked;
 mod only_console;
@@ -171,6 +172,7 @@ pub const CHECKS: &[&Check] = &[
     &bridge_missing::CHECK,
     &bridge_vlan::CHECK,
     &bridge_mtu::CHECK,
+    &masquerade_zone::CHECK,
     &address_taken::CHECK,
     &clock_skew::CHECK,
     &clock_kept::CHECK,

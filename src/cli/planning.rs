@@ -15,7 +15,7 @@ use crate::isolation;
 use crate::model::observed::Observed;
 use crate::model::{Addr, HostName};
 use crate::plan::{self, Plan, Request, Scope};
-use crate::resources;
+use crate::resources::{self, Allowed};
 use crate::ui::Writer;
 
 /// Between two looks at running tasks.
@@ -29,7 +29,7 @@ const REVERT_LOOKS: u32 = 450;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Intent {
     pub scope: Scope,
-    pub allow_destroy: BTreeSet<Addr>,
+    pub allowed: Allowed,
     /// The run that is taken back.
     pub run: Option<RunId>,
 }
@@ -46,6 +46,23 @@ impl Intent {
                     .hint(hint.unwrap_or_else(|| format!("known are {}", known.join(", ")))),
             );
         }
+        let named = |addrs: &[Addr]| addrs.iter().cloned().collect();
+        let allowed = Allowed {
+            destroy: named(&allow.allow_destroy),
+            replace: named(&allow.allow_replace),
+            take_over: named(&allow.take_over),
+        };
+        for (flag, addr) in allowed.pointless() {
+            let for_what = match flag {
+                "--allow-destroy" => "guests and datasets, which hold data",
+                "--allow-replace" => "guests (`vm.NAME`, `ct.NAME`)",
+                _ => "what is shared with others: `tailnet_policy.NAME`",
+            };
+            problems.push(
+                Diagnostic::error("cli.pointless-licence", format!("`{flag}` means nothing for {addr}"))
+                    .cause(format!("it is for {for_what}")),
+            );
+        }
         if problems.has_errors() {
             return Err(problems.into());
         }
@@ -55,13 +72,7 @@ impl Intent {
                 hosts: select.limit.iter().cloned().collect(),
                 ..Scope::default()
             },
-            allow_destroy: allow
-                .allow_destroy
-                .iter()
-                .chain(&allow.allow_replace)
-                .chain(&allow.take_over)
-                .cloned()
-                .collect(),
+            allowed,
             run: None,
         })
     }
@@ -137,7 +148,7 @@ fn build(
         observed,
         memory: &memory,
         scope: &intent.scope,
-        allow_destroy: &intent.allow_destroy,
+        allowed: &intent.allowed,
         unfinished: &unfinished,
     };
     maker(&request).map_err(|diagnostics| CommandError::in_files(diagnostics, context.sources.clone()))

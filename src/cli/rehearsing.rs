@@ -24,7 +24,7 @@ pub(super) fn run(
         plan,
         memory: &journal::recall(&context.state, &context.blueprint.name)?,
         scope: &intent.scope,
-        allow_destroy: &intent.allow_destroy,
+        allowed: &intent.allowed,
         unfinished: &journal::unfinished(&context.state, &context.blueprint.name)?,
         parallelism: parallelism.into(),
         now: context.clock.now(),

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use super::desired::placed;
 use super::network::{Guest, Host, Network, Nic};
 use crate::blueprint::{self, Blueprint};
+use crate::model::entrance::HostFirewall;
 use crate::model::observed::{GuestConfig, GuestKind, Observed, Site};
 use crate::proxmox::options::Options;
 
@@ -28,6 +29,13 @@ impl Network {
             }
         }
         for (name, host) in &blueprint.hosts {
+            let own = observed.hosts.get(name).and_then(|there| there.entrance.firewall.value());
+            if own.is_some_and(HostFirewall::is_nftables) {
+                network.gaps.push(format!(
+                    "host {name} has `nftables: 1`: another program (`proxmox-firewall`) makes its rules, and the answer \
+                     is given as `pve-firewall` would make them"
+                ));
+            }
             match observed_host(host, observed) {
                 Ok(host) if network.sites.contains_key(&host.site) => drop(network.hosts.insert(name.clone(), host)),
                 Ok(_) => network.gaps.push(format!("nothing is said of host {name}")),

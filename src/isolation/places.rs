@@ -14,18 +14,10 @@ use super::matrix::Side;
 use super::network::End;
 use crate::blueprint::{Blueprint, Party};
 
-/// Networks whose addresses stand for nobody: this host itself, groups, what is reserved, link-local.
-const NOBODY: [&str; 9] = [
-    "0.0.0.0/8",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "224.0.0.0/3",
-    "::/8",
-    "fe80::/10",
-    "ff00::/8",
-    "2001:db8::/32",
-    "192.0.2.0/24",
-];
+/// Networks whose addresses stand for nobody: this host itself, what is reserved, link-local. Groups are somebody: what
+/// reaches them reaches whoever is on the same bridge.
+const NOBODY: [&str; 8] =
+    ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "240.0.0.0/4", "::/8", "fe80::/10", "2001:db8::/32", "192.0.2.0/24"];
 
 /// Whose addresses are whose, and where they begin to differ.
 #[derive(Debug)]

@@ -115,6 +115,10 @@ pub struct Site {
     pub firewall: Fact<ClusterFirewall>,
     /// Firewall files of guests that have one.
     pub guest_firewalls: Fact<BTreeMap<Vmid, GuestFirewall>>,
+    /// Every firewall file of the cluster but the datacenter's, by path: of nodes, of VNets, and of guests that the
+    /// inventory does not know.
+    #[serde(default)]
+    pub firewall_files: Fact<BTreeMap<String, GuestFirewall>>,
     /// Tasks that run right now (`GET /cluster/tasks`): a guest with one is not planned, but waited for.
     pub tasks: Fact<Vec<Upid>>,
 }

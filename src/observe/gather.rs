@@ -95,7 +95,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
         node_lists.entry(host.site.as_str()).or_default().insert(host.node.clone(), node.guests);
         if let Some(firewall) = shell.firewall {
             let site = observed.sites.entry(host.site.clone()).or_default();
-            (site.firewall, site.guest_firewalls) = (firewall.cluster, firewall.guests);
+            firewall.put(site);
         }
         let read = Host {
             site: host.site.clone(),
@@ -370,7 +370,7 @@ async fn elsewhere(
 ) {
     let Some(lead) = leads.get(name) else {
         let firewalls = Firewalls::unavailable(&format!("no SSH access is declared for a host of `{name}`"));
-        (site.firewall, site.guest_firewalls) = (firewalls.cluster, firewalls.guests);
+        firewalls.put(site);
         return;
     };
     let mut last = None;
@@ -384,7 +384,7 @@ async fn elsewhere(
         }
     }
     if let Some(firewalls) = last {
-        (site.firewall, site.guest_firewalls) = (firewalls.cluster, firewalls.guests);
+        firewalls.put(site);
     }
 }
 

@@ -9,7 +9,7 @@ use super::{facts, reason};
 use crate::client::CallError;
 use crate::model::entrance::Entrance;
 use crate::model::machine::Machine;
-use crate::model::observed::{ClusterFirewall, Dataset, Fact, File, GuestFirewall, ReverseProxy, StorageEntry};
+use crate::model::observed::{ClusterFirewall, Dataset, Fact, File, GuestFirewall, ReverseProxy, Site, StorageEntry};
 use crate::model::{DatasetName, StorageName, Vmid};
 use crate::ports::{Batch, Clock, OnFailure, Output, Shell};
 use crate::proxmox::storage_file;
@@ -49,11 +49,16 @@ pub(super) struct ShellFacts {
 pub(super) struct Firewalls {
     pub cluster: Fact<ClusterFirewall>,
     pub guests: Fact<BTreeMap<Vmid, GuestFirewall>>,
+    pub files: Fact<BTreeMap<String, GuestFirewall>>,
 }
 
 impl Firewalls {
     pub fn unavailable(why: &str) -> Self {
-        Self { cluster: Fact::unavailable(why), guests: Fact::unavailable(why) }
+        Self { cluster: Fact::unavailable(why), guests: Fact::unavailable(why), files: Fact::unavailable(why) }
+    }
+
+    pub fn put(self, site: &mut Site) {
+        (site.firewall, site.guest_firewalls, site.firewall_files) = (self.cluster, self.guests, self.files);
     }
 }
 
@@ -71,6 +76,7 @@ impl ShellFacts {
                 operator: Fact::unavailable(why),
                 firewall: Fact::unavailable(why),
                 guards: Fact::unavailable(why),
+                listeners: Fact::unavailable(why),
             },
         }
     }
@@ -112,6 +118,7 @@ impl ShellReads {
         let operator = batch.push(facts::operator::COMMAND);
         let own_firewall = batch.push(facts::host_firewall::COMMAND);
         let guards = batch.push(facts::guards::COMMAND);
+        let listeners = batch.push(facts::listeners::COMMAND);
         let machine = self.machine.as_ref().map(|question| Probe::push(&mut batch, question));
         let proxies: Vec<(Vmid, usize)> =
             self.proxies.iter().map(|vmid| (*vmid, batch.push(facts::guest_proxies::command(*vmid)))).collect();
@@ -174,6 +181,7 @@ impl ShellReads {
                 operator: fact(facts::operator::read(&outputs[operator])),
                 firewall: fact(facts::host_firewall::read(&outputs[own_firewall])),
                 guards: fact(facts::guards::read(&outputs[guards])),
+                listeners: fact(facts::listeners::read(&outputs[listeners])),
             },
             machine: machine.map_or_else(Machine::default, |probe| probe.read(&outputs, asked)),
             proxies: proxies
@@ -247,6 +255,7 @@ impl ShellReads {
 /// Which firewall file is where in a batch.
 struct FirewallReads {
     cluster: usize,
+    files: usize,
     guests: Vec<(Vmid, usize)>,
 }
 
@@ -254,6 +263,7 @@ impl FirewallReads {
     fn push(batch: &mut Batch, vmids: Vec<Vmid>) -> Self {
         Self {
             cluster: batch.push(facts::cluster_firewall::COMMAND),
+            files: batch.push(facts::firewall_files::COMMAND),
             guests: vmids.into_iter().map(|vmid| (vmid, batch.push(facts::guest_firewalls::command(vmid)))).collect(),
         }
     }
@@ -275,7 +285,11 @@ impl FirewallReads {
         } else {
             Fact::Partial { value: guests, why: missing.join("; ") }
         };
-        Firewalls { cluster: fact(facts::cluster_firewall::read(&outputs[self.cluster])), guests }
+        Firewalls {
+            cluster: fact(facts::cluster_firewall::read(&outputs[self.cluster])),
+            guests,
+            files: fact(facts::firewall_files::read(&outputs[self.files])),
+        }
     }
 }
 

@@ -144,6 +144,9 @@ fn command(line: &str) -> Output {
         "cat /etc/pve/storage.cfg" => output(0, "dir: local\n\tpath /var/lib/vz\n\ndir: data\n\tpath /srv/data\n", ""),
         "cat /etc/pve/firewall/cluster.fw" => output(0, "[OPTIONS]\nenable: 1\n", ""),
         "cat /etc/pve/firewall/104.fw" => output(0, "[OPTIONS]\nenable: 1\n[RULES]\nIN ACCEPT -p tcp -dport 22\n", ""),
+        "grep -rH '--include=*.fw' '' /etc/pve" => {
+            output(0, "/etc/pve/firewall/900.fw:[OPTIONS]\n/etc/pve/firewall/900.fw:enable: 1\n", "")
+        }
         line if line.starts_with("cat ") => output(1, "", &format!("cat: {}: No such file or directory\n", &line[4..])),
         "stat -c '%n %u %g' /rpool/containers/a /rpool/containers/b" => output(
             1,

@@ -6,15 +6,16 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Gap, Memory, Orphan, Plan, cluster, lint, order, privileges, reality};
+use super::{Gap, Memory, Orphan, Plan, cluster, lint, lint_ways, order, privileges, reality};
 use crate::blueprint::Blueprint;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::change::Change;
+use crate::model::entrance::HostFirewall;
 use crate::model::guard::GuardState;
 use crate::model::observed::Observed;
 use crate::model::step::{Step, StepId};
 use crate::model::{Addr, HostName, Kind};
-use crate::resources::{self, Context, Finding, Part, Resource};
+use crate::resources::{self, Allowed, Context, Finding, Part, Resource};
 
 /// Which part of an inventory is planned.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,8 +61,8 @@ pub struct Request<'a> {
     pub memory: &'a Memory,
     /// Which part is planned.
     pub scope: &'a Scope,
-    /// Objects that may be destroyed or replaced although they hold data.
-    pub allow_destroy: &'a BTreeSet<Addr>,
+    /// What may be lost, by name.
+    pub allowed: &'a Allowed,
     /// Steps that an earlier run began and of whose end nothing is known.
     pub unfinished: &'a BTreeSet<StepId>,
 }
@@ -72,7 +73,7 @@ impl<'a> Request<'a> {
             blueprint: self.blueprint,
             observed: self.observed,
             memory: self.memory,
-            allow_destroy: self.allow_destroy,
+            allowed: self.allowed,
             unfinished: self.unfinished,
         }
     }
@@ -176,7 +177,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Diagnostics> {
         }
     }
     if refused.has_errors() {
-        return Err(refused);
+        return Err(with_the_rest(refused, &plan));
     }
     drop_what_hangs_on_gaps(&mut plan);
     if request.scope.is_everything() && request.scope.part == Part::Guests {
@@ -188,6 +189,10 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Diagnostics> {
     if request.scope.part == Part::Guests {
         plan.notes.extend(firewall_notes(request));
         plan.notes.extend(cluster::misplaced(request));
+    }
+    let contradictions = lint_ways(&plan, request.blueprint, request.observed);
+    if contradictions.has_errors() {
+        return Err(contradictions);
     }
     finish(request, plan)
 }
@@ -214,7 +219,7 @@ pub fn teardown(request: &Request<'_>) -> Result<Plan, Diagnostics> {
             continue;
         }
         let Some(removal) = resource.removal(&context) else { continue };
-        if removal.holds_data && !request.allow_destroy.contains(&addr) {
+        if removal.holds_data && !request.allowed.destroy.contains(&addr) {
             unnamed.push(addr.clone());
         }
         refused.extend(removal.refused.clone());
@@ -224,12 +229,27 @@ pub fn teardown(request: &Request<'_>) -> Result<Plan, Diagnostics> {
         if !explicit(&orphan.addr) {
             continue;
         }
-        if orphan.removal.holds_data && !request.allow_destroy.contains(&orphan.addr) {
+        if orphan.removal.holds_data && !request.allowed.destroy.contains(&orphan.addr) {
             unnamed.push(orphan.addr.clone());
         }
+        refused.extend(orphan.removal.refused.clone());
         removals.push((orphan.addr, orphan.removal));
     }
     refused.extend(not_named(&unnamed));
+    // What is named by something that stays, stays; what was asked for by name is refused.
+    loop {
+        let going: BTreeSet<Addr> = removals.iter().map(|(addr, _)| addr.clone()).collect();
+        let named = resources::still_named(request.blueprint, request.observed, &going);
+        let (asked, found): (Vec<_>, Vec<_>) = named.into_iter().partition(|(addr, _)| explicit(addr));
+        if found.is_empty() {
+            refused.extend(asked.into_iter().map(|(_, problem)| problem));
+            break;
+        }
+        for (addr, problem) in found {
+            removals.retain(|(going, _)| *going != addr);
+            plan.gaps.push(Gap { addr, why: problem.summary });
+        }
+    }
     if refused.has_errors() {
         return Err(refused);
     }
@@ -297,6 +317,26 @@ pub(super) fn digest(seen: &str) -> String {
     hex
 }
 
+/// A refusal holds all of it back: what was meant together is not done by halves unless somebody says so. The rest is
+/// named, with the words that ask for it alone.
+fn with_the_rest(mut refused: Diagnostics, plan: &Plan) -> Diagnostics {
+    let others: BTreeSet<String> = plan.changes.iter().map(|change| change.addr.to_string()).collect();
+    if others.is_empty() {
+        return refused;
+    }
+    const SHOWN: usize = 6;
+    let targets: Vec<String> = others.iter().take(SHOWN).map(|addr| format!("--target {addr}")).collect();
+    let more = if others.len() > SHOWN { ", …" } else { "" };
+    refused.push(
+        Diagnostic::warning(
+            "plan.held-back",
+            format!("{} of what was asked for could be done, and is held back with it", others.len()),
+        )
+        .hint(format!("without what is refused: `{}`{more}", targets.join(" "))),
+    );
+    refused
+}
+
 /// A guest cannot be made while what it is made of is unknown; what is there already may still change.
 fn drop_what_hangs_on_gaps(plan: &mut Plan) {
     loop {
@@ -362,5 +402,16 @@ fn firewall_notes(request: &Request<'_>) -> Vec<String> {
             )
         })
     });
-    off.chain(foreign).collect()
+    let nftables = request.blueprint.hosts.values().filter(|host| {
+        let there = request.observed.hosts.get(&host.name).and_then(|there| there.entrance.firewall.value());
+        there.is_some_and(HostFirewall::is_nftables)
+    });
+    let nftables = nftables.map(|host| {
+        format!(
+            "{} has `nftables: 1`: `proxmox-firewall` enforces the rules there, and not `pve-firewall`, which they are \
+             judged and tested against",
+            host.name
+        )
+    });
+    off.chain(nftables).chain(foreign).collect()
 }

@@ -1,15 +1,18 @@
 //! The plan checked against itself, whoever made it: the last look before anything runs, and the
 //! first at a plan that was read from a file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Plan, order};
+use crate::blueprint::Blueprint;
 use crate::diag::{Diagnostic, Diagnostics};
+use crate::model::Vmid;
 use crate::model::change::{Action, Risk};
 use crate::model::guard::{Guard, GuardAct};
+use crate::model::observed::Observed;
 use crate::model::step::{Condition, Op, Step, StepId, Undo};
 use crate::ports::{Method, Request};
-use crate::resources::FIREWALL_PREFIX;
+use crate::resources::{FIREWALL_PREFIX, FirewallObject as Object, Ways, decides_who_gets_in};
 
 /// Every contradiction of a plan with itself.
 #[must_use]
@@ -38,7 +41,7 @@ pub fn lint(plan: &Plan) -> Diagnostics {
             fault(format!("step {} removes a guest or dataset and does not say so", step.id));
         }
         for (ops, what) in [(step.ops.as_slice(), "does"), (undo_of(step), "takes back")] {
-            if let Some(why) = unguarded(ops) {
+            if let Some(why) = unguarded(ops, &cuts) {
                 fault(format!("step {} {what} something that can cut our own path: {why}", step.id));
             }
         }
@@ -58,6 +61,63 @@ pub fn lint(plan: &Plan) -> Diagnostics {
         fault(cycle.to_string());
     }
     problems
+}
+
+/// What a plan changes outside of a guard although it can cut us off here: firewalls of guests that we come through,
+/// and whatever rules of theirs or of a host name. Which those are, only what was observed tells.
+#[must_use]
+pub fn lint_ways(plan: &Plan, blueprint: &Blueprint, observed: &Observed) -> Diagnostics {
+    let ways = Ways::of(blueprint, observed);
+    let mut known: BTreeMap<(String, Object), bool> = BTreeMap::new();
+    let mut problems = Diagnostics::new();
+    for step in &plan.steps {
+        let Some(host) = blueprint.hosts.get(&step.host) else { continue };
+        let site = host.site.as_str();
+        let numbers = ways.numbers(blueprint, site);
+        let there = |vmid: &Vmid| {
+            let guests = observed.sites.get(site).and_then(|site| site.guests.value());
+            guests.is_some_and(|guests| guests.contains_key(vmid))
+        };
+        let decided: BTreeSet<Object> = step.requests().filter_map(object).collect();
+        for object in decided {
+            let decides = || decides_who_gets_in(blueprint, observed, site, &object);
+            known.entry((site.to_owned(), object.clone())).or_insert_with(decides);
+        }
+        let cuts = |request: &Request| {
+            let decides = |object: Object| known.get(&(site.to_owned(), object)).copied().unwrap_or_default();
+            let guest = of_guest(request).filter(|vmid| numbers.contains(vmid) && there(vmid));
+            request.method != Method::Get && (guest.is_some() || object(request).is_some_and(decides))
+        };
+        if let Some(why) = unguarded(&step.ops, &cuts) {
+            let what = format!("step {} does something that can cut our own way in: {why}", step.id);
+            problems.push(
+                Diagnostic::error("plan.contradiction", what).hint("make the plan anew; if it comes back, report it"),
+            );
+        }
+    }
+    problems
+}
+
+/// The guest whose firewall a request is about.
+fn of_guest(request: &Request) -> Option<Vmid> {
+    let parts: Vec<&str> = request.path.split('/').skip(1).collect();
+    let ["nodes", _, "qemu" | "lxc", vmid, "firewall", ..] = parts[..] else { return None };
+    vmid.parse::<u32>().ok()?.try_into().ok()
+}
+
+/// What of the datacenter's firewall a request is about.
+fn object(request: &Request) -> Option<Object> {
+    let parts: Vec<&str> = request.path.split('/').skip(1).collect();
+    let ["cluster", "firewall", what, rest @ ..] = &parts[..] else { return None };
+    let key = if *what == "groups" { "group" } else { "name" };
+    let given = request.params.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+    let name = rest.first().copied().or(given)?.to_ascii_lowercase();
+    match *what {
+        "aliases" => Some(Object::Alias(name)),
+        "ipset" => Some(Object::Set(name)),
+        "groups" => Some(Object::Group(name)),
+        _ => None,
+    }
 }
 
 /// Whether a step's own operations (not its undo) remove something that holds data.
@@ -82,7 +142,7 @@ fn undo_of(step: &Step) -> &[Op] {
 }
 
 /// What is wrong with how a list guards what can cut our own path, if anything (safety rule 6).
-fn unguarded(ops: &[Op]) -> Option<String> {
+fn unguarded(ops: &[Op], cuts: &dyn Fn(&Request) -> bool) -> Option<String> {
     let mut armed: Option<&Guard> = None;
     let mut reconnected = false;
     for op in ops {
@@ -193,7 +253,7 @@ mod tests {
             || Op::Call { request: CLUSTER_FIREWALL_OPTIONS_SET.at(&[]).set("enable", 1).request(), landed: None };
         let again = || GuardAct::Reconnect { hosts: vec!["hq".parse().unwrap()], after_s: 0, within_s: 1 };
         let whole = vec![part(GuardAct::Arm), change(), part(again()), part(GuardAct::Disarm)];
-        assert_eq!(unguarded(&whole), None);
+        assert_eq!(unguarded(&whole, &cuts), None);
         for wrong in [
             vec![change()],
             vec![part(GuardAct::Arm), change(), part(GuardAct::Disarm)],
@@ -201,7 +261,7 @@ mod tests {
             vec![part(GuardAct::Arm), part(again()), change(), part(GuardAct::Disarm)],
             vec![part(GuardAct::Arm), change(), part(again()), part(GuardAct::Disarm), change()],
         ] {
-            assert!(unguarded(&wrong).is_some(), "{wrong:?}");
+            assert!(unguarded(&wrong, &cuts).is_some(), "{wrong:?}");
             let mut step = step("a", &[]);
             step.undo = Undo::Ops { ops: wrong };
             assert!(said(&plan(vec![step])).contains("takes back something that can cut our own path"));

@@ -20,7 +20,7 @@ mod tests;
 pub use api::{ApiCheck, Described, hold_against_api};
 pub use build::{Request, Scope, build, teardown};
 pub use graph::{Cycle, order};
-pub use lint::lint;
+pub use lint::{lint, lint_ways};
 pub use reality::{Demands, Fit, round, storage_demands};
 pub use saved::{Gap, Memory, Orphan, Plan, Summary};
 pub use stale::{Moved, stale};

@@ -10,6 +10,7 @@ use super::*;
 use crate::blueprint::{Blueprint, resolve};
 use crate::inventory::{InventoryFiles, Layer, SourceFile, load};
 use crate::model::change::{Action, FieldValue, Risk, Via};
+use crate::model::guard::GuardAct;
 use crate::model::observed::{
     ClusterFirewall, Dataset, Fact, File, FirewallAlias, FirewallRule, GuestConfig, GuestFirewall, GuestKind,
     GuestListing, Host, IpSetEntry, Observed, PciDevice, PciMapping, Power, Site, Storage, Volume,
@@ -18,6 +19,7 @@ use crate::model::step::{Op, StepId};
 use crate::model::{Addr, Vmid};
 use crate::ports::Method;
 use crate::proxmox::options::Options;
+use crate::resources::{Allowed, Ways};
 use scene::*;
 
 #[test]
@@ -197,7 +199,7 @@ fn orphan_is_reported_and_left_alone() {
             observed: &observed,
             memory: &Memory::new(),
             scope: &Scope { targets: [addr("ct.proj-x")].into(), ..Scope::default() },
-            allow_destroy: &allow.iter().map(|a| addr(a)).collect(),
+            allowed: &Allowed { destroy: allow.iter().map(|a| addr(a)).collect(), ..Allowed::default() },
             unfinished: &BTreeSet::new(),
         })
         .map_err(said)
@@ -270,9 +272,9 @@ fn replacement_is_refused_unless_allowed_by_name() {
     let moved = blueprint(|text| text.replace("    disk: 20GiB", "    disk: 20GiB\n    storage: tank"));
     let observed = applied(&blueprint(|text| text));
     let refused = try_plan(&moved, &observed, |_| {}).unwrap_err();
-    assert!(refused.contains("--allow-destroy ct.proj-x"), "{refused}");
+    assert!(refused.contains("--allow-replace ct.proj-x"), "{refused}");
     let allowed = try_plan(&moved, &observed, |asked| {
-        asked.allow_destroy.insert(addr("ct.proj-x"));
+        asked.allowed.replace.insert(addr("ct.proj-x"));
     })
     .unwrap();
     assert_eq!(allowed.changes[0].action, Action::Replace);
@@ -280,6 +282,153 @@ fn replacement_is_refused_unless_allowed_by_name() {
     let at = |id: &str| allowed.steps.iter().position(|step| step.id.0 == id).unwrap();
     assert!(at("ct.proj-x/create") < at("guest_firewall.proj-x/set"), "its firewall file goes with the old guest");
     assert!(at("guest_firewall.proj-x/set") < at("ct.proj-x/start"));
+}
+
+#[test]
+fn taking_over_an_object_is_no_licence_to_replace_or_destroy_it() {
+    let moved = blueprint(|text| text.replace("    disk: 20GiB", "    disk: 20GiB\n    storage: tank"));
+    let goal = blueprint(|text| text);
+    let observed = applied(&goal);
+    let ct = || [addr("ct.proj-x")].into();
+    let planned = |allowed: Allowed| try_plan(&moved, &observed, |asked| asked.allowed = allowed.clone());
+    assert!(planned(Allowed { take_over: ct(), ..Allowed::default() }).unwrap_err().contains("plan.needs-replacement"));
+    assert!(planned(Allowed { replace: ct(), ..Allowed::default() }).is_ok());
+    assert!(planned(Allowed { destroy: ct(), ..Allowed::default() }).is_ok(), "whose data may go may be made anew");
+    for allowed in [Allowed { take_over: ct(), ..Allowed::default() }, Allowed { replace: ct(), ..Allowed::default() }]
+    {
+        let refused = teardown(&Request {
+            blueprint: &goal,
+            observed: &observed,
+            memory: &Memory::new(),
+            scope: &Scope { targets: ct(), ..Scope::default() },
+            allowed: &allowed,
+            unfinished: &BTreeSet::new(),
+        });
+        assert!(refused.map_err(said).unwrap_err().contains("plan.destroy-not-allowed"));
+    }
+    let named = |text: &str| BTreeSet::from([addr(text)]);
+    let all = Allowed {
+        destroy: named("firewall_group.hq:project-ct"),
+        replace: named("dataset.hq:rpool/x"),
+        take_over: named("ct.proj-x"),
+    };
+    let flags: Vec<&str> = all.pointless().map(|(flag, _)| flag).collect();
+    assert_eq!(flags, ["--allow-destroy", "--allow-replace", "--take-over"]);
+    let fine = Allowed {
+        destroy: named("dataset.hq:rpool/x"),
+        replace: named("vm.plan-hq"),
+        take_over: named("tailnet_policy.test"),
+    };
+    assert_eq!(fine.pointless().count(), 0);
+}
+
+#[test]
+fn what_a_foreign_firewall_names_is_not_removed() {
+    let goal = blueprint(|text| text);
+    let mut observed = applied(&goal);
+    let group = addr("firewall_group.hq:project-ct");
+    let own = GuestFirewall {
+        rules: vec![FirewallRule(
+            [("type", "group"), ("action", "project-ct")].map(|(k, v)| (k.into(), v.into())).into(),
+        )],
+        ..GuestFirewall::default()
+    };
+    let run = |observed: &Observed, targets: &[&Addr]| {
+        let destroy = ["vm.plan-hq", "ct.proj-x", "dataset.hq:rpool/containers/proj-x"].map(addr).into();
+        teardown(&Request {
+            blueprint: &goal,
+            observed,
+            memory: &Memory::new(),
+            scope: &Scope { targets: targets.iter().map(|addr| (*addr).clone()).collect(), ..Scope::default() },
+            allowed: &Allowed { destroy, ..Allowed::default() },
+            unfinished: &BTreeSet::new(),
+        })
+        .map_err(said)
+    };
+    // That of our own guest goes with the guest.
+    value(&mut site(&mut observed).firewall_files).insert("/etc/pve/firewall/104.fw".to_owned(), own.clone());
+    let whole = run(&observed, &[]).unwrap();
+    assert!(whole.changes.iter().any(|change| change.addr == group) && whole.gaps.is_empty(), "{:#?}", whole.gaps);
+    let alone = run(&observed, &[&group]).unwrap_err();
+    assert!(alone.contains("plan.firewall-in-use") && alone.contains("the firewall of guest 104"), "{alone}");
+    // That of a stranger stays, and so does the group.
+    let stranger = GuestListing { tags: Vec::new(), ..site_guest(&observed) };
+    value(&mut site(&mut observed).guests).insert(900.try_into().unwrap(), stranger);
+    value(&mut site(&mut observed).firewall_files).insert("/etc/pve/firewall/900.fw".to_owned(), own);
+    let whole = run(&observed, &[]).unwrap();
+    assert!(whole.changes.iter().all(|change| change.addr != group));
+    assert!(whole.gaps.iter().any(|gap| gap.addr == group && gap.why.contains("guest 900")), "{:#?}", whole.gaps);
+    site(&mut observed).firewall_files = Fact::unavailable("no SSH");
+    assert!(run(&observed, &[&group]).unwrap_err().contains("plan.firewall-use-unknown"));
+}
+
+fn site_guest(observed: &Observed) -> GuestListing {
+    observed.sites["hq"].guests.value().unwrap().values().next().unwrap().clone()
+}
+
+/// How a step begins and ends.
+fn is_guarded(plan: &Plan, id: &str) -> bool {
+    let step = plan.steps.iter().find(|step| step.id.0 == id).unwrap_or_else(|| panic!("{id}: {:#?}", plan.steps));
+    let undo = if let crate::model::step::Undo::Ops { ops } = &step.undo { ops } else { panic!("{:?}", step.undo) };
+    let guarded =
+        |ops: &[Op]| matches!(ops, [Op::Guard { act: GuardAct::Arm, .. }, .., Op::Guard { act: GuardAct::Disarm, .. }]);
+    assert_eq!(guarded(&step.ops), guarded(undo), "done and undone alike");
+    guarded(&step.ops)
+}
+
+#[test]
+fn the_firewall_of_a_guest_that_we_come_through_is_changed_under_guard() {
+    let goal = blueprint(|text| text);
+    let mut observed = applied(&goal);
+    for firewall in value(&mut site(&mut observed).guest_firewalls).values_mut() {
+        firewall.rules.pop();
+    }
+    let (through, other) = ("guest_firewall.proj-x/set", "guest_firewall.plan-hq/set");
+    assert!(!is_guarded(&plan(&goal, &observed), through));
+    // A VPN, a jump or a router that translates addresses: the host sees us come from the guest.
+    host(&mut observed).entrance.operator = Fact::complete("10.0.0.123".parse().unwrap());
+    let planned = plan(&goal, &observed);
+    assert!(is_guarded(&planned, through) && !is_guarded(&planned, other));
+    assert!(planned.notes.iter().any(|note| note.contains("proj-x is changed under guard")), "{:?}", planned.notes);
+    // A plan that did without it is refused.
+    let mut without = planned;
+    for step in &mut without.steps {
+        step.ops.retain(|op| !matches!(op, Op::Guard { .. }));
+    }
+    assert!(said(lint_ways(&without, &goal, &observed)).contains(through));
+    // The gateway of the guests is one of them, and so is the machine in between.
+    host(&mut observed).entrance.operator = Fact::default();
+    let mut routed = goal.clone();
+    routed.hosts.values_mut().for_each(|host| host.network.gateway = "10.0.0.123".parse().unwrap());
+    assert!(Ways::of(&routed, &observed).why(&"proj-x".parse().unwrap()).is_some());
+    let mut jumped = goal.clone();
+    for host in jumped.hosts.values_mut() {
+        let ssh = host.access.ssh.as_mut().unwrap();
+        ssh.jump = Some(Box::new(crate::blueprint::SshAccess { host: "10.0.0.10".into(), ..ssh.clone() }));
+    }
+    assert!(Ways::of(&jumped, &observed).why(&"plan-hq".parse().unwrap()).is_some());
+    assert_eq!(Ways::of(&goal, &observed), Ways::default());
+}
+
+#[test]
+fn a_group_that_a_host_names_is_changed_under_guard() {
+    let goal = blueprint(|text| text);
+    let observed = applied(&goal);
+    let changed =
+        blueprint(|text| text.replace("action: drop, source: 10.0.0.0/24", "action: drop, source: 10.0.0.0/25"));
+    let group = "firewall_group.hq:project-ct/update";
+    assert!(!is_guarded(&plan(&changed, &observed), group), "guests alone name it");
+    let rule = [("type", "group"), ("action", "project-ct")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let naming = GuestFirewall { rules: vec![FirewallRule(rule.clone().into())], ..GuestFirewall::default() };
+    let mut by_host = observed.clone();
+    value(&mut site(&mut by_host).firewall_files).insert("/etc/pve/nodes/hq/host.fw".to_owned(), naming);
+    assert!(is_guarded(&plan(&changed, &by_host), group));
+    let mut by_all = observed.clone();
+    value(&mut site(&mut by_all).firewall).rules.push(FirewallRule(rule.into()));
+    assert!(is_guarded(&plan(&changed, &by_all), group));
+    let mut unknown = observed;
+    site(&mut unknown).firewall_files = Fact::unavailable("not read");
+    assert!(is_guarded(&plan(&changed, &unknown), group), "what is not known may be");
 }
 
 #[test]
@@ -364,7 +513,7 @@ fn teardown_needs_every_data_holder_named() {
             observed: &observed,
             memory: &Memory::new(),
             scope: &Scope::default(),
-            allow_destroy: &allow,
+            allowed: &Allowed { destroy: allow, ..Allowed::default() },
             unfinished: &BTreeSet::new(),
         })
         .map_err(said)

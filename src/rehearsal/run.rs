@@ -14,13 +14,12 @@ use crate::event::{Event, RunId, RunOutcome, RunState};
 use crate::exec::{self, Ended, OnFailure, Opening, Options, Record, RunError, Stop, journal::JournalError};
 use crate::lab::LabError;
 use crate::lab::twin::{Tempo, TwinClock, Untwinned, unlike};
-use crate::model::Addr;
 use crate::model::observed::Observed;
 use crate::model::step::{Op, StepId};
 use crate::observe::{self, Interest};
 use crate::plan::{self, Memory, Plan, Scope};
 use crate::ports::{Clock, Method};
-use crate::resources;
+use crate::resources::{self, Allowed};
 
 /// Between two looks at running tasks, and how many there are at most: a twin's tasks all end.
 const QUIET_PAUSE: Duration = Duration::from_secs(2);
@@ -39,8 +38,8 @@ pub struct Request<'a> {
     pub memory: &'a Memory,
     /// Which part is planned.
     pub scope: &'a Scope,
-    /// Objects that may be destroyed or replaced although they hold data.
-    pub allow_destroy: &'a BTreeSet<Addr>,
+    /// What may be lost, by name.
+    pub allowed: &'a Allowed,
     /// Steps that an earlier run began and of whose end nothing is known.
     pub unfinished: &'a BTreeSet<StepId>,
     /// How many steps run at once.
@@ -204,8 +203,8 @@ impl Stage<'_> {
     }
 
     fn plan(&self, observed: &Observed) -> Result<Plan, Diagnostics> {
-        let Request { blueprint, memory, scope, allow_destroy, unfinished, .. } = *self.request;
-        plan::build(&plan::Request { blueprint, observed, memory, scope, allow_destroy, unfinished })
+        let Request { blueprint, memory, scope, allowed, unfinished, .. } = *self.request;
+        plan::build(&plan::Request { blueprint, observed, memory, scope, allowed, unfinished })
     }
 
     async fn quiet(&self) {

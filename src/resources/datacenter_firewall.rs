@@ -15,6 +15,7 @@ use super::lockout::{kept_out, lockout};
 use super::operations::{answer, call_until, check, equals, step};
 use super::ownership::{is_marked, mark};
 use super::rules::show;
+use super::switched_on::{consequences, stale_policy};
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, Host, HostFirewall};
 use crate::model::change::{Action, Risk};
@@ -199,6 +200,7 @@ impl Datacenter<'_> {
                  (`local_network`) may manage them, which is Proxmox's own rule",
                 nodes.as_deref().unwrap_or("they were not read"),
             ));
+            notes.extend(consequences(self.blueprint, site, context.observed));
         }
         let others = there.ipsets.get(SET).into_iter().flat_map(|set| &set.entries);
         let others: Vec<&str> = others
@@ -267,6 +269,9 @@ impl Resource for Datacenter<'_> {
         }
         if let Some(finding) = self.lost(context, there) {
             return finding;
+        }
+        if let Some(problem) = stale_policy(there, self.host).filter(|_| !in_force(context, self.site())) {
+            return Finding::Refused(problem.into());
         }
         let set = self.set(there.ipsets.get(SET));
         let options = Self::options(there, &current, &desired);

@@ -4,6 +4,8 @@ use super::difference::{Fields, between, change};
 use super::flow_firewall::site_firewall;
 use super::operations::{answer, call, call_until, check, equals, step, written_by};
 use super::ownership::is_marked;
+use super::references::Object;
+use super::way_in::guard_if_it_decides;
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, Host};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -94,6 +96,9 @@ impl Resource for Alias<'_> {
             let mut step = step(&addr, "create", format!("create alias {name}"), &self.host.name, ops);
             step.undo = Undo::Ops { ops: vec![call(ALIAS_DELETE.at(&[name]))] };
             step.exclusive = vec![format!("{}/firewall", self.host.site)];
+            if let Err(gap) = guard_if_it_decides(context, self.host, &Object::Alias(self.name.clone()), &mut step) {
+                return gap;
+            }
             return Finding::Changed(Changed {
                 change: change(addr, Action::Create, &between(&Fields::new(), &desired), context.memory),
                 steps: vec![step],
@@ -121,8 +126,11 @@ impl Resource for Alias<'_> {
         step.undo = Undo::Ops { ops: vec![call_until(set(name, there), is(there))] };
         step.risk = Risk::Reachability;
         step.exclusive = vec![format!("{}/firewall", self.host.site)];
+        if let Err(gap) = guard_if_it_decides(context, self.host, &Object::Alias(self.name.clone()), &mut step) {
+            return gap;
+        }
         let mut change = change(addr, Action::Update, &differences, context.memory);
-        change.risk = Risk::Reachability;
+        (change.risk, change.via) = (Risk::Reachability, step.via);
         let seen = format!("{current:?}");
         Finding::Changed(Changed { change, steps: vec![step], desired, seen, notes: Vec::new() })
     }

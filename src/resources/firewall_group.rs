@@ -4,7 +4,9 @@ use super::difference::{Fields, between, change};
 use super::flow_firewall::site_firewall;
 use super::operations::{answer, call, call_until, check, step, written_by};
 use super::ownership::is_marked;
+use super::references::Object;
 use super::rules::{Place, fields, fields_among, replace, rewrite};
+use super::way_in::guard_if_it_decides;
 use super::{Changed, Context, Finding, Removal, Resource, firewall_alias, firewall_ipset};
 use crate::blueprint::{Blueprint, GuestShape, Host, SecurityGroup};
 use crate::diag::{Diagnostic, Diagnostics};
@@ -117,6 +119,9 @@ impl Resource for Group<'_> {
             step.undo = Undo::Ops { ops: undo };
             step.needs = self.needs();
             step.exclusive = vec![format!("{}/firewall", self.host.site)];
+            if let Err(gap) = guard_if_it_decides(context, self.host, &Object::Group(name), &mut step) {
+                return gap;
+            }
             return Finding::Changed(Changed {
                 change: change(addr, Action::Create, &between(&Fields::new(), &desired), context.memory),
                 steps: vec![step],
@@ -155,8 +160,11 @@ impl Resource for Group<'_> {
         step.risk = Risk::Reachability;
         step.needs = self.needs();
         step.exclusive = vec![format!("{}/firewall", self.host.site)];
+        if let Err(gap) = guard_if_it_decides(context, self.host, &Object::Group(name), &mut step) {
+            return gap;
+        }
         let mut change = change(addr, Action::Update, &differences, context.memory);
-        change.risk = Risk::Reachability;
+        (change.risk, change.via) = (Risk::Reachability, step.via);
         Finding::Changed(Changed {
             change,
             steps: vec![step],

@@ -6,6 +6,8 @@ use super::flow_firewall::site_firewall;
 use super::ip_set::{DATACENTER, Deed, Set, fields};
 use super::operations::{step, written_by};
 use super::ownership::is_marked;
+use super::references::Object;
+use super::way_in::guard_if_it_decides;
 use super::{Changed, Context, Finding, Removal, Resource};
 use crate::blueprint::{Blueprint, Host};
 use crate::diag::Diagnostics;
@@ -87,7 +89,11 @@ impl Resource for IpSet<'_> {
         let aliases = self.wanted.entries.keys().filter_map(|entry| entry.strip_prefix("dc/"));
         step.needs = aliases.flat_map(|alias| firewall_alias::steps(site, alias)).collect();
         step.exclusive = vec![format!("{site}/firewall")];
+        if let Err(gap) = guard_if_it_decides(context, self.host, &Object::Set(self.name.clone()), &mut step) {
+            return gap;
+        }
         let mut change = change(addr, action, &differences, context.memory);
+        change.via = step.via;
         if there.is_some() {
             (step.risk, change.risk) = (Risk::Reachability, Risk::Reachability);
         }

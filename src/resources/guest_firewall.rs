@@ -11,7 +11,8 @@ use super::ip_set::{self, Set};
 use super::operations::{answer, call, call_until, check, equals, step};
 use super::ownership::is_marked;
 use super::rules::{Place, Rewrite, fields_among, identity, replace, show, verdict};
-use super::{Changed, Context, Finding, Removal, Resource, firewall_group};
+use super::way_in::Ways;
+use super::{Changed, Context, Finding, Removal, Resource, firewall_group, way_in};
 use crate::blueprint::{Blueprint, Guest, Host};
 use crate::model::change::{Action, Risk};
 use crate::model::observed::{FirewallRule, GuestFirewall, Observed};
@@ -204,12 +205,22 @@ impl Resource for Firewall<'_> {
         step.exclusive = vec![format!("{}/guest/{vmid}", self.host.site)];
         let action = if located.present && there.is_some() { Action::Update } else { Action::Create };
         let mut change = change(addr, action, &differences, context.memory);
+        let mut notes = Vec::new();
         if located.present {
             step.risk = Risk::Reachability;
             change.risk = Risk::Reachability;
+            if let Some(why) = Ways::of(self.blueprint, context.observed).why(&self.guest.name) {
+                let path = format!("/etc/pve/firewall/{vmid}.fw");
+                if let Err(gap) = way_in::guard(context, self.host, Some((path, there.is_some())), &mut step) {
+                    return gap;
+                }
+                change.via = step.via;
+                let name = &self.guest.name;
+                notes.push(format!("the firewall of {name} is changed under guard, since we come through it: {why}"));
+            }
         }
         let seen = format!("{current:?} {:?}", foreign_rules(self.blueprint, self.guest, context.observed));
-        Finding::Changed(Changed { change, steps: vec![step], desired, seen, notes: Vec::new() })
+        Finding::Changed(Changed { change, steps: vec![step], desired, seen, notes })
     }
 
     fn removal(&self, _: &Context<'_>) -> Option<Removal> {

@@ -20,6 +20,7 @@ mod guest_firewall;
 pub mod host;
 mod host_firewall;
 mod image;
+mod in_use;
 mod ip_set;
 mod lockout;
 mod operations;
@@ -28,13 +29,16 @@ mod ownership;
 mod pci_mapping;
 mod place;
 mod pool;
+mod references;
 mod routes;
 mod rules;
 mod setting;
 mod snippet;
 mod storage;
+mod switched_on;
 mod tailnet_policy;
 mod vm;
+mod way_in;
 pub mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,11 +48,14 @@ pub use difference::Fields;
 pub use flow_firewall::{PREFIX as FIREWALL_PREFIX, alias as firewall_alias_name, site_firewall};
 pub use guest::may_hold;
 pub use guest_firewall::{foreign_rules, wanted as guest_firewall_wanted};
+pub use in_use::still_named;
 pub use orphans::{Orphan, orphans};
 pub use ownership::{owner_tag, owns};
 pub use place::{guest_of, place_of};
+pub use references::Object as FirewallObject;
 pub use snippet::snippets_of_interest;
 pub use storage::{Kept, files_kept, problem as storage_problem};
+pub use way_in::{Ways, decides as decides_who_gets_in};
 
 use serde::{Deserialize, Serialize};
 
@@ -83,10 +90,40 @@ pub struct Context<'a> {
     pub observed: &'a Observed,
     /// What we applied last, field by field: tells drift from intent.
     pub memory: &'a BTreeMap<Addr, Fields>,
-    /// Objects that the operator named as free to be destroyed or replaced.
-    pub allow_destroy: &'a BTreeSet<Addr>,
+    /// What the operator allowed to be lost, by name.
+    pub allowed: &'a Allowed,
     /// Steps that an earlier run began and of whose end nothing is known.
     pub unfinished: &'a BTreeSet<StepId>,
+}
+
+/// Objects that the operator named, each for what may become of it: one licence is not the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// May be destroyed with their data.
+    pub destroy: BTreeSet<Addr>,
+    /// May be removed and made anew.
+    pub replace: BTreeSet<Addr>,
+    /// What somebody else changed in our part of them may be written over.
+    pub take_over: BTreeSet<Addr>,
+}
+
+impl Allowed {
+    /// Whether a guest may be removed and made anew. Who lets its data be destroyed lets that happen, too.
+    #[must_use]
+    pub fn replaces(&self, addr: &Addr) -> bool {
+        self.replace.contains(addr) || self.destroy.contains(addr)
+    }
+
+    /// Names that a licence means nothing for, with the flag that gave it.
+    pub fn pointless(&self) -> impl Iterator<Item = (&'static str, &Addr)> {
+        let holds_data = |addr: &&Addr| matches!(addr.kind, Kind::Vm | Kind::Container | Kind::Dataset);
+        let guest = |addr: &&Addr| matches!(addr.kind, Kind::Vm | Kind::Container);
+        let shared = |addr: &&Addr| addr.kind == Kind::TailnetPolicy;
+        let destroy = self.destroy.iter().filter(move |addr| !holds_data(addr)).map(|addr| ("--allow-destroy", addr));
+        let replace = self.replace.iter().filter(move |addr| !guest(addr)).map(|addr| ("--allow-replace", addr));
+        let take_over = self.take_over.iter().filter(move |addr| !shared(addr)).map(|addr| ("--take-over", addr));
+        destroy.chain(replace).chain(take_over)
+    }
 }
 
 /// What was found about one resource.

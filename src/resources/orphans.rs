@@ -136,7 +136,8 @@ fn datasets(blueprint: &Blueprint, host: &Host, observed: &Observed) -> Vec<Orph
     .collect()
 }
 
-/// Pools, mappings and groups: they hold no data, and Proxmox refuses to remove those that are in use.
+/// Pools, mappings, aliases, sets and groups: they hold no data. Proxmox refuses to remove pools that have members; what
+/// else is still used is for the plan to see (`in_use`).
 fn shared(blueprint: &Blueprint, speaker: &Host, site: &Site) -> Vec<Orphan> {
     let mine = |comment: &str| is_marked(&blueprint.name, comment);
     let orphan = |kind: Kind, name: &str, ops: Vec<Op>| {

@@ -217,7 +217,7 @@ impl Resource for TailnetPolicy<'_> {
                 return Finding::Refused(problem.cause(error.to_string()).hint(hint).into());
             }
         };
-        let take_over = context.allow_destroy.contains(&addr);
+        let take_over = context.allowed.take_over.contains(&addr);
         let draft = match self.draft(text, found.is_some(), &Presence::of(devices), take_over) {
             Ok(draft) => draft,
             Err(problems) => return Finding::Refused(problems),

@@ -10,7 +10,7 @@ use infra::exec::{Ended, OnFailure, Stop};
 use infra::lab::hardware::graphics_card;
 use infra::lab::rules::host_firewall::{Packet, Verdict, judge};
 use infra::lab::scenario::{HostSpec, SiteSpec};
-use infra::lab::world::{IpSet, IpSetEntry, Rule, Version, World};
+use infra::lab::world::{Firewall, Guest, GuestKind, IpSet, IpSetEntry, Rule, Version, World};
 use infra::lab::{Lab, LabOptions, Scenario};
 use infra::model::change::Risk;
 use infra::model::guard::GuardAct;
@@ -56,7 +56,6 @@ fn usual_firewall() -> Blueprint {
 
 async fn plan(rig: &Rig, blueprint: &Blueprint) -> Result<Plan, Diagnostics> {
     let observed = rig.observe(blueprint).await;
-    let nothing = BTreeSet::new();
     build(&Request {
         blueprint,
         observed: &observed,
@@ -66,7 +65,7 @@ async fn plan(rig: &Rig, blueprint: &Blueprint) -> Result<Plan, Diagnostics> {
             targets: FIREWALLS.map(|addr| addr.parse().unwrap()).into(),
             ..Scope::default()
         },
-        allow_destroy: &nothing,
+        allowed: &Default::default(),
         unfinished: &rig.unfinished(blueprint),
     })
 }
@@ -302,6 +301,45 @@ fn while_a_hosts_rules_are_replaced_no_packet_meets_what_neither_list_says() {
         prepare(&rig, &new).await;
         let rules = look(&rig, |world| world.nodes.values().next().unwrap().firewall.rules.clone());
         assert_eq!((rules.len(), rules.last()), (8, Some(&foreign)), "ours on top, and what is not ours stays");
+    });
+}
+
+#[test]
+fn the_switch_is_not_thrown_blindly() {
+    let rule = json!({ "action": "accept", "source": "192.0.2.9", "protocol": "udp", "ports": 111, "comment": "nfs" });
+    let (rig, goal) = (rig(), declared(json!({ "allow_from": ["203.0.113.0/24"], "rules": [rule] })));
+    let option = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let on = Firewall { options: [option("enable", "1"), option("policy_in", "REJECT")].into(), ..Firewall::default() };
+    rig.site
+        .change(|world| {
+            let node = world.nodes.keys().next().unwrap().clone();
+            let config = [("hostname".to_owned(), "theirs".to_owned())].into();
+            let theirs = Guest::new(GuestKind::Lxc, &node, config);
+            for (vmid, firewall) in [(900, on.clone()), (901, Firewall::default())] {
+                world.guests.insert(vmid, theirs.clone());
+                world.guest_firewalls.insert(vmid, firewall);
+            }
+            world.guest_firewalls.insert(902, on.clone());
+        })
+        .unwrap();
+    run(async {
+        let plan = self::plan(&rig, &goal).await.unwrap();
+        let notes = plan.notes.join("\n");
+        assert!(notes.contains("900") && notes.contains("what comes in: REJECT"), "{notes}");
+        assert!(!notes.contains("901"), "its firewall is off: {notes}");
+        assert!(
+            notes.contains("nobody reaches on hq any more: tcp 111 (rpcbind); udp 111 (rpcbind) but from 192.0.2.9"),
+            "{notes}"
+        );
+        rig.site
+            .change(|world| drop(world.firewall.options.insert("policy_out".to_owned(), "DROP".to_owned())))
+            .unwrap();
+        let problems = self::plan(&rig, &goal).await.unwrap_err();
+        assert!(problems.iter().any(|problem| problem.code == "plan.stale-policy-out"), "{problems:#?}");
+        // Whoever lives with it already meant it.
+        rig.site.change(|world| drop(world.firewall.options.insert("enable".to_owned(), "1".to_owned()))).unwrap();
+        let plan = self::plan(&rig, &goal).await.unwrap();
+        assert!(!plan.notes.join("\n").contains("nobody reaches"), "{:#?}", plan.notes);
     });
 }
 

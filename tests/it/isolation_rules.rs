@@ -5,14 +5,19 @@ use std::net::IpAddr;
 
 use infra::blueprint::{Blueprint, Party};
 use infra::exec::Ended;
+use infra::lab::Scenario;
 use infra::lab::rules::guest_firewall::{Interface, Packet, judge};
 use infra::lab::rules::host_firewall::Verdict;
 use infra::lab::world::{Firewall, IpSetEntry, Rule, World};
 use infra::model::{Addr, Vmid};
-use infra::plan::{Plan, Request, Scope, teardown};
+use infra::plan::{Plan, Request, Scope, build, teardown};
+use infra::resources::{Allowed, Part};
 use serde_json::{Value, json};
 
 use crate::rig::{Rig, blueprint};
+
+/// Where we come from: not on the hosts' own network, which PVE always lets in.
+const OPERATOR: &str = "203.0.113.7";
 
 const GUESTS: [(&str, u32, &str); 4] =
     [("plan", 100, "10.0.0.10"), ("x", 104, "10.0.0.21"), ("y", 105, "10.0.0.22"), ("ops", 110, "10.0.0.30")];
@@ -45,6 +50,7 @@ fn inventory() -> Value {
             "ssh": { "user": "root" },
             "storage": { "guests": "local-zfs", "files": "local" },
             "network": { "bridge": "vmbr0", "subnet": "10.0.0.0/24", "gateway": "10.0.0.1" },
+            "firewall": { "allow_from": [format!("{OPERATOR}/32")] },
         } },
         "images": { "debian": { "template": "debian-12-standard_12.12-1_amd64.tar.zst" } },
         "guests": guests,
@@ -55,11 +61,38 @@ fn read(inventory: &Value) -> Blueprint {
     blueprint(&inventory.to_string()).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
+fn rig() -> Rig {
+    Rig::with(Scenario { operator: Some(OPERATOR.parse().unwrap()), ..Scenario::example() }, 0)
+}
+
+/// Sets the hosts' firewalls, as `infra prepare` does: without it nothing of all that is enforced.
+async fn switched_on(rig: &Rig, goal: &Blueprint) {
+    let observed = rig.observe(goal).await;
+    let plan = build(&Request {
+        blueprint: goal,
+        observed: &observed,
+        memory: &Default::default(),
+        scope: &Scope {
+            part: Part::Hosts,
+            targets: ["host_firewall.hq", "datacenter_firewall.hq"].map(|addr| addr.parse().unwrap()).into(),
+            ..Scope::default()
+        },
+        allowed: &Allowed::default(),
+        unfinished: &BTreeSet::new(),
+    })
+    .unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let run = rig.carry_out(goal, plan, infra::exec::OnFailure::Keep, &infra::exec::Stop::default()).await;
+    assert_eq!(run.ended, Ended::Done, "{:#?}", run.failures);
+}
+
 async fn applied(rig: &Rig, goal: &Blueprint) {
     let run = rig.apply(goal).await;
     assert_eq!(run.ended, Ended::Done, "{:#?}", run.failures);
     let plan = rig.plan(goal).await.unwrap();
     assert!(plan.changes.is_empty() && plan.gaps.is_empty(), "{:#?} {:#?}", plan.changes, plan.gaps);
+    if world(rig).firewall.options.get("enable").is_none_or(|enable| enable == "0") {
+        switched_on(rig, goal).await;
+    }
 }
 
 fn world(rig: &Rig) -> World {
@@ -70,19 +103,23 @@ fn run(future: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future);
 }
 
+/// Whether the firewall of a guest's card sees what passes it.
+fn filtered(world: &World, vmid: u32) -> bool {
+    world.guests[&vmid].config["net0"].split(',').any(|option| option == "firewall=1")
+}
+
 /// Whether a first packet passes, at whichever of the two ends is a guest.
 fn passes(world: &World, (from, to): (&str, &str), protocol: &str, port: u16) -> bool {
-    let mut cluster = world.firewall.clone();
-    cluster.options.insert("enable".to_owned(), "1".to_owned());
+    let cluster = &world.firewall;
     let whose = |address: &str| GUESTS.iter().find(|(_, _, own)| *own == address).map(|(_, vmid, _)| *vmid);
     let (source, dest): (IpAddr, IpAddr) = (from.parse().unwrap(), to.parse().unwrap());
     let none = Firewall::default();
     [(from, false), (to, true)].into_iter().all(|(end, inbound)| {
         let Some(vmid) = whose(end) else { return true };
         let firewall = world.guest_firewalls.get(&vmid).unwrap_or(&none);
-        let interface = Interface { number: 0, filtered: true, address: end.parse().ok(), firewall };
+        let interface = Interface { number: 0, filtered: filtered(world, vmid), address: end.parse().ok(), firewall };
         let packet = Packet { inbound, source, dest, protocol, port: Some(port) };
-        judge(&cluster, interface, "192.0.2.0/24".parse().ok(), packet) == Verdict::Accept
+        judge(cluster, interface, "192.0.2.0/24".parse().ok(), packet) == Verdict::Accept
     })
 }
 
@@ -112,7 +149,7 @@ fn declared(goal: &Blueprint) -> BTreeSet<String> {
 
 #[test]
 fn guests_reach_one_another_as_declared_and_in_no_other_way() {
-    let (rig, goal) = (Rig::new(0), read(&inventory()));
+    let (rig, goal) = (rig(), read(&inventory()));
     run(async {
         applied(&rig, &goal).await;
         let world = world(&rig);
@@ -137,14 +174,29 @@ fn guests_reach_one_another_as_declared_and_in_no_other_way() {
         assert!(!passes(&world, ("10.0.0.30", "1.1.1.1"), "tcp", 443), "ops may not");
         // Nobody speaks with another's address.
         let own = &world.guest_firewalls[&104];
-        let interface = Interface { number: 0, filtered: true, address: "10.0.0.21".parse().ok(), firewall: own };
-        let mut cluster = world.firewall.clone();
-        cluster.options.insert("enable".to_owned(), "1".to_owned());
+        let filtered = filtered(&world, 104);
+        let interface = Interface { number: 0, filtered, address: "10.0.0.21".parse().ok(), firewall: own };
         let spoofed = |source: &str| {
             let (source, dest) = (source.parse().unwrap(), "10.0.0.10".parse().unwrap());
-            judge(&cluster, interface, None, Packet { inbound: false, source, dest, protocol: "tcp", port: Some(4000) })
+            judge(
+                &world.firewall,
+                interface,
+                None,
+                Packet { inbound: false, source, dest, protocol: "tcp", port: Some(4000) },
+            )
         };
         assert_eq!((spoofed("10.0.0.21"), spoofed("10.0.0.22")), (Verdict::Accept, Verdict::Drop));
+        // Neither a card without a firewall nor a datacenter whose firewall is off is taken for what it is not.
+        let somewhere = "x > ops tcp 31337".to_owned();
+        let mut bare = world.clone();
+        for vmid in [104, 110] {
+            let net0 = bare.guests.get_mut(&vmid).unwrap().config.get_mut("net0").unwrap();
+            *net0 = net0.replace("firewall=1", "firewall=0");
+        }
+        assert!(reachable(&bare).contains(&somewhere));
+        let mut off = world.clone();
+        off.firewall.options.insert("enable".to_owned(), "0".to_owned());
+        assert!(reachable(&off).contains(&somewhere) && !reachable(&world).contains(&somewhere));
     });
 }
 
@@ -159,7 +211,7 @@ fn notes(plan: &Plan) -> String {
 
 #[test]
 fn a_rule_of_somebody_else_is_kept_and_shown_and_comes_after_ours() {
-    let (rig, goal) = (Rig::new(0), read(&inventory()));
+    let (rig, goal) = (rig(), read(&inventory()));
     run(async {
         applied(&rig, &goal).await;
         rig.site
@@ -181,7 +233,7 @@ fn a_rule_of_somebody_else_is_kept_and_shown_and_comes_after_ours() {
 
 #[test]
 fn who_gets_into_a_set_or_takes_a_rule_away_is_found_out() {
-    let (rig, goal) = (Rig::new(0), read(&inventory()));
+    let (rig, goal) = (rig(), read(&inventory()));
     run(async {
         applied(&rig, &goal).await;
         rig.site
@@ -207,7 +259,7 @@ fn who_gets_into_a_set_or_takes_a_rule_away_is_found_out() {
 
 #[test]
 fn a_flow_that_comes_or_goes_changes_what_it_is_about_and_nothing_else() {
-    let (rig, before) = (Rig::new(0), read(&inventory()));
+    let (rig, before) = (rig(), read(&inventory()));
     run(async {
         applied(&rig, &before).await;
         let mut more = inventory();
@@ -230,7 +282,7 @@ fn a_flow_that_comes_or_goes_changes_what_it_is_about_and_nothing_else() {
 
 #[test]
 fn nothing_of_ours_is_left_in_the_firewall_at_the_end() {
-    let (rig, goal) = (Rig::new(0), read(&inventory()));
+    let (rig, goal) = (rig(), read(&inventory()));
     run(async {
         applied(&rig, &goal).await;
         let observed = rig.observe(&goal).await;
@@ -240,7 +292,7 @@ fn nothing_of_ours_is_left_in_the_firewall_at_the_end() {
             observed: &observed,
             memory: &Default::default(),
             scope: &Scope::default(),
-            allow_destroy: &guests,
+            allowed: &Allowed { destroy: guests, ..Allowed::default() },
             unfinished: &BTreeSet::new(),
         })
         .unwrap();
@@ -255,7 +307,7 @@ fn nothing_of_ours_is_left_in_the_firewall_at_the_end() {
 
 #[test]
 fn rules_that_nobody_enforces_are_said_so_with_the_way_out() {
-    let (rig, goal) = (Rig::new(0), read(&inventory()));
+    let (rig, goal) = (rig(), read(&inventory()));
     run(async {
         applied(&rig, &goal).await;
         rig.site.change(|world| drop(world.firewall.options.insert("enable".to_owned(), "0".to_owned()))).unwrap();

@@ -126,7 +126,7 @@ async fn plan(doors: &Doors, blueprint: &Blueprint) -> Result<Plan, String> {
         observed: &observed,
         memory: &BTreeMap::default(),
         scope: &Scope::default(),
-        allow_destroy: &BTreeSet::new(),
+        allowed: &Default::default(),
         unfinished: &BTreeSet::new(),
     };
     build(&request).map_err(|problems| {

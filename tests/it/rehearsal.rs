@@ -32,7 +32,7 @@ async fn rehearse_now(rig: &Rig, goal: &Blueprint, plan: &Plan) -> Report {
         plan,
         memory: &Memory::new(),
         scope: &Scope::default(),
-        allow_destroy: &BTreeSet::new(),
+        allowed: &Default::default(),
         unfinished: &rig.unfinished(goal),
         parallelism: rig.parallelism,
         now: infra::ports::Clock::now(&*rig.clock),

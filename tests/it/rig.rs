@@ -22,7 +22,7 @@ use infra::model::{Addr, HostName, Size};
 use infra::observe::{Interest, observe};
 use infra::plan::{Plan, Request, Scope, build};
 use infra::ports::{self, Api, BoxFuture, Clock, Response, TransportError};
-use infra::resources::{datasets_of_interest, snippets_of_interest};
+use infra::resources::{Allowed, datasets_of_interest, snippets_of_interest};
 
 /// Time that passes only when somebody waits for it.
 #[derive(Debug)]
@@ -197,7 +197,7 @@ impl Rig {
             observed,
             memory: &memory,
             scope: &Scope::default(),
-            allow_destroy: allow,
+            allowed: &Allowed { destroy: allow.clone(), ..Allowed::default() },
             unfinished: &unfinished,
         })
     }

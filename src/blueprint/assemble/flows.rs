@@ -235,4 +235,24 @@ mod tests {
         assert!(holds("10.0.0.5") && holds("192.168.10.2") && holds("fe80::1") && holds("100.100.1.1"));
         assert!(!holds("1.1.1.1") && !holds("2606:4700::1"));
     }
+
+    #[test]
+    fn the_internet_is_neither_a_public_host_nor_whoever_is_on_the_same_bridge() {
+        let blueprint = with("hosts: { hq: { address: 203.0.113.2 } }");
+        let inside = blueprint.inside();
+        let holds = |address: &str| {
+            inside.iter().any(|network| network.contains(&address.parse::<std::net::IpAddr>().unwrap()))
+        };
+        assert!(holds("203.0.113.2") && !holds("203.0.113.3"), "the host, and not its neighbours: {inside:?}");
+        assert!(holds("224.0.0.251") && holds("239.255.255.250") && holds("255.255.255.255") && holds("ff02::fb"));
+        let mut tunnelled = blueprint.clone();
+        tunnelled.hosts.values_mut().for_each(|host| host.access.api.host = "127.0.0.1".into());
+        tunnelled
+            .hosts
+            .values_mut()
+            .filter_map(|host| host.access.ssh.as_mut())
+            .for_each(|ssh| ssh.host = "::1".into());
+        let inside = tunnelled.inside();
+        assert!(!inside.iter().any(|network| network.addr().is_loopback()), "{inside:?}");
+    }
 }

@@ -12,9 +12,10 @@ use crate::cli::{CommandError, Exit, consent, error, judging, lease, rehearsing}
 use crate::diag::Diagnostic;
 use crate::event::RunState;
 use crate::model::Kind;
-use crate::model::change::Action;
+use crate::model::change::{Action, Change};
 use crate::plan::{self, Plan};
 use crate::rehearsal::{Report, Verdict};
+use crate::resources::Allowed;
 use crate::ui::json::{self, RunDocument};
 use crate::ui::{Detail, RehearsalDocument, Writer, plan_text, rehearsal_text};
 
@@ -24,7 +25,7 @@ use crate::ui::{Detail, RehearsalDocument, Writer, plan_text, rehearsal_text};
          infra apply p.json --rehearse")]
 pub struct Args {
     /// Carry out this saved plan, if it still fits
-    #[arg(value_name = "PLAN", conflicts_with_all = ["target", "limit", "allow_destroy", "allow_replace"])]
+    #[arg(value_name = "PLAN", conflicts_with_all = ["target", "limit", "allow_destroy", "allow_replace", "take_over"])]
     plan: Option<Utf8PathBuf>,
     #[command(flatten)]
     host: HostArgs,
@@ -51,24 +52,24 @@ pub async fn run(args: &Args, verbose: u8, writer: &mut Writer) -> Result<Exit, 
     ended
 }
 
+/// What a saved plan does is what was allowed when it was made, each for what becomes of it.
+fn allowed_by(plan: &Plan) -> Allowed {
+    let of = |wanted: &dyn Fn(&Change) -> bool| {
+        plan.changes.iter().filter(|change| wanted(change)).map(|change| change.addr.clone()).collect()
+    };
+    Allowed {
+        destroy: of(&|change| change.action == Action::Destroy),
+        replace: of(&|change| change.action == Action::Replace),
+        take_over: of(&|change| change.addr.kind == Kind::TailnetPolicy),
+    }
+}
+
 async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer) -> Result<Exit, CommandError> {
     let saved = args.plan.as_deref().map(|path| read(path, context)).transpose()?;
     let intent = match &saved {
         None => Intent::new(&args.select, &args.allow, &context.blueprint)?,
         // What a saved plan destroys or replaces was allowed when it was made, and it is of that part only.
-        Some(plan) => Intent {
-            scope: plan.scope.clone(),
-            allow_destroy: plan
-                .changes
-                .iter()
-                .filter(|change| {
-                    let taken_over = change.addr.kind == Kind::TailnetPolicy;
-                    taken_over || matches!(change.action, Action::Replace | Action::Destroy)
-                })
-                .map(|change| change.addr.clone())
-                .collect(),
-            run: None,
-        },
+        Some(plan) => Intent { scope: plan.scope.clone(), allowed: allowed_by(plan), run: None },
     };
     planning::quiet(context, &intent.scope, writer).await?;
     let (observed, now) = planning::look_and_plan(context, &intent).await?;

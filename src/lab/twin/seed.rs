@@ -61,6 +61,13 @@ pub fn of(original: &Original<'_>, secret: &str, now: Timestamp) -> Twin {
     if let Some(read) = told.take("firewalls of guests", &site.guest_firewalls) {
         world.guest_firewalls = read.iter().map(|(vmid, one)| (vmid.get(), firewall::guest(one))).collect();
     }
+    // Those of guests that the inventory does not know: they name aliases, sets and groups, too.
+    for (path, one) in site.firewall_files.value().into_iter().flatten() {
+        let vmid = path.strip_prefix("/etc/pve/firewall/").and_then(|file| file.strip_suffix(".fw")?.parse().ok());
+        if let Some(vmid) = vmid {
+            world.guest_firewalls.entry(vmid).or_insert_with(|| firewall::guest(one));
+        }
+    }
     appliances(&mut world, original);
     let digests = digests(&world, site);
     Twin { world, secret: secret.to_owned().into(), digests, untwinned: told.0.into_iter().collect() }

@@ -39,6 +39,8 @@ pub struct Node {
     pub networks_by_pve: bool,
     /// The host's own firewall.
     pub firewall: Firewall,
+    /// Rules of `iptables` that somebody loaded by hand, by table (`nat`, `raw`), as `iptables-save` prints them.
+    pub loaded_rules: BTreeMap<String, Vec<String>>,
     /// What of the firewall is in force.
     pub enforced: Enforced,
     /// What systemd was told.

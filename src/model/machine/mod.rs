@@ -28,6 +28,7 @@ mod pools;
 mod space;
 mod sub_ids;
 mod system;
+mod translation;
 mod vfio;
 
 pub use boot::{Boot, Firmware, Loader, RootFileSystem, Sign};
@@ -55,6 +56,7 @@ pub use pools::{Pool, Scan};
 pub use space::Space;
 pub use sub_ids::SubIds;
 pub use system::{Apt, AptSource, FailedUnits, NvidiaDriver, OsRelease, Packages};
+pub use translation::Translation;
 pub use vfio::Vfio;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,6 +125,9 @@ pub struct Machine {
     pub packages: Fact<Packages>,
     /// Where packages come from.
     pub apt: Fact<Apt>,
+    /// Address translation for what it routes.
+    #[serde(default)]
+    pub translation: Fact<Translation>,
     /// Units that failed.
     pub failed_units: Fact<FailedUnits>,
     /// Memory and ZFS's cache.
@@ -172,6 +177,7 @@ impl Machine {
             os: Fact::unavailable(why),
             packages: Fact::unavailable(why),
             apt: Fact::unavailable(why),
+            translation: Fact::unavailable(why),
             failed_units: Fact::unavailable(why),
             memory: Fact::unavailable(why),
             pools: Fact::unavailable(why),

@@ -8,7 +8,6 @@ use crate::blueprint::Blueprint;
 use crate::blueprint::testing::{good, with};
 use crate::diag::Diagnostics;
 use crate::event::{Event, RunState, What};
-use crate::model::Addr;
 use crate::model::change::Action;
 use crate::model::machine::{
     Arc, Boot, CommandLines, ConfigFile, ConfigFiles, GrubDefaults, GrubEntry, Kernel, Kernels, Loader, Machine,
@@ -17,9 +16,9 @@ use crate::model::machine::{
 use crate::model::observed::{Dataset, Fact, Host, Observed, Site};
 use crate::model::step::{Op, StepId, Undo};
 use crate::plan::{Earlier, Plan, Request, Scope, build, take_back};
-use crate::resources::Part;
 use crate::resources::host::reboot::pending;
 use crate::resources::host::{FileState, file_writes};
+use crate::resources::{Allowed, Part};
 
 const GRUB: &str = "# kept\nGRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX=\"\"\n";
 
@@ -139,9 +138,10 @@ fn request<'a>(
     scope: &'a Scope,
     unfinished: &'a BTreeSet<StepId>,
 ) -> Request<'a> {
-    static NOTHING: BTreeSet<Addr> = BTreeSet::new();
+    static NOTHING: Allowed =
+        Allowed { destroy: BTreeSet::new(), replace: BTreeSet::new(), take_over: BTreeSet::new() };
     static MEMORY: crate::plan::Memory = BTreeMap::new();
-    Request { blueprint, observed, memory: &MEMORY, scope, allow_destroy: &NOTHING, unfinished }
+    Request { blueprint, observed, memory: &MEMORY, scope, allowed: &NOTHING, unfinished }
 }
 
 fn hosts() -> Scope {

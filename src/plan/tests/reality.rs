@@ -40,7 +40,7 @@ fn storage_space_of_thick_disks_is_refused_with_numbers_and_place() {
         observed: &host_with("lvm", &[], 150, 900),
         memory: &Memory::new(),
         scope: &Scope::default(),
-        allow_destroy: &BTreeSet::new(),
+        allowed: &Default::default(),
         unfinished: &BTreeSet::new(),
     })
     .unwrap_err();

@@ -117,6 +117,7 @@ pub(in crate::plan) fn bare() -> Observed {
             ..ClusterFirewall::default()
         }),
         guest_firewalls: Fact::complete(BTreeMap::new()),
+        firewall_files: Fact::complete(BTreeMap::new()),
         tasks: Fact::complete(Vec::new()),
     };
     Observed {
@@ -153,7 +154,7 @@ pub(in crate::plan) fn try_plan(
         observed,
         memory: &asked.memory,
         scope: &asked.scope,
-        allow_destroy: &asked.allow_destroy,
+        allowed: &asked.allowed,
         unfinished: &asked.unfinished,
     })
     .map_err(said)
@@ -163,7 +164,7 @@ pub(in crate::plan) fn try_plan(
 pub(in crate::plan) struct Asked {
     pub(in crate::plan) memory: Memory,
     pub(in crate::plan) scope: Scope,
-    pub(in crate::plan) allow_destroy: BTreeSet<Addr>,
+    pub(in crate::plan) allowed: Allowed,
     pub(in crate::plan) unfinished: BTreeSet<StepId>,
 }
 

@@ -50,7 +50,7 @@ impl Located {
     /// goes with it.
     pub fn goes_first(&self, context: &Context<'_>, guest: &Guest) -> bool {
         let moved = self.disk_storage().is_some_and(|storage| storage != guest.storage.as_str());
-        self.torso || (moved && context.allow_destroy.contains(&guest_addr(guest)))
+        self.torso || (moved && context.allowed.replaces(&guest_addr(guest)))
     }
 }
 

@@ -185,7 +185,7 @@ impl Planner<'_, '_> {
 
     fn replace(&self, located: &Located, differences: &[Difference], desired: Fields) -> Finding {
         let addr = guest_addr(self.guest);
-        if !self.context.allow_destroy.contains(&addr) {
+        if !self.context.allowed.replaces(&addr) {
             return Finding::Refused(needs_replacement(&addr, self.guest, differences).into());
         }
         if let Some(problem) = self.protected(located) {
@@ -299,7 +299,7 @@ fn needs_replacement(addr: &Addr, guest: &Guest, differences: &[Difference]) -> 
         .at(guest.span_of("storage"), format!("its disk is on `{from}`"))
         .cause("its disk cannot be moved in place by this version, and everything on it would be lost")
         .hint(format!(
-            "move the disk by hand (`{}`), or allow the loss: `--allow-destroy {addr}`",
+            "move the disk by hand (`{}`), or allow the loss: `--allow-replace {addr}`",
             match addr.kind {
                 Kind::Vm => format!("qm disk move {} scsi0 {}", guest.vmid, guest.storage),
                 _ => format!("pct move-volume {} rootfs {}", guest.vmid, guest.storage),

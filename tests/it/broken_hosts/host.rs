@@ -82,7 +82,7 @@ async fn look(defects: &[&str]) -> HostReport {
         observed: &observed,
         memory: &Default::default(),
         scope: &Scope::default(),
-        allow_destroy: &Default::default(),
+        allowed: &Default::default(),
         unfinished: &Default::default(),
     });
     let refused: Vec<_> = plan.as_ref().err().into_iter().flatten().cloned().collect();

@@ -22,6 +22,8 @@ struct Options {
     words: bool,
     whole: bool,
     most: Option<usize>,
+    /// Endings of names that are looked into (`--include=*.fw`); all, if none is given.
+    endings: Vec<String>,
 }
 
 pub(super) fn run(call: &mut Call<'_>) -> i32 {
@@ -33,6 +35,13 @@ pub(super) fn run(call: &mut Call<'_>) -> i32 {
         let letters = arg.strip_prefix('-').filter(|rest| !ended && !rest.is_empty());
         match letters {
             _ if !ended && arg == "--" => ended = true,
+            Some(long) if long.starts_with("-include=*") => {
+                let ending = &long["-include=*".len()..];
+                if ending.contains(['*', '?', '[']) {
+                    return call.unknown(arg);
+                }
+                options.endings.push(ending.to_owned());
+            }
             Some(letters) => {
                 for (at, letter) in letters.char_indices() {
                     let rest = &letters[at + letter.len_utf8()..];
@@ -101,6 +110,9 @@ fn search(call: &mut Call<'_>, regex: &Regex, options: &Options, operands: Vec<S
             let names = list(call.world, call.node, &path).unwrap_or_default();
             let base = path.trim_end_matches('/');
             queue.extend(names.into_iter().rev().map(|name| (format!("{base}/{name}"), false)));
+            continue;
+        }
+        if !given && !options.endings.is_empty() && !options.endings.iter().any(|ending| path.ends_with(ending)) {
             continue;
         }
         match read(call.world, call.node, &path) {

@@ -27,6 +27,7 @@ mod hostname;
 mod id;
 mod install;
 mod ip;
+mod iptables_save;
 mod listsnapshot;
 mod ls;
 mod lsmod;
@@ -54,6 +55,7 @@ mod rm;
 mod rmdir;
 mod sha256sum;
 mod sleep;
+mod ss;
 mod stat;
 mod sysctl;
 mod systemctl;
@@ -97,6 +99,7 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("id", id::run),
     ("install", install::run),
     ("ip", ip::run),
+    ("iptables-save", iptables_save::run),
     ("ls", ls::run),
     ("lsmod", lsmod::run),
     ("mkdir", mkdir::run),
@@ -123,6 +126,7 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("rmdir", rmdir::run),
     ("sha256sum", sha256sum::run),
     ("sleep", sleep::run),
+    ("ss", ss::run),
     ("stat", stat::run),
     ("sync", |_| 0),
     ("sysctl", sysctl::run),

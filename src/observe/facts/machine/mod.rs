@@ -38,6 +38,7 @@ mod rom_files;
 pub mod space;
 mod sub_ids;
 mod sysctl;
+pub mod translation;
 pub mod vfio;
 mod wanted_packages;
 
@@ -119,6 +120,7 @@ pub struct Probe {
     packages: Range<usize>,
     apt: Range<usize>,
     failed_units: Range<usize>,
+    translation: Range<usize>,
     memory: Range<usize>,
     pools: Range<usize>,
     space: Range<usize>,
@@ -164,6 +166,7 @@ impl Probe {
             packages: push(batch, packages::COMMANDS),
             apt: push(batch, apt::COMMANDS),
             failed_units: push(batch, failed_units::COMMANDS),
+            translation: push(batch, translation::COMMANDS),
             memory: push(batch, memory::COMMANDS),
             pools: push(batch, pools::COMMANDS),
             space: push(batch, space::COMMANDS),
@@ -217,6 +220,7 @@ impl Probe {
             packages: fact(packages::read(at(&self.packages))),
             apt: fact(configured.and_then(|config| apt::read(at(&self.apt), config))),
             failed_units: fact(failed_units::read(at(&self.failed_units))),
+            translation: fact(translation::read(at(&self.translation))),
             memory: fact(memory::read(at(&self.memory))),
             pools: fact(pools::read(at(&self.pools))),
             space: fact(space::read(at(&self.space))),
