@@ -51,15 +51,12 @@ impl Blueprint {
     }
 
     /// Networks that are not the internet, sorted and without overlaps: those of the guests, all private address space,
-    /// whoever uses it, what reaches many at once, and the hosts themselves, where the inventory has their addresses: a
-    /// public one is no internet either. A loopback address is a tunnel to the host, and not the host's.
+    /// whoever uses it, what reaches many at once, and the hosts themselves, where the inventory has their addresses
+    /// ([`Host::addresses`]): a public one is no internet either.
     #[must_use]
     pub fn inside(&self) -> Vec<IpNet> {
         let subnets = self.hosts.values().map(|host| host.network.subnet.trunc());
-        let access = self.hosts.values().map(|host| &host.access);
-        let named = access.flat_map(|access| [Some(&access.api.host), access.ssh.as_ref().map(|ssh| &ssh.host)]);
-        let hosts = named.flatten().filter_map(|host| host.parse::<IpAddr>().ok());
-        let hosts = hosts.filter(|address| !address.is_loopback()).map(IpNet::from);
+        let hosts = self.hosts.values().flat_map(Host::addresses).map(IpNet::from);
         let mut inside = IpNet::aggregate(&private().into_iter().chain(subnets).chain(hosts).collect());
         inside.sort();
         inside

@@ -247,12 +247,6 @@ mod tests {
         assert!(holds("224.0.0.251") && holds("239.255.255.250") && holds("255.255.255.255") && holds("ff02::fb"));
         let mut tunnelled = blueprint.clone();
         tunnelled.hosts.values_mut().for_each(|host| host.access.api.host = "127.0.0.1".into());
-        tunnelled
-            .hosts
-            .values_mut()
-            .filter_map(|host| host.access.ssh.as_mut())
-            .for_each(|ssh| ssh.host = "::1".into());
-        let inside = tunnelled.inside();
-        assert!(!inside.iter().any(|network| network.addr().is_loopback()), "{inside:?}");
+        assert_eq!(tunnelled.inside(), inside, "how a host is reached from here is no matter");
     }
 }

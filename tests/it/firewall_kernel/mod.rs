@@ -12,6 +12,7 @@ mod command;
 mod compile;
 mod dotfw;
 mod macros;
+mod masquerade_suite;
 mod mutation_suite;
 mod probe;
 mod quirk_suite;
