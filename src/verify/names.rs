@@ -162,7 +162,7 @@ pub fn judge(
         proofs.push(proof(ProofKind::NameServer, what, came));
     }
     // Where none of those who know it is there yet, nobody can tell.
-    let waits = !wanted.servers.is_empty() && absent.len() > 0 && !blueprint.dns.extra_hosts;
+    let waits = !wanted.servers.is_empty() && !absent.is_empty() && !blueprint.dns.extra_hosts;
     for (name, address) in &wanted.system {
         let came = match found(name) {
             _ if waits => (Verdict::Skipped, "the name server of its zone does not run yet".to_owned()),

@@ -108,7 +108,7 @@ fn apart(from: &Endpoint, to: &Endpoint) -> CommandError {
     let (one, other) = (&from.name, &to.name);
     if from.addresses.is_empty() && to.members.is_empty() {
         let problem = format!("`{one}` is of the tailnet, and `{other}` is not in it, so it does not get there");
-        let hint = format!("give somebody `access` to it, or list it under `tailnet.members`; hosts never join");
+        let hint = "give somebody `access` to it, or list it under `tailnet.members`; hosts never join";
         return Diagnostic::error("cli.not-in-tailnet", problem).hint(hint).into();
     }
     Diagnostic::error("cli.no-address", format!("`{one}` and `{other}` have no addresses of one kind")).into()
