@@ -21,6 +21,7 @@ pub mod ports;
 // L1: what should be
 pub mod blueprint;
 pub mod inventory;
+pub mod opnsense;
 pub mod proxmox;
 pub mod render;
 pub mod resources;

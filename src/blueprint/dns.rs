@@ -5,17 +5,36 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Blueprint, Flow, FlowOrigin, Host, Party};
+use super::{Blueprint, Flow, FlowOrigin, Host, Party, SecretRef, Trust};
 use crate::diag::Span;
 use crate::model::GuestName;
 
 /// What is said of names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dns {
-    /// Zones by name, without a final dot.
+    /// Zones that guests serve, by name, without a final dot.
     pub zones: BTreeMap<String, Zone>,
+    /// The OPNsense that keeps the other zones.
+    pub opnsense: Option<OpnSense>,
     /// Whether names are also written into containers.
     pub extra_hosts: bool,
+}
+
+/// An OPNsense whose Unbound answers for zones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpnSense {
+    /// Where its API is: scheme, host and port, without a path.
+    pub url: String,
+    /// The first part of what opens it.
+    pub key: SecretRef,
+    /// The second part.
+    pub secret: SecretRef,
+    /// How it proves who it is; `None` for the CAs that the system trusts.
+    pub trust: Option<Trust>,
+    /// Zones by name, each with its names (`@` is the zone itself) and their addresses: an override has nothing else.
+    pub zones: BTreeMap<String, BTreeMap<String, IpAddr>>,
+    /// Where it was declared.
+    pub span: Span,
 }
 
 /// A zone that a guest serves.
@@ -57,6 +76,24 @@ pub fn zone_of<'z>(name: &str, zones: impl IntoIterator<Item = &'z str>) -> Opti
     zones.into_iter().filter(|zone| below(name, zone).is_some()).max_by_key(|zone| zone.len())
 }
 
+/// The address that `label` of `zone` comes down to; `None` where it leads out of the zone, to nothing, or in a circle.
+#[must_use]
+pub fn address_of(records: &BTreeMap<String, RecordData>, zone: &str, label: &str) -> Option<IpAddr> {
+    let mut label = label;
+    for _ in 0..=records.len() {
+        match records.get(label)? {
+            RecordData::Address(address) => return Some(*address),
+            RecordData::Name(other) => {
+                label = match other.strip_suffix('.') {
+                    Some(complete) => below(complete, zone)?,
+                    None => other,
+                }
+            }
+        }
+    }
+    None
+}
+
 impl Blueprint {
     /// Names with their addresses, as far as the inventory knows them: guests by their own name and by the one in each
     /// zone, sites by the proxy's address, and addresses of zones' records. What a container that asks no name server
@@ -71,6 +108,12 @@ impl Blueprint {
                 RecordData::Address(address) if !name.starts_with('*') => Some((full(name), *address)),
                 RecordData::Address(_) | RecordData::Name(_) => None,
             }));
+        }
+        for (zone, records) in self.dns.opnsense.iter().flat_map(|router| &router.zones) {
+            let full = |name: &str| if name == "@" { zone.clone() } else { format!("{name}.{zone}") };
+            names.extend(
+                records.iter().filter(|(name, _)| !name.starts_with('*')).map(|(name, address)| (full(name), *address)),
+            );
         }
         if let Some(ingress) = &self.ingress {
             names.extend(ingress.sites.keys().map(|site| (site.clone(), ingress.address)));

@@ -22,7 +22,7 @@ mod tailnet;
 pub(crate) mod testing;
 mod types;
 
-pub use dns::{Answered, Dns, NameService, RecordData, Zone};
+pub use dns::{Answered, Dns, NameService, OpnSense, RecordData, Zone};
 pub use firewall::{Firewall, HostFirewall, OWN_PREFIX, Rule, SecurityGroup, Verdict};
 pub use flow::{Flow, FlowOrigin, Party};
 pub use guest::{

@@ -131,8 +131,12 @@ fn unknown_target(addr: &Addr, blueprint: &Blueprint) -> Option<Diagnostic> {
             let there = known.contains(&typed);
             (!there).then(|| unknown("selection.target", "resource", &typed, known.iter().map(String::as_str)))
         }
-        Kind::TailnetPolicy => {
-            let own = blueprint.tailnet.as_ref().map(|_| Addr::new(addr.kind, &blueprint.name).to_string());
+        Kind::TailnetPolicy | Kind::DnsRecords => {
+            let declared = match addr.kind {
+                Kind::TailnetPolicy => blueprint.tailnet.is_some(),
+                _ => blueprint.dns.opnsense.is_some(),
+            };
+            let own = declared.then(|| Addr::new(addr.kind, &blueprint.name).to_string());
             let typed = addr.to_string();
             (own.as_deref() != Some(&typed))
                 .then(|| unknown("selection.target", "resource", &typed, own.iter().map(String::as_str)))

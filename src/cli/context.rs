@@ -11,12 +11,13 @@ use camino::Utf8PathBuf;
 use secrecy::SecretString;
 
 use super::args::HostArgs;
-use super::error::{door, file, tailnet_door};
+use super::error::{door, file, opnsense_door, tailnet_door};
 use super::lab::LabWorld;
 use super::{CommandError, load};
 use crate::adapters::hardware_lock;
 use crate::adapters::{
-    Dialect, Https, HttpsTarget, Ssh, SshSettings, SshTarget, SystemClock, TailnetApi, TailnetTarget, Traced, Trust,
+    Dialect, Https, HttpsTarget, OpnSenseApi, OpnSenseTarget, Ssh, SshSettings, SshTarget, SystemClock, TailnetApi,
+    TailnetTarget, Traced, Trust,
 };
 use crate::blueprint::{self, Blueprint, Host, SshAccess};
 use crate::client::{Door, Doors};
@@ -77,6 +78,18 @@ impl Context {
             };
             if let Some(key) = key {
                 doors = doors.with_tailnet(Arc::new(control_plane(tailnet, key)?));
+            }
+        }
+        if let Some(router) = &blueprint.dns.opnsense {
+            let opens = match &lab {
+                Some(lab) => lab.opnsense_key(),
+                None => Some(opnsense_key(router, &secrets(args, &paths), &sources)?),
+            };
+            if let Some((key, secret)) = opens {
+                let trust = trust(router.trust.as_ref())?;
+                let target = OpnSenseTarget { url: router.url.clone(), trust, key, secret };
+                let api = OpnSenseApi::new(target).map_err(|error| opnsense_door(&error))?;
+                doors = doors.with_opnsense(Arc::new(api));
             }
         }
         let store: Arc<dyn SecretStore> =
@@ -225,14 +238,32 @@ fn tailnet_key(
         .map_err(|error| CommandError::in_files(super::error::tailnet_secret(&error, tailnet).into(), sources.clone()))
 }
 
-fn control_plane(tailnet: &blueprint::Tailnet, key: SecretString) -> Result<TailnetApi, CommandError> {
-    let trust = match &tailnet.trust {
+/// Both parts of what opens an OPNsense.
+fn opnsense_key(
+    router: &blueprint::OpnSense,
+    secrets: &Secrets,
+    sources: &SourceMap,
+) -> Result<(SecretString, SecretString), CommandError> {
+    let resolve = |part: &blueprint::SecretRef| {
+        secrets.resolve(&part.name).map_err(|error| {
+            CommandError::in_files(super::error::opnsense_secret(&error, part).into(), sources.clone())
+        })
+    };
+    Ok((resolve(&router.key)?, resolve(&router.secret)?))
+}
+
+fn trust(declared: Option<&blueprint::Trust>) -> Result<Option<Trust>, CommandError> {
+    Ok(match declared {
         Some(blueprint::Trust::Fingerprint(fingerprint)) => Some(Trust::Pinned(*fingerprint)),
         Some(blueprint::Trust::CaFile(path)) => {
             Some(Trust::Ca(std::fs::read(path).map_err(|error| file("read", path, &error))?))
         }
         None => None,
-    };
+    })
+}
+
+fn control_plane(tailnet: &blueprint::Tailnet, key: SecretString) -> Result<TailnetApi, CommandError> {
+    let trust = trust(tailnet.trust.as_ref())?;
     let dialect = match tailnet.control {
         blueprint::ControlPlane::Tailscale => Dialect::Tailscale,
         blueprint::ControlPlane::Headscale => Dialect::Headscale,

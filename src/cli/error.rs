@@ -1,8 +1,8 @@
 //! The only place where errors become text for a person, and exit codes.
 
 use super::Exit;
-use crate::adapters::{HttpsError, TailnetError};
-use crate::blueprint::{Host, Tailnet};
+use crate::adapters::{HttpsError, OpnSenseError, TailnetError};
+use crate::blueprint::{Host, SecretRef, Tailnet};
 use crate::diag::{Diagnostic, Diagnostics, SourceMap};
 use crate::exec::RunError;
 use crate::exec::journal::JournalError;
@@ -123,6 +123,19 @@ pub(super) fn tailnet_secret(error: &SecretError, tailnet: &Tailnet) -> Diagnost
         .cause(error.to_string())
         .hint_maybe(error.hint())
         .at(tailnet.key.span, "asked for here")
+}
+
+/// A part of what opens an OPNsense cannot be had.
+pub(super) fn opnsense_secret(error: &SecretError, part: &SecretRef) -> Diagnostic {
+    Diagnostic::error("secret.missing", format!("the secret `{}` of the OPNsense cannot be had", part.name))
+        .cause(error.to_string())
+        .hint_maybe(error.hint())
+        .at(part.span, "asked for here")
+}
+
+/// An OPNsense cannot be used at all.
+pub(super) fn opnsense_door(error: &OpnSenseError) -> CommandError {
+    Diagnostic::error("opnsense.access", "the OPNsense's API cannot be used").cause(error.to_string()).into()
 }
 
 /// The control plane of the tailnet cannot be used at all.

@@ -40,6 +40,7 @@ struct Open {
 pub struct Doors {
     hosts: BTreeMap<HostName, Open>,
     tailnet: Option<Session>,
+    opnsense: Option<Session>,
     secrets: Option<Arc<dyn SecretStore>>,
     clock: Arc<dyn Clock>,
 }
@@ -62,7 +63,7 @@ impl Doors {
                 (name, Open { door, any: own.clone(), own })
             })
             .collect();
-        Self { hosts, tailnet: None, secrets: None, clock }
+        Self { hosts, tailnet: None, opnsense: None, secrets: None, clock }
     }
 
     /// Lets hosts of one site answer for one another; `site` names that of a host.
@@ -85,11 +86,7 @@ impl Doors {
     /// Lets every host's door lead to the tailnet's control plane as well.
     #[must_use]
     pub fn with_tailnet(mut self, api: Arc<dyn Api>) -> Self {
-        for open in self.hosts.values_mut() {
-            open.any = open.any.forked(Arc::clone(&api));
-            open.own = open.own.forked(Arc::clone(&api));
-        }
-        self.tailnet = Some(Session::new(api, Arc::clone(&self.clock), 0));
+        self.tailnet = Some(self.forked(crate::tailnet::requests::ROOT, api));
         self
     }
 
@@ -104,6 +101,27 @@ impl Doors {
     #[must_use]
     pub fn secrets(&self) -> Option<&dyn SecretStore> {
         self.secrets.as_deref()
+    }
+
+    /// Lets every host's door lead to an OPNsense as well.
+    #[must_use]
+    pub fn with_opnsense(mut self, api: Arc<dyn Api>) -> Self {
+        self.opnsense = Some(self.forked(crate::opnsense::requests::ROOT, api));
+        self
+    }
+
+    fn forked(&mut self, root: &'static str, api: Arc<dyn Api>) -> Session {
+        for open in self.hosts.values_mut() {
+            open.any = open.any.forked(root, Arc::clone(&api));
+            open.own = open.own.forked(root, Arc::clone(&api));
+        }
+        Session::new(api, Arc::clone(&self.clock), 0)
+    }
+
+    /// The OPNsense that keeps names, if there is one.
+    #[must_use]
+    pub fn opnsense(&self) -> Option<&Session> {
+        self.opnsense.as_ref()
     }
 
     /// The control plane of the tailnet, if there is one.

@@ -1,19 +1,20 @@
-//! One door behind which two are: a host's API, and the control plane of the tailnet.
+//! One door behind which more are: a host's API, and others that its steps need.
 
 use std::sync::Arc;
 
 use crate::ports::{Api, BoxFuture, Request, Response, TransportError};
-use crate::tailnet::requests;
 
-/// Sends what is for the tailnet to its control plane, and all else to the host.
+/// Sends what is below a path that Proxmox VE does not have to somebody else, and all other requests to the host.
 pub(super) struct Fork {
     pub host: Arc<dyn Api>,
-    pub tailnet: Arc<dyn Api>,
+    pub other: Arc<dyn Api>,
+    /// What requests to the other begin with, such as `/tailnet/`.
+    pub root: &'static str,
 }
 
 impl Api for Fork {
     fn send<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Result<Response, TransportError>> {
-        if requests::is_ours(request) { self.tailnet.send(request) } else { self.host.send(request) }
+        if request.path.starts_with(self.root) { self.other.send(request) } else { self.host.send(request) }
     }
 
     fn document<'a>(&'a self, path: &'a str) -> BoxFuture<'a, Result<Response, TransportError>> {
@@ -21,7 +22,7 @@ impl Api for Fork {
     }
 
     fn anew(&self) -> Option<Arc<dyn Api>> {
-        let tailnet = Arc::clone(&self.tailnet);
-        Some(Arc::new(Self { host: self.host.anew()?, tailnet }))
+        let other = Arc::clone(&self.other);
+        Some(Arc::new(Self { host: self.host.anew()?, other, root: self.root }))
     }
 }

@@ -59,11 +59,11 @@ impl Session {
         Self { api, ..self.clone() }
     }
 
-    /// The same session, with what is for the tailnet going to its control plane.
+    /// The same session, with what is below `root` going to another door.
     #[must_use]
-    pub(super) fn forked(&self, tailnet: Arc<dyn Api>) -> Self {
+    pub(super) fn forked(&self, root: &'static str, other: Arc<dyn Api>) -> Self {
         let host = Arc::clone(&self.api);
-        self.through(Arc::new(super::fork::Fork { host, tailnet }))
+        self.through(Arc::new(super::fork::Fork { host, other, root }))
     }
 
     /// A session over a new connection to the same door, if there can be one.

@@ -36,7 +36,7 @@ mod tailnet;
 mod templates;
 mod values;
 
-pub use dns::{Dns, Zone};
+pub use dns::{Dns, OpnSense, Zone};
 pub use document::Document;
 pub use files::{InventoryFiles, Layer, SourceFile};
 pub use firewall::{FirewallSection, Group, GuestFirewall, HostFirewall, Rule};

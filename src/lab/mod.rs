@@ -18,6 +18,7 @@ pub mod hardware;
 mod intake;
 mod live;
 mod multipart;
+pub mod opnsense;
 mod persist;
 pub mod power;
 pub mod rules;

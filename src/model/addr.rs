@@ -36,6 +36,8 @@ pub enum Kind {
     Routes,
     /// Our section of a tailnet's policy.
     TailnetPolicy,
+    /// Names of an inventory in an OPNsense's Unbound.
+    DnsRecords,
     /// Debian packages of a host.
     Packages,
     /// The kernel's command line of a host, where its boot loader takes it from.
@@ -56,7 +58,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Pool,
         Self::PciMapping,
         Self::Image,
@@ -70,6 +72,7 @@ impl Kind {
         Self::GuestFirewall,
         Self::Routes,
         Self::TailnetPolicy,
+        Self::DnsRecords,
         Self::Packages,
         Self::KernelCommandLine,
         Self::Modules,
@@ -103,6 +106,7 @@ impl Kind {
             Self::GuestFirewall => "guest_firewall",
             Self::Routes => "routes",
             Self::TailnetPolicy => "tailnet_policy",
+            Self::DnsRecords => "dns_records",
             Self::HostFirewall => "host_firewall",
             Self::DatacenterFirewall => "datacenter_firewall",
         }

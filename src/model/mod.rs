@@ -16,6 +16,7 @@ pub mod machine;
 mod names;
 mod net;
 pub mod observed;
+pub mod opnsense;
 mod pci;
 mod permissions;
 mod size;

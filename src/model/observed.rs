@@ -87,6 +87,9 @@ pub struct Observed {
     /// The tailnet, if the inventory has one.
     #[serde(default)]
     pub tailnet: super::tailnet::TailnetSeen,
+    /// The OPNsense that keeps names, if the inventory has one.
+    #[serde(default)]
+    pub opnsense: super::opnsense::OpnSenseSeen,
 }
 
 /// What hosts of one cluster share; a single host is a site of its own.

@@ -14,6 +14,7 @@ use crate::blueprint::{self, Blueprint};
 use crate::client::{Doors, Session};
 use crate::model::guard::GuardState;
 use crate::model::observed::{Fact, GuestConfig, GuestListing, Host, Observed, Release, Site};
+use crate::model::opnsense::OpnSenseSeen;
 use crate::model::tailnet::TailnetSeen;
 use crate::model::{HostName, NodeName, StorageName, Upid, Vmid};
 use crate::ports::Command;
@@ -84,6 +85,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
     }
 
     let tailnet = Task::spawn(tailnet(blueprint.tailnet.is_some(), doors.tailnet().cloned()));
+    let opnsense = Task::spawn(opnsense(blueprint.dns.opnsense.is_some(), doors.opnsense().cloned()));
     let mut observed = Observed::default();
     let mut node_lists: BTreeMap<&str, BTreeMap<NodeName, guests::NodeList>> = BTreeMap::new();
     for host in &hosts {
@@ -166,7 +168,18 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
         }
     }
     observed.tailnet = tailnet.join().await;
+    observed.opnsense = opnsense.join().await;
     observed
+}
+
+/// Host overrides of the OPNsense, if the inventory has one; two requests.
+async fn opnsense(declared: bool, session: Option<Session>) -> OpnSenseSeen {
+    let Some(session) = session.filter(|_| declared) else { return OpnSenseSeen::default() };
+    let (overrides, aliases) = tokio::join!(
+        read(&session, crate::opnsense::requests::overrides(), facts::opnsense::read_overrides),
+        read(&session, crate::opnsense::requests::aliases(), facts::opnsense::read_aliases),
+    );
+    OpnSenseSeen { overrides: super::host::fact(overrides), aliases: super::host::fact(aliases) }
 }
 
 /// Policy and devices of the tailnet, if the inventory has one; two requests.

@@ -17,7 +17,7 @@ use crate::ports::{Method, Request};
 use crate::proxmox::ApiSchema;
 use crate::proxmox::schema::{Fault, Problem};
 use crate::resources::place_of;
-use crate::tailnet::requests::is_ours;
+use crate::{opnsense, tailnet};
 
 /// What is known of a host's API.
 #[derive(Debug, Clone)]
@@ -134,8 +134,9 @@ fn sent(step: &Step, blueprint: &Blueprint) -> Vec<(Request, By, bool)> {
         let (program, request) = as_request(argv, node)?;
         Some((request, By::Command(program), undo))
     });
-    // What is for the tailnet's control plane is in no description of a host.
-    own.chain(back).chain(commands).filter(|(request, ..)| !is_ours(request)).collect()
+    // What is for somebody else is in no description of a host.
+    let elsewhere = |request: &Request| tailnet::requests::is_ours(request) || opnsense::requests::is_ours(request);
+    own.chain(back).chain(commands).filter(|(request, ..)| !elsewhere(request)).collect()
 }
 
 /// `pct set 104 --mp0 …` as the call that it makes.

@@ -4,6 +4,7 @@
 //! plan that must be empty; once as quick as a host can be, once slow, so that there is a range of times. Touches no
 //! host, no journal, no lease and no secret of the original. Gives a [`Report`] and no text.
 
+mod opnsense;
 mod report;
 mod run;
 mod scratch;

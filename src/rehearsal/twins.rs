@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::opnsense::TwinOpnSense;
 use super::tailnet::TwinTailnet;
 use crate::blueprint::Blueprint;
 use crate::client::{Door, Doors};
@@ -82,6 +83,9 @@ impl Twins {
         let mut doors = Doors::new(doors, Arc::<TwinClock>::clone(&clock) as Arc<dyn Clock>, 1);
         if let Some(tailnet) = TwinTailnet::of(&observed.tailnet).filter(|_| blueprint.tailnet.is_some()) {
             doors = doors.with_tailnet(Arc::new(tailnet));
+        }
+        if let Some(router) = TwinOpnSense::of(&observed.opnsense).filter(|_| blueprint.dns.opnsense.is_some()) {
+            doors = doors.with_opnsense(Arc::new(router));
         }
         Ok(Self { doors, clock, count, untwinned: untwinned.into_iter().collect() })
     }

@@ -8,6 +8,7 @@ mod container;
 mod datacenter_firewall;
 mod dataset;
 mod difference;
+mod dns_records;
 mod firewall_alias;
 mod firewall_group;
 mod firewall_ipset;
@@ -179,7 +180,7 @@ pub struct Removal {
 pub type Desired = for<'a> fn(&'a Blueprint) -> Vec<Box<dyn Resource + 'a>>;
 
 /// Every kind with its resources, in dependency order. A new kind is one file and one line here.
-pub const KINDS: [(Kind, Desired); 13] = [
+pub const KINDS: [(Kind, Desired); 14] = [
     (Kind::Pool, pool::desired),
     (Kind::PciMapping, pci_mapping::desired),
     (Kind::Image, image::desired),
@@ -193,6 +194,7 @@ pub const KINDS: [(Kind, Desired); 13] = [
     (Kind::GuestFirewall, guest_firewall::desired),
     (Kind::Routes, routes::desired),
     (Kind::TailnetPolicy, tailnet_policy::desired),
+    (Kind::DnsRecords, dns_records::desired),
 ];
 
 /// Every kind of what is of a host itself, in dependency order: what `prepare` plans, and no other verb. The parent

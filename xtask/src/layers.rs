@@ -11,7 +11,7 @@ use crate::scan::scan;
 /// Rooms by storey, from the ground up.
 const STOREYS: &[(u8, &[&str])] = &[
     (0, &["diag", "event", "model", "ports"]),
-    (1, &["blueprint", "inventory", "proxmox", "render", "resources", "tailnet"]),
+    (1, &["blueprint", "inventory", "opnsense", "proxmox", "render", "resources", "tailnet"]),
     (2, &["checks", "isolation", "plan"]),
     (4, &["client", "exec", "observe", "verify"]),
     (5, &["adapters", "lab", "secrets"]),

@@ -40,6 +40,7 @@ mod memory_minimum;
 mod name_collision;
 mod not_yet;
 mod number_range;
+mod opnsense;
 mod required;
 mod root_needs_ssh;
 mod route_auth;
@@ -123,6 +124,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { id: "route-tailnet", check: route_tailnet::check },
     Rule { id: "dns-zone", check: dns_zone::check },
     Rule { id: "dns-record", check: dns_record::check },
+    Rule { id: "opnsense", check: opnsense::check },
     Rule { id: "route-zone", check: route_zone::check },
     Rule { id: "not-yet", check: not_yet::check },
 ];

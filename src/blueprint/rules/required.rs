@@ -36,7 +36,15 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
     }
     for (name, zone) in draft.zones() {
         let block = Block { what: format!("zone `{}`", name.value.0), span: zone.span, at: name.span };
-        missing.need(&zone.guest, &block, "guest", "name the guest that BIND runs in");
+        if document.dns.as_ref().is_none_or(|dns| dns.opnsense.is_none()) && !draft.broken.name("opnsense") {
+            missing.need(&zone.guest, &block, "guest", "name the guest that BIND runs in, or give `dns.opnsense`");
+        }
+    }
+    if let Some(router) = document.dns.as_ref().and_then(|dns| dns.opnsense.as_ref()) {
+        let block = Block { what: "the OPNsense".to_owned(), span: router.span, at: router.span };
+        missing.need(&router.url, &block, "url", "say where its web interface is: `url: https://10.0.0.1`");
+        missing.need(&router.key, &block, "key", "name the secret with the first part of an API key");
+        missing.need(&router.secret, &block, "secret", "name the secret with the second part of that API key");
     }
     for (_, site, route) in draft.all_routes() {
         let block = Block { what: format!("the route of `{}`", site.value.0), span: route.span, at: site.span };

@@ -6,6 +6,12 @@ use crate::inventory::ControlPlane;
 
 const CODE: &str = "inventory.tailnet";
 
+/// Whether `url` is a scheme that proves who answers, and a name or an address with no more than a port.
+pub(super) fn api_url(url: &str) -> bool {
+    let host = url.strip_prefix("https://").map(|rest| rest.trim_end_matches('/'));
+    host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@']))
+}
+
 /// Reports Headscale without its URL, plain HTTP, two ways of trust, guests that are none, names that a tag or a group
 /// cannot have or that are kept for guests, and groups of groups.
 pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
@@ -22,8 +28,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         );
     }
     if let Some(url) = &tailnet.url {
-        let host = url.value.0.strip_prefix("https://").map(|rest| rest.trim_end_matches('/'));
-        if host.is_none_or(|host| host.contains(['/', '?', '#', '@'])) {
+        if !api_url(&url.value.0) {
             error(
                 format!("`{}` is not where an API can be asked safely", url.value.0),
                 url.span,

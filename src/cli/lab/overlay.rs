@@ -11,8 +11,8 @@ use russh::keys::ssh_key::PrivateKey;
 use secrecy::ExposeSecret;
 
 use super::described::{self, quoted};
-use super::world::{LabWorld, Reach, TailnetReach, write_private};
-use crate::blueprint::{Blueprint, Host, Tailnet, Trust};
+use super::world::{LabWorld, OpnSenseReach, Reach, TailnetReach, write_private};
+use crate::blueprint::{Blueprint, Host, OpnSense, Tailnet, Trust};
 use crate::cli::CommandError;
 use crate::cli::error::file;
 use crate::lab::Scenario;
@@ -55,6 +55,14 @@ pub(in crate::cli) fn write(
         let path = secrets.join(TAILNET_KEY);
         write_private(&path, &reach.key).map_err(|e| file("written", &path, &e))?;
     }
+    let router = blueprint.and_then(|blueprint| blueprint.dns.opnsense.as_ref());
+    if let Some((router, reach)) = router.zip(world.opnsense()) {
+        text.push_str(&opnsense_block(router, reach));
+        for (name, value) in [(OPNSENSE_KEY, &reach.key), (OPNSENSE_SECRET, &reach.secret)] {
+            let path = secrets.join(name);
+            write_private(&path, value).map_err(|e| file("written", &path, &e))?;
+        }
+    }
     let path = directory.join("inventory.yaml");
     write_private(&path, &text).map_err(|e| file("written", &path, &e))?;
     Ok(path)
@@ -62,6 +70,19 @@ pub(in crate::cli) fn write(
 
 /// The name of the secret that opens the lab's tailnet.
 const TAILNET_KEY: &str = "lab-tailnet";
+
+/// The names of the secrets that open the lab's OPNsense.
+const OPNSENSE_KEY: &str = "lab-opnsense-key";
+const OPNSENSE_SECRET: &str = "lab-opnsense-secret";
+
+fn opnsense_block(router: &OpnSense, reach: &OpnSenseReach) -> String {
+    let ca = if matches!(router.trust, Some(Trust::CaFile(_))) { "    ca_file: null\n" } else { "" };
+    format!(
+        "dns:\n  opnsense:\n    url: {}\n    key: secret:{OPNSENSE_KEY}\n    secret: secret:{OPNSENSE_SECRET}\n    fingerprint: {}\n{ca}",
+        quoted(&reach.url),
+        quoted(&reach.fingerprint.to_string()),
+    )
+}
 
 fn tailnet_block(tailnet: &Tailnet, reach: &TailnetReach) -> String {
     let ca = if matches!(tailnet.trust, Some(Trust::CaFile(_))) { "  ca_file: null\n" } else { "" };

@@ -21,6 +21,7 @@ use crate::cli::CommandError;
 use crate::cli::args::StateArgs;
 use crate::cli::error::{file, lab};
 use crate::diag::{Diagnostic, Invalid};
+use crate::lab::opnsense::ServedOpnSense;
 use crate::lab::tailnet::ServedTailnet;
 use crate::lab::{Lab, LabError, LabHost, LabOptions, RunningLab, Scenario, broken};
 use crate::model::{Fingerprint, HostName};
@@ -40,6 +41,8 @@ pub(in crate::cli) struct LabWorld {
     pub tokens: BTreeMap<HostName, SecretString>,
     /// How the tailnet of the inventory is reached, if it has one.
     tailnet: Option<TailnetReach>,
+    /// How the OPNsense of the inventory is reached, if it has one.
+    opnsense: Option<OpnSenseReach>,
     /// There if it runs in this process.
     own: Option<Own>,
 }
@@ -52,9 +55,19 @@ pub(super) struct TailnetReach {
     pub key: String,
 }
 
+/// How the lab's OPNsense is reached.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct OpnSenseReach {
+    pub url: String,
+    pub fingerprint: Fingerprint,
+    pub key: String,
+    pub secret: String,
+}
+
 struct Own {
     running: RunningLab,
     tailnet: ServedTailnet,
+    opnsense: ServedOpnSense,
     connection: Utf8PathBuf,
 }
 
@@ -91,6 +104,8 @@ struct Connection {
     tokens: BTreeMap<HostName, String>,
     #[serde(default)]
     tailnet: Option<TailnetReach>,
+    #[serde(default)]
+    opnsense: Option<OpnSenseReach>,
 }
 
 impl LabWorld {
@@ -156,6 +171,7 @@ impl LabWorld {
             hosts: BTreeMap::new(),
             tokens: BTreeMap::new(),
             tailnet: None,
+            opnsense: None,
             own: None,
         };
         for (name, host) in &running.hosts {
@@ -171,9 +187,20 @@ impl LabWorld {
         let tailnet = ServedTailnet::start(Some(kept.as_std_path()), ip, Arc::new(SystemClock)).await?;
         let reach = TailnetReach { url: tailnet.url.clone(), fingerprint: tailnet.fingerprint, key: tailnet.token() };
         world.tailnet = Some(reach.clone());
-        let written = Connection { hosts: world.hosts.clone(), tokens, tailnet: Some(reach) }.write(&connection);
-        written.map_err(state(&connection))?;
-        world.own = Some(Own { running, tailnet, connection });
+        let kept = absolute.join("opnsense.json");
+        let opnsense = ServedOpnSense::start(Some(kept.as_std_path()), ip).await?;
+        let there = opnsense.state();
+        let router = OpnSenseReach {
+            url: opnsense.url.clone(),
+            fingerprint: opnsense.fingerprint,
+            key: there.key,
+            secret: there.secret,
+        };
+        world.opnsense = Some(router.clone());
+        let (tailnet_reach, router) = (Some(reach), Some(router));
+        let written = Connection { hosts: world.hosts.clone(), tokens, tailnet: tailnet_reach, opnsense: router };
+        written.write(&connection).map_err(state(&connection))?;
+        world.own = Some(Own { running, tailnet, opnsense, connection });
         Ok(world)
     }
 
@@ -190,6 +217,7 @@ impl LabWorld {
             hosts: connection.hosts,
             tokens,
             tailnet: connection.tailnet,
+            opnsense: connection.opnsense,
             own: None,
         })
     }
@@ -215,6 +243,10 @@ impl LabWorld {
             tailnet.url.clone_from(&reach.url);
             tailnet.control = ControlPlane::Tailscale;
             tailnet.trust = Some(Trust::Fingerprint(reach.fingerprint));
+        }
+        if let (Some(router), Some(reach)) = (&mut blueprint.dns.opnsense, &self.opnsense) {
+            router.url.clone_from(&reach.url);
+            router.trust = Some(Trust::Fingerprint(reach.fingerprint));
         }
         for (name, host) in &mut blueprint.hosts {
             let Some(reach) = self.hosts.get(name) else { continue };
@@ -249,12 +281,23 @@ impl LabWorld {
         self.tailnet.as_ref().map(|tailnet| tailnet.key.clone().into())
     }
 
+    /// How its OPNsense is reached.
+    pub(super) fn opnsense(&self) -> Option<&OpnSenseReach> {
+        self.opnsense.as_ref()
+    }
+
+    /// What opens its OPNsense.
+    pub fn opnsense_key(&self) -> Option<(SecretString, SecretString)> {
+        self.opnsense.as_ref().map(|router| (router.key.clone().into(), router.secret.clone().into()))
+    }
+
     /// Stops it if it runs in this process.
     pub async fn leave(self) {
         if let Some(own) = self.own {
             // Gone before the world is given back, so that nobody finds a door that is closing.
             let _ = std::fs::remove_file(&own.connection);
             own.tailnet.stop().await;
+            own.opnsense.stop().await;
             own.running.stop().await;
         }
     }

@@ -19,6 +19,7 @@ pub mod listeners;
 pub mod machine;
 pub mod nodes;
 pub mod operator;
+pub mod opnsense;
 pub mod owners;
 pub mod pci_devices;
 pub mod pci_mappings;
