@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::lab::opnsense::api::{Answer, Call};
 use crate::lab::opnsense::{Alias, Host, OpnSense};
-use crate::model::opnsense::{OpnSenseSeen, Override};
+use crate::model::opnsense::{OpnSenseSeen, Override, OverrideAlias};
 use crate::opnsense::requests::{ROOT, line};
 use crate::ports::{Api, BoxFuture, Method, Request, Response, TransportError};
 
@@ -70,9 +70,23 @@ impl TwinOpnSense {
                         address: host.server.clone(),
                         description: host.description.clone(),
                     };
-                    json!({ "uuid": uuid, "line": line(&own) })
+                    let line = line(&own);
+                    let mut shown = serde_json::to_value(own).unwrap_or_default();
+                    shown["line"] = json!(line);
+                    shown
                 });
                 return data(&rows.collect());
+            }
+            (Method::Get, ("aliases", "")) => {
+                let rows = router.aliases.iter().map(|(uuid, alias)| OverrideAlias {
+                    uuid: uuid.clone(),
+                    enabled: alias.enabled == "1",
+                    of: alias.host.clone(),
+                    hostname: alias.hostname.clone(),
+                    domain: alias.domain.clone(),
+                    description: alias.description.clone(),
+                });
+                return data(&rows.filter_map(|alias| serde_json::to_value(alias).ok()).collect());
             }
             (Method::Put, ("overrides", uuid)) => {
                 let host: serde_json::Map<String, Value> =

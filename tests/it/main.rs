@@ -50,6 +50,7 @@ mod observe_recorded;
 mod one_round_trip;
 mod one_world;
 mod one_world_writes;
+mod opnsense;
 mod preflight;
 mod prepare;
 mod privileges;
