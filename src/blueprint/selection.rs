@@ -114,6 +114,11 @@ fn unknown_target(addr: &Addr, blueprint: &Blueprint) -> Option<Diagnostic> {
             let there = known.contains(&typed);
             (!there).then(|| unknown("selection.target", "resource", &typed, known.iter().map(String::as_str)))
         }
+        Kind::Zones => {
+            let known: BTreeSet<&str> = blueprint.dns.zones.values().map(|zone| zone.guest.as_str()).collect();
+            let there = known.contains(addr.name.as_str());
+            (!there).then(|| unknown("selection.target", "name server", &addr.name, known.iter().copied()))
+        }
         Kind::Routes => {
             let known = blueprint.ingress.iter().map(|ingress| ingress.guest.as_str());
             let there = known.clone().any(|guest| guest == addr.name);

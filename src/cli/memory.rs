@@ -51,6 +51,7 @@ fn applied_memory(before: &Memory, plan: &Plan, state: &RunState, verb: Verb, le
                     // A guest's firewall and files go with it, without a step of their own.
                     memory.remove(&Addr::new(Kind::GuestFirewall, &change.addr.name));
                     memory.remove(&Addr::new(Kind::Routes, &change.addr.name));
+                    memory.remove(&Addr::new(Kind::Zones, &change.addr.name));
                 }
             }
         }

@@ -34,6 +34,8 @@ pub enum Kind {
     GuestFirewall,
     /// The reverse proxy's configuration in its guest.
     Routes,
+    /// What a name server serves, in its guest.
+    Zones,
     /// Our section of a tailnet's policy.
     TailnetPolicy,
     /// Names of an inventory in an OPNsense's Unbound.
@@ -58,7 +60,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Pool,
         Self::PciMapping,
         Self::Image,
@@ -71,6 +73,7 @@ impl Kind {
         Self::Container,
         Self::GuestFirewall,
         Self::Routes,
+        Self::Zones,
         Self::TailnetPolicy,
         Self::DnsRecords,
         Self::Packages,
@@ -105,6 +108,7 @@ impl Kind {
             Self::Container => "ct",
             Self::GuestFirewall => "guest_firewall",
             Self::Routes => "routes",
+            Self::Zones => "zones",
             Self::TailnetPolicy => "tailnet_policy",
             Self::DnsRecords => "dns_records",
             Self::HostFirewall => "host_firewall",

@@ -9,6 +9,7 @@ pub mod change;
 mod content;
 pub mod entrance;
 pub mod guard;
+pub mod guest_look;
 pub mod hardware_lock;
 mod inside;
 pub mod kernel_parameter;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::entrance::Entrance;
+use super::guest_look::GuestLook;
 use super::machine::Machine;
 use super::{
     BridgeName, DatasetName, HostName, MappingName, NodeName, PciAddress, PciId, Permissions, StorageName, Upid, Vmid,
@@ -343,22 +344,9 @@ pub struct Host {
     pub bridges: Fact<Vec<BridgeName>>,
     /// File names of container templates that it can fetch; asked for only where one is missing.
     pub appliances: Fact<BTreeSet<String>>,
-    /// Caddy in its containers that the inventory puts a reverse proxy in; `None` where it is not installed.
+    /// What was seen in its guests that the inventory puts a configuration into.
     #[serde(default)]
-    pub proxies: BTreeMap<Vmid, Fact<Option<ReverseProxy>>>,
-}
-
-/// Caddy in a container, as Debian packages it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReverseProxy {
-    /// Its version, as it says it.
-    pub version: String,
-    /// The first line of its configuration, if there is one.
-    pub first_line: Option<String>,
-    /// SHA-256 of its configuration in lower-case hex.
-    pub sha256: Option<String>,
-    /// Whether a configuration of ours was brought and not loaded.
-    pub waiting: bool,
+    pub looks: BTreeMap<Vmid, Fact<GuestLook>>,
 }
 
 /// A device on the PCI bus.

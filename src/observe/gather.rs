@@ -114,7 +114,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
             files: shell.files,
             bridges: node.bridges,
             appliances: node.appliances,
-            proxies: shell.proxies,
+            looks: shell.looks,
         };
         observed.hosts.insert(host.name.clone(), read);
     }
@@ -280,9 +280,6 @@ fn shell_reads(
     interest: &Interest,
 ) -> Option<ShellReads> {
     let shell = doors.shell(&host.name)?;
-    let proxy = blueprint.ingress.as_ref().and_then(|ingress| blueprint.guests.get(&ingress.guest));
-    let in_container = |guest: &&blueprint::Guest| matches!(guest.shape, blueprint::GuestShape::Container(_));
-    let proxy = proxy.filter(|guest| guest.host == host.name).filter(in_container);
     Some(ShellReads {
         shell: Arc::clone(shell),
         clock: Arc::clone(doors.clock()),
@@ -290,7 +287,7 @@ fn shell_reads(
         snippets: interest.snippets.get(&host.name).cloned().unwrap_or_default(),
         machine: interest.machines.get(&host.name).cloned(),
         datasets: interest.datasets.get(&host.name).cloned().unwrap_or_default(),
-        proxies: proxy.map(|guest| guest.vmid).into_iter().collect(),
+        looks: crate::resources::guest_questions(blueprint, &host.name),
         in_one_go: interest.in_one_go,
     })
 }

@@ -8,9 +8,10 @@ use super::facts::machine::{Asked, Probe, Question};
 use super::{facts, reason};
 use crate::client::CallError;
 use crate::model::entrance::Entrance;
+use crate::model::guest_look::{GuestLook, GuestQuestion};
 use crate::model::machine::Machine;
-use crate::model::observed::{ClusterFirewall, Dataset, Fact, File, GuestFirewall, ReverseProxy, Site, StorageEntry};
-use crate::model::{DatasetName, StorageName, Vmid};
+use crate::model::observed::{ClusterFirewall, Dataset, Fact, File, GuestFirewall, Site, StorageEntry};
+use crate::model::{DatasetName, Inside, StorageName, Vmid};
 use crate::ports::{Batch, Clock, OnFailure, Output, Shell};
 use crate::proxmox::storage_file;
 
@@ -27,8 +28,8 @@ pub(super) struct ShellReads {
     pub snippets: BTreeSet<String>,
     pub machine: Option<Question>,
     pub datasets: BTreeSet<DatasetName>,
-    /// Containers with a reverse proxy.
-    pub proxies: BTreeSet<Vmid>,
+    /// Guests that are looked into.
+    pub looks: Vec<(Inside, GuestQuestion)>,
     /// Whether there is no second batch.
     pub in_one_go: bool,
 }
@@ -42,7 +43,7 @@ pub(super) struct ShellFacts {
     pub firewall: Option<Firewalls>,
     pub machine: Machine,
     pub entrance: Entrance,
-    pub proxies: BTreeMap<Vmid, Fact<Option<ReverseProxy>>>,
+    pub looks: BTreeMap<Vmid, Fact<GuestLook>>,
 }
 
 /// Firewall files of a site.
@@ -71,7 +72,7 @@ impl ShellFacts {
             files: Fact::unavailable(why),
             firewall: None,
             machine: Machine::unavailable(why),
-            proxies: BTreeMap::new(),
+            looks: BTreeMap::new(),
             entrance: Entrance {
                 operator: Fact::unavailable(why),
                 firewall: Fact::unavailable(why),
@@ -120,8 +121,11 @@ impl ShellReads {
         let guards = batch.push(facts::guards::COMMAND);
         let listeners = batch.push(facts::listeners::COMMAND);
         let machine = self.machine.as_ref().map(|question| Probe::push(&mut batch, question));
-        let proxies: Vec<(Vmid, usize)> =
-            self.proxies.iter().map(|vmid| (*vmid, batch.push(facts::guest_proxies::command(*vmid)))).collect();
+        let looks: Vec<usize> = self
+            .looks
+            .iter()
+            .map(|(inside, question)| batch.push(facts::guest_looks::command(*inside, question)))
+            .collect();
         let (outputs, asked) = match self.run(&batch).await {
             Ok(answer) => answer,
             Err(why) => {
@@ -184,9 +188,13 @@ impl ShellReads {
                 listeners: fact(facts::listeners::read(&outputs[listeners])),
             },
             machine: machine.map_or_else(Machine::default, |probe| probe.read(&outputs, asked)),
-            proxies: proxies
-                .into_iter()
-                .map(|(vmid, at)| (vmid, fact(facts::guest_proxies::read(&outputs[at]))))
+            looks: self
+                .looks
+                .iter()
+                .zip(looks)
+                .map(|((inside, question), at)| {
+                    (inside.vmid(), fact(facts::guest_looks::read(*inside, question, &outputs[at])))
+                })
                 .collect(),
         }
     }

@@ -30,13 +30,13 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Whether a resource is in it. What belongs to a guest (its snippet, firewall and routes) goes with it.
+    /// Whether a resource is in it. What belongs to a guest (its snippet, firewall, routes and zones) goes with it.
     #[must_use]
     pub fn covers(&self, addr: &Addr, host: &HostName) -> bool {
         let placed = self.hosts.is_empty() || self.hosts.contains(host);
         let meant = |target: &Addr| {
             let of_guest = matches!(target.kind, Kind::Vm | Kind::Container)
-                && matches!(addr.kind, Kind::Snippet | Kind::GuestFirewall | Kind::Routes)
+                && matches!(addr.kind, Kind::Snippet | Kind::GuestFirewall | Kind::Routes | Kind::Zones)
                 && addr.name == target.name;
             target == addr || of_guest
         };

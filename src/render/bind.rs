@@ -6,6 +6,7 @@ use minijinja::{Value, context};
 use super::fill::{Syntax, Unwritable, fill};
 use super::{next_serial, serial_of};
 use crate::blueprint::{RecordData, Zone};
+use crate::model::EnvironmentName;
 
 const ZONE: &str = include_str!("../../templates/bind/zone.j2");
 const NAMED_CONF: &str = include_str!("../../templates/bind/named.conf.local.j2");
@@ -14,7 +15,7 @@ const SYNTAX: Syntax = Syntax { target: "a zone file", write: word };
 const CONF_SYNTAX: Syntax = Syntax { target: "named.conf", write: word };
 
 /// Where Debian's BIND keeps zones that it serves.
-const FOLDER: &str = "/var/lib/bind";
+pub const FOLDER: &str = "/var/lib/bind";
 
 /// A text that means itself in a zone file and in `named.conf`: nothing in either needs quotes but what we refuse. A
 /// dot of a mailbox is `\.`.
@@ -29,18 +30,36 @@ fn word(text: &str) -> Option<String> {
 ///
 /// # Errors
 /// If a value cannot be written in it; none that an inventory can hold.
-pub fn zone(zone: &Zone, previous: Option<&str>, today: Date) -> Result<String, Unwritable> {
-    let before = previous.and_then(serial_of);
-    if let (Some(previous), Some(serial)) = (previous, before) {
-        let same = file(zone, serial)?;
-        if same == previous {
-            return Ok(same);
-        }
-    }
-    file(zone, next_serial(before, today))
+pub fn zone(
+    environment: &EnvironmentName,
+    zone: &Zone,
+    previous: Option<&str>,
+    today: Date,
+) -> Result<String, Unwritable> {
+    zone_after(environment, zone, previous.and_then(serial_of), |text| previous == Some(text), today)
 }
 
-fn file(zone: &Zone, serial: u32) -> Result<String, Unwritable> {
+/// The same where of the file that is there only its serial is known, and whether it is `same` as a text.
+///
+/// # Errors
+/// If a value cannot be written in it; none that an inventory can hold.
+pub fn zone_after(
+    environment: &EnvironmentName,
+    zone: &Zone,
+    serial: Option<u32>,
+    same: impl Fn(&str) -> bool,
+    today: Date,
+) -> Result<String, Unwritable> {
+    if let Some(serial) = serial {
+        let text = file(environment, zone, serial)?;
+        if same(&text) {
+            return Ok(text);
+        }
+    }
+    file(environment, zone, next_serial(serial, today))
+}
+
+fn file(environment: &EnvironmentName, zone: &Zone, serial: u32) -> Result<String, Unwritable> {
     let (server, own) = server(zone);
     let own = own.map(|data| (server.clone(), data));
     let records = own.iter().map(|(name, data)| (name, data)).chain(&zone.records).map(|(name, data)| {
@@ -52,6 +71,7 @@ fn file(zone: &Zone, serial: u32) -> Result<String, Unwritable> {
         context! { name, kind, data }
     });
     let values = context! {
+        environment => environment.as_str(),
         name => zone.name.clone(),
         ttl => zone.ttl_s,
         server,
@@ -89,11 +109,14 @@ fn mailbox(email: &str) -> String {
 ///
 /// # Errors
 /// If a value cannot be written in it; none that an inventory can hold.
-pub fn named_conf<'z>(zones: impl IntoIterator<Item = &'z Zone>) -> Result<String, Unwritable> {
+pub fn named_conf<'z>(
+    environment: &EnvironmentName,
+    zones: impl IntoIterator<Item = &'z Zone>,
+) -> Result<String, Unwritable> {
     let zones = zones
         .into_iter()
         .map(|zone| context! { name => zone.name.clone(), file => format!("{FOLDER}/db.{}", zone.name) });
-    fill(NAMED_CONF, context! { zones => zones.collect::<Vec<_>>() }, &CONF_SYNTAX)
+    fill(NAMED_CONF, context! { environment => environment.as_str(), zones => zones.collect::<Vec<_>>() }, &CONF_SYNTAX)
 }
 
 #[cfg(test)]
@@ -105,6 +128,10 @@ mod tests {
 
     use super::*;
     use crate::blueprint::testing::with;
+
+    fn own() -> EnvironmentName {
+        "test".parse().unwrap()
+    }
 
     fn example() -> Zone {
         let blueprint = with(
@@ -121,9 +148,9 @@ guests: { plan-hq: { routes: { chat.example.com: 3000 } } }
 
     #[test]
     fn a_zone_with_everything() {
-        let text = zone(&example(), None, date(2025, 10, 13)).unwrap();
+        let text = zone(&own(), &example(), None, date(2025, 10, 13)).unwrap();
         insta::assert_snapshot!(text.replace('\t', "  "), @r"
-        ; Written by infra: change the inventory, not this file.
+        ; Written by infra for test: change the inventory, not this file.
         $ORIGIN example.com.
         $TTL 300
         @ IN SOA proj-x host\.master.example.com. (
@@ -145,30 +172,30 @@ guests: { plan-hq: { routes: { chat.example.com: 3000 } } }
     #[test]
     fn the_serial_moves_only_with_the_content() {
         let mut wanted = example();
-        let first = zone(&wanted, None, date(2025, 10, 13)).unwrap();
-        assert_eq!(zone(&wanted, Some(&first), date(2025, 10, 20)).unwrap(), first, "another day is no change");
+        let first = zone(&own(), &wanted, None, date(2025, 10, 13)).unwrap();
+        assert_eq!(zone(&own(), &wanted, Some(&first), date(2025, 10, 20)).unwrap(), first, "another day is no change");
         wanted.records.insert("new".into(), RecordData::Address([10, 0, 0, 9].into()));
-        let second = zone(&wanted, Some(&first), date(2025, 10, 13)).unwrap();
+        let second = zone(&own(), &wanted, Some(&first), date(2025, 10, 13)).unwrap();
         assert_eq!(serial_of(&second), Some(2_025_101_301));
         wanted.ttl_s = 60;
-        let third = zone(&wanted, Some(&second), date(2025, 10, 20)).unwrap();
+        let third = zone(&own(), &wanted, Some(&second), date(2025, 10, 20)).unwrap();
         assert_eq!(serial_of(&third), Some(2_025_102_000));
         let foreign = "@ IN SOA ns host ( 7 1 1 1 1 )\n";
-        assert_eq!(serial_of(&zone(&wanted, Some(foreign), date(2025, 10, 20)).unwrap()), Some(2_025_102_000));
+        assert_eq!(serial_of(&zone(&own(), &wanted, Some(foreign), date(2025, 10, 20)).unwrap()), Some(2_025_102_000));
     }
 
     #[test]
     fn the_name_server_has_an_address_of_its_own_name() {
         let mut wanted = example();
         wanted.records = BTreeMap::from([("ns".into(), RecordData::Name("nas".into()))]);
-        let text = zone(&wanted, None, date(2025, 10, 13)).unwrap();
+        let text = zone(&own(), &wanted, None, date(2025, 10, 13)).unwrap();
         assert!(text.contains("\n@ IN NS ns1\nns1 IN A 10.0.0.123\nns IN CNAME nas\n"), "{text}");
     }
 
     #[test]
     fn named_conf_names_each_file() {
-        insta::assert_snapshot!(named_conf([&example()]).unwrap().replace('\t', "  "), @r#"
-        // Written by infra: change the inventory, not this file.
+        insta::assert_snapshot!(named_conf(&own(), [&example()]).unwrap().replace('\t', "  "), @r#"
+        // Written by infra for test: change the inventory, not this file.
         zone "example.com" {
           type primary;
           file "/var/lib/bind/db.example.com";
@@ -182,9 +209,9 @@ guests: { plan-hq: { routes: { chat.example.com: 3000 } } }
         #[test]
         fn no_record_can_begin_another(name in "\\PC{1,12}|[a-c$();\" \n\\\\.]{1,12}", data in "\\PC{1,12}|[a-c$();\" \n\\\\.]{1,12}") {
             let mut wanted = example();
-            let lines = zone(&wanted, None, date(2025, 10, 13)).unwrap().lines().count();
+            let lines = zone(&own(), &wanted, None, date(2025, 10, 13)).unwrap().lines().count();
             wanted.records.insert(name, RecordData::Name(data));
-            if let Ok(text) = zone(&wanted, None, date(2025, 10, 13)) {
+            if let Ok(text) = zone(&own(), &wanted, None, date(2025, 10, 13)) {
                 prop_assert_eq!(text.lines().count(), lines + 1);
                 prop_assert_eq!(text.matches('(').count(), 1);
                 prop_assert_eq!(text.matches('$').count(), 2);

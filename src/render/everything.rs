@@ -46,13 +46,13 @@ pub fn everything(
     }
     for own in blueprint.dns.zones.values() {
         let path = Utf8PathBuf::from(format!("{}/db.{}", own.guest, own.name));
-        let text = zone(own, previous(&path).as_deref(), today)?;
+        let text = zone(&blueprint.name, own, previous(&path).as_deref(), today)?;
         add(path.into_string(), text);
     }
     for guest in blueprint.guests.values() {
         let zones: Vec<&Zone> = blueprint.dns.zones.values().filter(|zone| zone.guest == guest.name).collect();
         if !zones.is_empty() {
-            add(format!("{}/named.conf.local", guest.name), named_conf(zones)?);
+            add(format!("{}/named.conf.local", guest.name), named_conf(&blueprint.name, zones)?);
         }
     }
     if blueprint.dns.extra_hosts {

@@ -16,7 +16,7 @@ mod traefik;
 mod ufw;
 mod yaml;
 
-pub use bind::{named_conf, zone};
+pub use bind::{FOLDER as ZONE_FOLDER, named_conf, zone, zone_after};
 pub use caddy::{CaddyPlace, PasswordHashRefused, caddy_token, caddy_users, caddyfile};
 pub use cloud_init::user_data;
 pub use everything::{Rendered, everything};

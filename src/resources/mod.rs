@@ -17,6 +17,7 @@ mod form;
 pub mod gpu_device;
 mod guarded;
 mod guest;
+mod guest_config;
 mod guest_firewall;
 pub mod host;
 mod host_firewall;
@@ -36,11 +37,13 @@ mod rules;
 mod setting;
 mod snippet;
 mod storage;
+mod switch;
 mod switched_on;
 mod tailnet_policy;
 mod vm;
 mod way_in;
 pub mod written;
+mod zones;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,6 +51,7 @@ pub use dataset::datasets_of_interest;
 pub use difference::Fields;
 pub use flow_firewall::{PREFIX as FIREWALL_PREFIX, alias as firewall_alias_name, site_firewall};
 pub use guest::may_hold;
+pub use guest_config::guest_questions;
 pub use guest_firewall::{foreign_rules, wanted as guest_firewall_wanted};
 pub use in_use::still_named;
 pub use orphans::{Orphan, orphans};
@@ -180,7 +184,7 @@ pub struct Removal {
 pub type Desired = for<'a> fn(&'a Blueprint) -> Vec<Box<dyn Resource + 'a>>;
 
 /// Every kind with its resources, in dependency order. A new kind is one file and one line here.
-pub const KINDS: [(Kind, Desired); 14] = [
+pub const KINDS: [(Kind, Desired); 15] = [
     (Kind::Pool, pool::desired),
     (Kind::PciMapping, pci_mapping::desired),
     (Kind::Image, image::desired),
@@ -193,6 +197,7 @@ pub const KINDS: [(Kind, Desired); 14] = [
     (Kind::Container, container::desired),
     (Kind::GuestFirewall, guest_firewall::desired),
     (Kind::Routes, routes::desired),
+    (Kind::Zones, zones::desired),
     (Kind::TailnetPolicy, tailnet_policy::desired),
     (Kind::DnsRecords, dns_records::desired),
 ];

@@ -30,6 +30,10 @@ pub fn place_of(blueprint: &Blueprint, addr: &Addr, parameter: Option<&str>) -> 
         }
         Kind::Snippet => Some((guest(name)?.span_of("user"), Some("user"))),
         Kind::GuestFirewall => Some((guest(name)?.span_of("firewall"), Some("firewall"))),
+        Kind::Zones => {
+            let mut zones = blueprint.dns.zones.values().filter(|zone| zone.guest.as_str() == addr.name);
+            whole(zones.next()?.span)
+        }
         Kind::Routes => Some((blueprint.ingress.as_ref()?.span, Some("ingress"))),
         Kind::Image => whole(blueprint.images.get(name)?.span),
         Kind::FirewallAlias => {

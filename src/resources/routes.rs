@@ -1,196 +1,215 @@
-//! `routes`: the reverse proxy's configuration in the container that it runs in.
+//! `routes`: the reverse proxy's configuration in the guest that it runs in.
 //!
-//! Written beside the old one, looked at by that container's own `caddy validate`, put in its place and loaded without
-//! cutting off anybody; the old one is put back, and loaded, if the new one is not taken or nothing answers after it.
-//! Without Caddy in the container nothing is done, and the plan says so.
-
-use std::fmt::Write as _;
+//! Caddy's is looked at by that guest's own `caddy validate` and loaded without cutting off anybody. Traefik has no such
+//! thing and watches its dynamic file by itself; only what it is started with takes a restart. Without the program in
+//! the guest nothing is done, and the plan says so.
 
 use sha2::{Digest, Sha256};
 
-use super::difference::{Fields, between, change};
-use super::guest::{guest_addr, locate};
-use super::operations::{check, exec, output, step};
-use super::{Changed, Context, Finding, Removal, Resource};
-use crate::blueprint::{Auth, Blueprint, Guest, GuestShape, Host, Ingress, Proxy};
+use super::difference::Fields;
+use super::guest_config::{GuestConfigured, Whose};
+use super::switch::{Switch, Switched, new_of, sha256};
+use super::{Context, Finding, Removal, Resource};
+use crate::blueprint::{Blueprint, Guest, Ingress, Proxy};
 use crate::diag::Diagnostic;
-use crate::model::change::{Action, Risk, Via};
-use crate::model::observed::ReverseProxy;
-use crate::model::step::{Op, Step, Undo};
-use crate::model::{Addr, HostName, Kind};
-use crate::render::{CaddyPlace, caddyfile};
+use crate::model::guest_look::{GuestLook, GuestQuestion};
+use crate::model::{Addr, Content, HostName, Kind, Piece};
+use crate::render::{CaddyPlace, TraefikPlace, caddyfile, traefik_dynamic, traefik_static, yaml};
 
-/// Where Debian's package has it, the one that waits to be loaded, and the one before.
-const FILE: &str = "/etc/caddy/Caddyfile";
-const NEW: &str = "/etc/caddy/Caddyfile.infra-new";
-const OLD: &str = "/etc/caddy/Caddyfile.infra-old";
-
-/// How a configuration of ours begins, and the one that Debian's package brings.
-const OURS: &str = "# Written by infra for ";
-const PACKAGED: &str = "# The Caddyfile is an easy way to configure your Caddy web server.";
+/// Where Debian's package has it.
+const CADDY: &str = "/etc/caddy/Caddyfile";
+const CADDY_PROGRAMS: [&str; 1] = ["/usr/bin/caddy"];
+const TRAEFIK: &str = "/etc/traefik/traefik.yaml";
+/// No package of Debian's has Traefik; these are where people put it.
+const TRAEFIK_PROGRAMS: [&str; 2] = ["/usr/bin/traefik", "/usr/local/bin/traefik"];
 
 struct Routes<'a> {
-    blueprint: &'a Blueprint,
     ingress: &'a Ingress,
-    guest: &'a Guest,
-    host: &'a Host,
+    common: GuestConfigured<'a>,
+}
+
+fn users_file(proxy: Proxy) -> String {
+    match proxy {
+        Proxy::Caddy => CaddyPlace::default().users,
+        Proxy::Traefik => TraefikPlace::default().users,
+    }
+}
+
+fn dynamic_file() -> String {
+    format!("{}/infra.yaml", TraefikPlace::default().dynamic)
+}
+
+fn files(proxy: Proxy) -> Vec<String> {
+    match proxy {
+        Proxy::Caddy => vec![CADDY.to_owned()],
+        Proxy::Traefik => vec![TRAEFIK.to_owned(), dynamic_file()],
+    }
+}
+
+/// What has to be looked at for it.
+pub(super) fn questions(blueprint: &Blueprint) -> Vec<(&Guest, GuestQuestion)> {
+    let asked = blueprint.ingress.as_ref().and_then(|ingress| {
+        let guest = blueprint.guests.get(&ingress.guest)?;
+        let (programs, packages): (&[&str], _) = match ingress.proxy {
+            Proxy::Caddy => (&CADDY_PROGRAMS, vec!["caddy"]),
+            Proxy::Traefik => (&TRAEFIK_PROGRAMS, Vec::new()),
+        };
+        let files = files(ingress.proxy);
+        let users = users_file(ingress.proxy);
+        let waiting = files.iter().chain([&users]).map(|path| new_of(path));
+        let question = GuestQuestion {
+            paths: programs.iter().map(|path| (*path).to_owned()).chain(waiting).collect(),
+            packages: packages.into_iter().collect(),
+            files: files.iter().cloned().collect(),
+            secret_files: if ingress.has_basic_auth() { [users].into() } else { [].into() },
+        };
+        Some((guest, question))
+    });
+    asked.into_iter().collect()
 }
 
 pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
     let routes = blueprint.ingress.as_ref().and_then(|ingress| {
         let guest = blueprint.guests.get(&ingress.guest)?;
-        Some(Routes { blueprint, ingress, guest, host: blueprint.host_of(guest) })
+        let package = if ingress.proxy == Proxy::Caddy { "caddy" } else { "traefik" };
+        let mut whose: Vec<Whose> = files(ingress.proxy).into_iter().map(|path| Whose { path, package }).collect();
+        if ingress.has_basic_auth() {
+            whose.push(Whose { path: users_file(ingress.proxy), package });
+        }
+        let common = GuestConfigured {
+            blueprint,
+            guest,
+            host: blueprint.host_of(guest),
+            span: ingress.span,
+            program: if ingress.proxy == Proxy::Caddy { "Caddy" } else { "Traefik" },
+            title: format!("write routes of {} and load them", guest.name),
+            programs: match ingress.proxy {
+                Proxy::Caddy => &CADDY_PROGRAMS,
+                Proxy::Traefik => &TRAEFIK_PROGRAMS,
+            },
+            whose,
+        };
+        Some(Routes { ingress, common })
     });
     routes.into_iter().map(|routes| Box::new(routes) as Box<dyn Resource>).collect()
 }
 
 impl Routes<'_> {
-    /// A command in the container.
-    fn inside<const N: usize>(&self, argv: [&str; N]) -> Vec<String> {
-        let head = ["pct", "exec", &self.guest.vmid.to_string(), "--"].map(str::to_owned);
-        head.into_iter().chain(argv.map(str::to_owned)).collect()
-    }
-
-    /// Loads what is in place, and looks whether anything listens then. `reload-or-restart` starts it where it does not
-    /// run.
-    fn load(&self) -> String {
+    /// Looks whether anything listens.
+    fn answers(&self) -> String {
         let ports = self.ingress.ports();
         let port = ports.iter().next_back().unwrap_or(&443);
-        format!("systemctl reload-or-restart caddy && bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && echo open'")
+        format!("bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && echo open'")
     }
 
-    fn write(&self, there: &ReverseProxy, text: &str, wanted: &str) -> Step {
-        let vmid = self.guest.vmid.to_string();
-        let here = format!("/var/lib/infra/routes/{vmid}");
-        let load = self.load();
-        let back = match there.sha256 {
-            Some(_) => format!("cp -p {OLD} {FILE}; {load}"),
-            None => format!("rm -f {FILE}"),
-        };
-        let switch = format!("cp -p {NEW} {FILE} && {load} && rm -f {NEW} && exit 0; {back}; rm -f {NEW}; exit 1");
-        let loaded = format!("test -e {NEW} || sha256sum {FILE}");
-        let mut ops = vec![
-            exec(["mkdir", "-p", "/var/lib/infra/routes"]),
-            Op::PutFile { path: here.clone(), content: text.into(), mode: 0o644 },
-            exec(["pct", "push", &vmid, &here, NEW, "--perms", "0644"]),
-            exec(self.inside(["caddy", "validate", "--adapter", "caddyfile", "--config", NEW])),
-        ];
-        if there.sha256.is_some() {
-            ops.push(exec(self.inside(["cp", "-p", FILE, OLD])));
+    /// How the file with names and hashes begins: which it was made from, as the hashes are not known here.
+    fn users_head(&self) -> String {
+        let shape: String = self.ingress.users.iter().map(|(user, hash)| format!("{user} {}\n", hash.name)).collect();
+        let digest = Sha256::digest(shape.as_bytes());
+        let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("# Written by infra for {}: users {digest}", self.common.blueprint.name)
+    }
+
+    /// Names and the hashes of their passwords, which are put in on the way.
+    fn users(&self) -> Content {
+        let separator = if self.ingress.proxy == Proxy::Caddy { ' ' } else { ':' };
+        let mut pieces = vec![Piece::Text(format!("{}\n", self.users_head()))];
+        for (user, hash) in &self.ingress.users {
+            pieces.extend([
+                Piece::Text(format!("{user}{separator}")),
+                Piece::Secret(hash.name.clone()),
+                Piece::Text("\n".to_owned()),
+            ]);
         }
-        ops.push(exec(self.inside(["sh", "-c", &switch])));
-        ops.push(check(
-            output(self.inside(["sh", "-c", &loaded]), format!("{wanted}  {FILE}")),
-            "Caddy did not take the new routes, and the old ones are in place",
-        ));
-        let addr = self.addr();
-        let title = format!("write routes of {} and load them", self.guest.name);
-        let mut step = step(&addr, "write", title, &self.host.name, ops);
-        step.undo = if there.sha256.is_some() {
-            Undo::Ops { ops: vec![exec(self.inside(["sh", "-c", &format!("cp -p {OLD} {FILE} && {load}")]))] }
-        } else {
-            Undo::Ops { ops: vec![exec(self.inside(["rm", "-f", FILE]))] }
-        };
-        step.risk = Risk::Reachability;
-        step.exclusive = vec![format!("{}/guest/{vmid}", self.host.site)];
-        step
+        Content::new(pieces)
     }
-}
 
-fn sha256(content: &str) -> String {
-    Sha256::digest(content.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    fn switch(&self, look: &GuestLook) -> Result<Switch, Diagnostic> {
+        let file = |path: &str, text: String| Switched {
+            path: path.to_owned(),
+            content: text.into(),
+            mode: 0o644,
+            group: None,
+        };
+        let refused =
+            |error: &dyn std::fmt::Display| Diagnostic::error("plan.routes", error.to_string()).at(self.ingress.span, "");
+        let environment = &self.common.blueprint.name;
+        let answers = self.answers();
+        Ok(match self.ingress.proxy {
+            Proxy::Caddy => {
+                let text = caddyfile(environment, self.ingress, &CaddyPlace::default()).map_err(|e| refused(&e))?;
+                let valid = ["caddy", "validate", "--adapter", "caddyfile", "--config", &new_of(CADDY)];
+                Switch {
+                    files: vec![file(CADDY, text)],
+                    directories: Vec::new(),
+                    valid: vec![valid.map(str::to_owned).to_vec()],
+                    // `reload-or-restart` starts it where it does not run.
+                    load: format!("systemctl reload-or-restart caddy && {answers}"),
+                    otherwise: "Caddy did not take the new routes, and the old ones are in place".to_owned(),
+                }
+            }
+            Proxy::Traefik => {
+                let place = TraefikPlace::default();
+                let head = format!("# Written by infra for {environment}: change the inventory, not this file.\n");
+                let whole = format!("{head}{}", yaml(&traefik_static(self.ingress, &place)));
+                let same = look.files.get(TRAEFIK).is_some_and(|there| there.sha256 == sha256(&whole));
+                // What it was started with it reads only then; the other file it watches by itself.
+                let load = if same { "systemctl is-active traefik" } else { "systemctl restart traefik" };
+                Switch {
+                    files: vec![
+                        file(&dynamic_file(), format!("{head}{}", yaml(&traefik_dynamic(self.ingress, &place)))),
+                        file(TRAEFIK, whole),
+                    ],
+                    directories: vec!["/etc/traefik/dynamic"],
+                    valid: Vec::new(),
+                    load: format!("{load} && {answers}"),
+                    otherwise: "Traefik did not come up with the new routes, and the old ones are in place".to_owned(),
+                }
+            }
+        })
+    }
 }
 
 impl Resource for Routes<'_> {
     fn addr(&self) -> Addr {
-        Addr::new(Kind::Routes, &self.guest.name)
+        Addr::new(Kind::Routes, &self.common.guest.name)
     }
 
     fn host(&self) -> &HostName {
-        &self.host.name
+        &self.common.host.name
     }
 
     fn find(&self, context: &Context<'_>) -> Finding {
-        let addr = self.addr();
-        let gap = |why: String| Finding::Gap { why };
-        if self.ingress.proxy != Proxy::Caddy || !matches!(self.guest.shape, GuestShape::Container(_)) {
-            return gap("only Caddy in a container is set up so far; `infra render` shows the files".to_owned());
-        }
-        let located = match locate(context, self.guest) {
-            Ok(located) => located,
-            Err(_) => return gap(format!("{} cannot be planned", guest_addr(self.guest))),
+        let look = match self.common.look(context) {
+            Ok(look) => look,
+            Err(finding) => return *finding,
         };
-        if !located.present || !located.running || located.goes_first(context, self.guest) {
-            return gap(format!("{} does not run yet: routes follow when Caddy is in it", guest_addr(self.guest)));
-        }
-        let there = match context.observed.hosts[&self.host.name].proxies.get(&self.guest.vmid) {
-            Some(fact) => match fact.value() {
-                Some(Some(there)) => there,
-                Some(None) => {
-                    return gap(format!("there is no Caddy in {} yet: install it, then plan again", self.guest.name));
+        let mut switch = match self.switch(look) {
+            Ok(switch) => switch,
+            Err(problem) => return Finding::Refused(problem.into()),
+        };
+        let (mut current, mut desired) = (Fields::new(), Fields::new());
+        if self.ingress.has_basic_auth() {
+            let path = users_file(self.ingress.proxy);
+            desired.insert("users".to_owned(), self.users_head());
+            let head = look.files.get(&path).and_then(|there| there.first_line.clone());
+            current.extend(head.map(|head| ("users".to_owned(), head)));
+            if current.get("users") != desired.get("users") {
+                let group = Some(if self.ingress.proxy == Proxy::Caddy { "caddy" } else { "root" });
+                let users = Switched { path: path.clone(), content: self.users(), mode: 0o640, group };
+                switch.files.insert(0, users);
+                // Caddy looks at the file that the configuration imports, so that has to be there before.
+                if self.ingress.proxy == Proxy::Caddy {
+                    let there = format!("test -e {path} || cp -p {} {path}", new_of(&path));
+                    switch.valid.insert(0, ["sh", "-c", &there].map(str::to_owned).to_vec());
                 }
-                None => return gap(fact.why().unwrap_or("not known").to_owned()),
-            },
-            None => return gap(format!("nobody looked into {}: SSH to its host is needed", self.guest.name)),
-        };
-        let text = match caddyfile(&self.blueprint.name, self.ingress, &CaddyPlace::default()) {
-            Ok(text) => text,
-            Err(error) => {
-                return Finding::Refused(
-                    Diagnostic::error("plan.routes", error.to_string()).at(self.ingress.span, "").into(),
-                );
             }
-        };
-        let ours = format!("{OURS}{}:", self.blueprint.name);
-        if let Some(line) = there.first_line.as_deref().filter(|line| !line.starts_with(&ours) && *line != PACKAGED) {
-            let problem = format!("Caddy in `{}` has a configuration that is not ours", self.guest.name);
-            return Finding::Refused(
-                Diagnostic::error("plan.foreign-routes", problem)
-                    .cause(format!("{FILE} begins with `{}`", line.escape_debug()))
-                    .at(self.ingress.span, "")
-                    .hint(format!("keep what is needed of it elsewhere and remove the file, or begin it with `{ours}`"))
-                    .into(),
-            );
         }
-        let wanted = sha256(&text);
-        let state = |waiting: bool| String::from(if waiting { "no" } else { "yes" });
-        let desired = Fields::from([("sha256".to_owned(), wanted.clone()), ("loaded".to_owned(), state(false))]);
-        let mut current = Fields::from([("loaded".to_owned(), state(there.waiting))]);
-        current.extend(there.sha256.iter().map(|digest| ("sha256".to_owned(), digest.clone())));
-        let differences = between(&current, &desired);
-        if differences.is_empty() {
-            return Finding::Unchanged { desired };
-        }
-        let action = if there.first_line.as_deref().is_some_and(|line| line.starts_with(&ours)) {
-            Action::Update
-        } else {
-            Action::Create
-        };
-        let step = self.write(there, &text, &wanted);
-        let mut change = change(addr, action, &differences, context.memory);
-        (change.via, change.risk) = (Via::Ssh, Risk::Reachability);
-        let users = self.ingress.sites.values().any(|site| site.auth == Auth::Basic);
-        let notes = users.then(|| {
-            format!(
-                "{}: names and hashes of `users` are not written by this version; put them into {} there first",
-                self.guest.name,
-                CaddyPlace::default().users
-            )
-        });
-        Finding::Changed(Changed {
-            change,
-            steps: vec![step],
-            desired,
-            seen: format!("{current:?}"),
-            notes: notes.into_iter().collect(),
-        })
+        self.common.find(self.addr(), context, look, &switch, (current, desired))
     }
 
     fn removal(&self, _: &Context<'_>) -> Option<Removal> {
-        // It goes with its container.
+        // It goes with its guest.
         None
     }
 }

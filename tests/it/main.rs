@@ -69,3 +69,4 @@ mod sh_real;
 mod ssh_real;
 mod tailnet;
 mod verify;
+mod zones_lab;

@@ -23,6 +23,7 @@ use infra::observe::{Interest, observe};
 use infra::plan::{Plan, Request, Scope, build};
 use infra::ports::{self, Api, BoxFuture, Clock, Response, TransportError};
 use infra::resources::{Allowed, datasets_of_interest, snippets_of_interest};
+use infra::secrets::StandIns;
 
 /// Time that passes only when somebody waits for it.
 #[derive(Debug)]
@@ -143,7 +144,9 @@ impl Rig {
             (host.name.clone(), door)
         });
         let site = |host: &HostName| blueprint.hosts.get(host).map(|host| host.site.as_str());
-        Doors::new(doors.collect(), Arc::<VirtualClock>::clone(&self.clock), 7).in_sites(site)
+        Doors::new(doors.collect(), Arc::<VirtualClock>::clone(&self.clock), 7)
+            .in_sites(site)
+            .with_secrets(Arc::new(StandIns))
     }
 
     pub async fn observe(&self, blueprint: &Blueprint) -> Observed {

@@ -12,7 +12,7 @@ pub mod firewall_files;
 pub mod guards;
 pub mod guest_config;
 pub mod guest_firewalls;
-pub mod guest_proxies;
+pub mod guest_looks;
 pub mod guests;
 pub mod host_firewall;
 pub mod listeners;

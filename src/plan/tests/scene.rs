@@ -100,7 +100,7 @@ pub(in crate::plan) fn bare() -> Observed {
         files: Fact::complete(BTreeMap::from([("/var/lib/vz/snippets/infra-test-plan-hq.yaml".to_owned(), None)])),
         bridges: Fact::complete(vec!["vmbr0".parse().unwrap()]),
         appliances: Fact::default(),
-        proxies: BTreeMap::new(),
+        looks: BTreeMap::new(),
     };
     let site = Site {
         version: Fact::complete("9.2.11".into()),

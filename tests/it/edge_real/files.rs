@@ -146,7 +146,7 @@ fn bind_takes_every_zone() {
     let (mut zones, mut records) = (0, 0);
     for (name, blueprint) in inventories() {
         for own in blueprint.dns.zones.values() {
-            let text = zone(own, None, TODAY).unwrap();
+            let text = zone(&blueprint.name, own, None, TODAY).unwrap();
             let path = folder.path().join("zone");
             fs::write(&path, &text).unwrap();
             // Warnings count as failures: names that point at nothing, names that are none.
