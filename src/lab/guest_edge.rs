@@ -25,12 +25,7 @@ const NAMED_LOCAL: &str = "/etc/bind/named.conf.local";
 
 /// What a package brings, by its program.
 const PACKAGED: [(&str, &str, &str, &str); 2] = [
-    (
-        "caddy",
-        CADDY,
-        "/etc/caddy/Caddyfile",
-        "# The Caddyfile is an easy way to configure your Caddy web server.\n",
-    ),
+    ("caddy", CADDY, "/etc/caddy/Caddyfile", "# The Caddyfile is an easy way to configure your Caddy web server.\n"),
     ("bind9", NAMED, NAMED_LOCAL, "//\n// Do any local configuration here\n//\n"),
 ];
 

@@ -5,7 +5,6 @@
 
 use super::shell::{Call, Program};
 use super::world::Guest;
-use crate::model::observed::ReverseProxy;
 
 /// Debian's program; its content is the version that it prints.
 pub const CADDY: &str = "/usr/bin/caddy";
@@ -15,14 +14,8 @@ const CONFIG: &str = "/etc/caddy/Caddyfile";
 const RUNNING: &str = "/run/caddy/running";
 /// A text that, in a configuration that runs, makes nothing answer.
 pub const MUTE: &str = "/run/caddy/mute";
-
-/// What was seen of Caddy in a container, in a twin of it. Only the beginning of its configuration is known.
-pub fn seed(guest: &mut Guest, proxy: &ReverseProxy) {
-    guest.put(CADDY, proxy.version.clone());
-    if let Some(line) = &proxy.first_line {
-        guest.put(CONFIG, format!("{line}\n"));
-    }
-}
+/// A word that this Caddy does not know as a directive, such as that of a module that it was built without.
+pub const PICKY: &str = "/run/caddy/picky";
 
 /// The programs.
 #[must_use]
@@ -30,7 +23,7 @@ pub fn find(name: &str) -> Option<Program> {
     match name {
         "caddy" => Some(caddy),
         "systemctl" => Some(systemctl),
-        _ => None,
+        _ => super::guest_edge::find(name),
     }
 }
 
@@ -77,6 +70,7 @@ fn refused(call: &mut Call<'_>, path: &str) -> Option<String> {
     let parse = |line: usize, why: &str| {
         Some(format!("adapting config using caddyfile: {path}:{line} - Error during parsing: {why}"))
     };
+    let picky = content(call, PICKY);
     let mut depth = 0_usize;
     for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim())) {
         let Some(first) = line.split_whitespace().next().filter(|word| !word.starts_with('#')) else { continue };
@@ -86,6 +80,9 @@ fn refused(call: &mut Call<'_>, path: &str) -> Option<String> {
             };
             depth = less;
             continue;
+        }
+        if picky.as_deref() == Some(first) {
+            return parse(number, &format!("unrecognized directive: {first}"));
         }
         if depth == 1 && first.starts_with("reverse_p") && first != "reverse_proxy" {
             return parse(number, &format!("unrecognized directive: {first}"));
@@ -122,7 +119,7 @@ fn systemctl(call: &mut Call<'_>) -> i32 {
                 0
             }
         },
-        _ => call.unknown(&call.args.join(" ")),
+        _ => super::guest_edge::systemctl(call),
     }
 }
 
@@ -134,7 +131,8 @@ pub fn loopback(call: &mut Call<'_>) -> Option<i32> {
         return None;
     }
     let mute = content(call, MUTE);
-    let answers = content(call, RUNNING).is_some_and(|running| mute.is_none_or(|mute| !running.contains(&mute)));
+    let running = content(call, RUNNING).or_else(|| content(call, super::guest_edge::TRAEFIK_RUNS));
+    let answers = running.is_some_and(|running| mute.is_none_or(|mute| !running.contains(&mute)));
     if answers {
         call.print(said);
         return Some(0);

@@ -11,6 +11,7 @@ pub mod broken;
 mod direct;
 pub mod envelope;
 pub mod faults;
+pub mod guest_edge;
 pub mod guest_files;
 mod guest_names;
 pub mod guests;

@@ -75,7 +75,11 @@ impl GuestConfigured<'_> {
             return gap(format!("{} cannot be planned", guest_addr(self.guest)));
         };
         if !located.present || !located.running || located.goes_first(context, self.guest) {
-            return gap(format!("{} does not run yet: it follows when {} is in it", guest_addr(self.guest), self.program));
+            return gap(format!(
+                "{} does not run yet: it follows when {} is in it",
+                guest_addr(self.guest),
+                self.program
+            ));
         }
         let look = match context.observed.hosts[&self.host.name].looks.get(&self.guest.vmid) {
             Some(fact) => match fact.value() {

@@ -131,8 +131,9 @@ impl Routes<'_> {
             mode: 0o644,
             group: None,
         };
-        let refused =
-            |error: &dyn std::fmt::Display| Diagnostic::error("plan.routes", error.to_string()).at(self.ingress.span, "");
+        let refused = |error: &dyn std::fmt::Display| {
+            Diagnostic::error("plan.routes", error.to_string()).at(self.ingress.span, "")
+        };
         let environment = &self.common.blueprint.name;
         let answers = self.answers();
         Ok(match self.ingress.proxy {

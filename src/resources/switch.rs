@@ -84,9 +84,8 @@ impl Switch {
         // With nothing before it there is nothing to load again.
         let reload = if self.files.iter().any(|file| is_there(&file)) { format!("{load}; ") } else { String::new() };
         let all_back = back.join("; ");
-        let switch = format!(
-            "{put} && {load} && rm -f {waiting} && exit 0; {all_back}; {reload}rm -f {waiting}; exit 1"
-        );
+        let switch =
+            format!("{put} && {load} && rm -f {waiting} && exit 0; {all_back}; {reload}rm -f {waiting}; exit 1");
         ops.push(exec(["sh", "-c", &switch]));
         let (paths, sums): (Vec<&str>, Vec<String>) = self
             .files

@@ -12,7 +12,7 @@ use crate::blueprint::{Blueprint, Guest, Zone};
 use crate::diag::Diagnostic;
 use crate::model::guest_look::{GuestLook, GuestQuestion};
 use crate::model::{Addr, HostName, Kind};
-use crate::render::{ZONE_FOLDER, Unwritable, named_conf, zone_after};
+use crate::render::{Unwritable, ZONE_FOLDER, named_conf, zone_after};
 
 /// Where Debian's package has what a site adds.
 const CONFIG: &str = "/etc/bind/named.conf.local";
@@ -41,7 +41,11 @@ pub(super) fn questions(blueprint: &Blueprint) -> Vec<(&Guest, GuestQuestion)> {
     let asked = servers(blueprint).into_iter().map(|(guest, zones)| {
         let files: Vec<String> = zones.into_iter().map(file_of).chain([CONFIG.to_owned()]).collect();
         let question = GuestQuestion {
-            paths: PROGRAMS.iter().map(|path| (*path).to_owned()).chain(files.iter().map(|path| new_of(path))).collect(),
+            paths: PROGRAMS
+                .iter()
+                .map(|path| (*path).to_owned())
+                .chain(files.iter().map(|path| new_of(path)))
+                .collect(),
             packages: ["bind9"].into(),
             files: files.into_iter().collect(),
             ..GuestQuestion::default()
@@ -113,9 +117,9 @@ impl Resource for Zones<'_> {
         };
         match self.switch(look) {
             Ok(switch) => self.common.find(self.addr(), context, look, &switch, (Fields::new(), Fields::new())),
-            Err(error) => Finding::Refused(
-                Diagnostic::error("plan.zones", error.to_string()).at(self.common.span, "").into(),
-            ),
+            Err(error) => {
+                Finding::Refused(Diagnostic::error("plan.zones", error.to_string()).at(self.common.span, "").into())
+            }
         }
     }
 

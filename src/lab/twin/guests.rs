@@ -2,7 +2,7 @@
 
 use super::disks;
 use super::original::{Original, Told, kind};
-use crate::lab::guest_files;
+use crate::lab::guest_edge;
 use crate::lab::world::{Guest, GuestKind, Pending, Run, World};
 use crate::model::observed::{GuestConfig, GuestListing, Power, Site};
 
@@ -57,11 +57,11 @@ pub(super) fn seed(world: &mut World, site: &Site, told: &mut Told) {
     }
 }
 
-/// Puts Caddy into the containers that it was seen in.
-pub(super) fn seed_proxies(world: &mut World, original: &Original<'_>) {
-    for (vmid, read) in original.hosts.iter().flat_map(|host| &host.there.proxies) {
-        if let (Some(Some(proxy)), Some(guest)) = (read.value(), world.guests.get_mut(&vmid.get())) {
-            guest_files::seed(guest, proxy);
+/// Puts programs and files into the guests that they were seen in.
+pub(super) fn seed_looks(world: &mut World, original: &Original<'_>) {
+    for (vmid, read) in original.hosts.iter().flat_map(|host| &host.there.looks) {
+        if let (Some(look), Some(guest)) = (read.value(), world.guests.get_mut(&vmid.get())) {
+            guest_edge::seed(guest, look);
         }
     }
 }

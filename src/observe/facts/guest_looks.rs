@@ -28,7 +28,9 @@ pub fn command(inside: Inside, question: &GuestQuestion) -> Vec<String> {
         script.push_str(&format!("; dpkg -V {package}"));
     }
     for path in &question.files {
-        script.push_str(&format!("; echo \"{MARK}{path}\"; sha256sum {path}; head -n 1 {path}; grep \" ; serial\" {path}"));
+        script.push_str(&format!(
+            "; echo \"{MARK}{path}\"; sha256sum {path}; head -n 1 {path}; grep \" ; serial\" {path}"
+        ));
     }
     for path in &question.secret_files {
         script.push_str(&format!("; echo \"{MARK}{path}\"; sha256sum {path}; grep \"^{OURS}\" {path}"));
@@ -50,15 +52,18 @@ pub fn read(inside: Inside, question: &GuestQuestion, output: &Output) -> Result
     let day = jiff::Timestamp::from_second(seconds).map_err(|error| Invalid::new(error.to_string()))?;
     let day = day.to_zoned(jiff::tz::TimeZone::UTC).date();
     let nobody = stderr.contains("dpkg: not found") || stderr.contains("dpkg: command not found");
-    let unverified =
-        question.packages.iter().filter(|package| nobody || stderr.contains(&format!("'{package}'"))).map(|p| (*p).to_owned());
+    let unverified = question
+        .packages
+        .iter()
+        .filter(|package| nobody || stderr.contains(&format!("'{package}'")))
+        .map(|p| (*p).to_owned());
     let mut look = GuestLook { day, unverified: unverified.collect(), ..GuestLook::default() };
     let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut at: Option<&str> = None;
     for line in lines {
-        let named = line.strip_prefix(MARK).filter(|path| {
-            question.files.contains(*path) || question.secret_files.contains(*path)
-        });
+        let named = line
+            .strip_prefix(MARK)
+            .filter(|path| question.files.contains(*path) || question.secret_files.contains(*path));
         match (named, at) {
             (Some(path), _) => {
                 files.insert(path, Vec::new());
@@ -139,7 +144,9 @@ mod tests {
         let untouched = said.replace(&format!("??5?????? c {CONFIG}\n"), "");
         assert!(read(container(), &question(), &output(2, &untouched, "")).unwrap().is_packaged(CONFIG, "caddy"));
         for nobody in ["sh: 1: dpkg: not found", "dpkg-query: package 'caddy' is not installed"] {
-            assert!(!read(container(), &question(), &output(2, &untouched, nobody)).unwrap().is_packaged(CONFIG, "caddy"));
+            assert!(
+                !read(container(), &question(), &output(2, &untouched, nobody)).unwrap().is_packaged(CONFIG, "caddy")
+            );
         }
         assert!(read(container(), &question(), &output(255, "", "container '104' not running!\n")).is_err());
     }
@@ -147,9 +154,12 @@ mod tests {
     #[test]
     fn a_vm_answers_by_its_agent() {
         let vm = Inside::Vm { vmid: Vmid::try_from(100).unwrap() };
-        let said = r#"{"exitcode":2,"exited":1,"out-data":"1795254000\n/usr/bin/caddy\n","err-data":"ls: cannot access"}"#;
+        let said =
+            r#"{"exitcode":2,"exited":1,"out-data":"1795254000\n/usr/bin/caddy\n","err-data":"ls: cannot access"}"#;
         assert_eq!(read(vm, &question(), &output(0, said, "")).unwrap().there.len(), 1);
         assert!(read(vm, &question(), &output(255, "", "VM 100 is not running\n")).is_err());
-        assert!(command(vm, &question()).join(" ").starts_with("qm guest exec 100 --timeout 30 -- sh -c date +%s; ls -1 "));
+        assert!(
+            command(vm, &question()).join(" ").starts_with("qm guest exec 100 --timeout 30 -- sh -c date +%s; ls -1 ")
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! `chown UID[:GID]`: numbers, or `root`.
+//! `chown UID[:GID]`: numbers, `root`, or `caddy`.
 
 use crate::lab::shell::call::Call;
 use crate::lab::shell::edit::change;
@@ -14,6 +14,8 @@ pub(super) fn run(call: &mut Call<'_>) -> i32 {
     }
     let number = |text: &str| match text {
         "root" => Some(0),
+        // A package makes them, with the first number that is free.
+        "caddy" => Some(999),
         text => text.parse().ok(),
     };
     let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
