@@ -92,7 +92,7 @@ impl Switch {
             .iter()
             .filter_map(|file| Some((file.path.as_str(), format!("{}  {}", sha256(file.content.text()?), file.path))))
             .unzip();
-        let first = new_of(&self.files.first().map_or("", |file| &file.path).to_owned());
+        let first = new_of(self.files.first().map_or("", |file| file.path.as_str()));
         let loaded = format!("test -e {first} || sha256sum {}", paths.join(" "));
         ops.push(check(output(["sh", "-c", &loaded], sums.join("\n")), &*self.otherwise));
         let undo = match reload.is_empty() {
