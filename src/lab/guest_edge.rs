@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::guest_files::{CADDY, content};
 use super::shell::{Call, Program};
-use super::world::Guest;
+use super::world::{File, Guest};
 use crate::model::guest_look::GuestLook;
 
 /// Debian's name server.
@@ -28,6 +28,19 @@ const PACKAGED: [(&str, &str, &str, &str); 2] = [
     ("caddy", CADDY, "/etc/caddy/Caddyfile", "# The Caddyfile is an easy way to configure your Caddy web server.\n"),
     ("bind9", NAMED, NAMED_LOCAL, "//\n// Do any local configuration here\n//\n"),
 ];
+
+/// Puts what a package brings into a guest, its configuration aside.
+pub fn install(guest: &mut Guest, package: &str) {
+    let (program, directories): (&str, &[&str]) = match package {
+        "caddy" => (CADDY, &["/etc/caddy"]),
+        "bind9" => (NAMED, &["/etc/bind", "/var/lib/bind"]),
+        _ => (TRAEFIK, &["/etc/traefik"]),
+    };
+    guest.put(program, "2.6.2");
+    for path in directories {
+        guest.directories.insert((*path).to_owned(), File { mode: 0o755, ..File::default() });
+    }
+}
 
 /// The programs.
 #[must_use]

@@ -33,7 +33,7 @@ pub struct LookedFile {
 }
 
 impl GuestLook {
-    /// Whether a file is still as its package brought it.
+    /// Whether a file that a package brings is still as it brought it.
     #[must_use]
     pub fn is_packaged(&self, path: &str, package: &str) -> bool {
         self.files.contains_key(path) && !self.changed.contains(path) && !self.unverified.contains(package)

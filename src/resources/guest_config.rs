@@ -21,7 +21,7 @@ pub struct Whose {
     /// Where it is.
     pub path: String,
     /// The package that brings it, if one does: as that has it, it is nobody's.
-    pub package: &'static str,
+    pub package: Option<&'static str>,
 }
 
 /// A configuration in a guest.
@@ -99,7 +99,8 @@ impl GuestConfigured<'_> {
         let foreign = self.whose.iter().find_map(|file| {
             let there = look.files.get(&file.path)?;
             let line = there.first_line.as_deref().unwrap_or_default();
-            let free = is_ours(self.blueprint, line) || look.is_packaged(&file.path, file.package);
+            let free = is_ours(self.blueprint, line)
+                || file.package.is_some_and(|package| look.is_packaged(&file.path, package));
             (!free).then_some((&file.path, line))
         });
         let (path, line) = foreign?;

@@ -71,10 +71,10 @@ pub(super) fn questions(blueprint: &Blueprint) -> Vec<(&Guest, GuestQuestion)> {
 pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
     let routes = blueprint.ingress.as_ref().and_then(|ingress| {
         let guest = blueprint.guests.get(&ingress.guest)?;
-        let package = if ingress.proxy == Proxy::Caddy { "caddy" } else { "traefik" };
+        let package = (ingress.proxy == Proxy::Caddy).then_some("caddy");
         let mut whose: Vec<Whose> = files(ingress.proxy).into_iter().map(|path| Whose { path, package }).collect();
         if ingress.has_basic_auth() {
-            whose.push(Whose { path: users_file(ingress.proxy), package });
+            whose.push(Whose { path: users_file(ingress.proxy), package: None });
         }
         let common = GuestConfigured {
             blueprint,

@@ -57,7 +57,8 @@ pub(super) fn questions(blueprint: &Blueprint) -> Vec<(&Guest, GuestQuestion)> {
 
 pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
     let all = servers(blueprint).into_iter().map(|(guest, zones)| {
-        let paths = zones.iter().map(|zone| file_of(zone)).chain([CONFIG.to_owned()]);
+        let zone_files = zones.iter().map(|zone| Whose { path: file_of(zone), package: None });
+        let whose = zone_files.chain([Whose { path: CONFIG.to_owned(), package: Some("bind9") }]).collect();
         let common = GuestConfigured {
             blueprint,
             guest,
@@ -66,7 +67,7 @@ pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
             program: "BIND",
             title: format!("write zones of {} and load them", guest.name),
             programs: &PROGRAMS,
-            whose: paths.map(|path| Whose { path, package: "bind9" }).collect(),
+            whose,
         };
         Box::new(Zones { zones, common }) as Box<dyn Resource>
     });

@@ -2,8 +2,8 @@
 
 use infra::blueprint::Blueprint;
 use infra::exec::{Ended, OnFailure, Stop};
-use infra::lab::guest_edge::{TRAEFIK, TRAEFIK_RUNS};
-use infra::lab::guest_files::{CADDY, MUTE, PICKY};
+use infra::lab::guest_edge::{TRAEFIK_RUNS, install};
+use infra::lab::guest_files::{MUTE, PICKY};
 use infra::lab::world::Guest;
 use infra::model::change::Action;
 use infra::plan::Plan;
@@ -58,7 +58,7 @@ async fn installed(blueprint: &Blueprint, vmid: u32) -> Rig {
     assert!(of_routes(&plan).is_empty(), "without Caddy nothing is done");
     assert!(format!("{:?}", plan.gaps).contains("there is no Caddy in"), "and that is said: {:?}", plan.gaps);
     change(&rig, vmid, |guest| {
-        guest.put(CADDY, "2.6.2");
+        install(guest, "caddy");
     });
     rig
 }
@@ -184,14 +184,14 @@ async fn traefik_is_restarted_only_for_what_it_is_started_with() {
     let traefik = |routes: Value| {
         let mut text: Value = serde_json::from_str(&inventory(&[usual(false)])).unwrap();
         text["guests"]["g0"]["routes"] = routes;
-        text["ingress"] = json!({ "guest": "g0", "from": ["192.168.10.0/24"], "tls": "internal", "proxy": "traefik" });
+        text["ingress"] = json!({ "guest": "g0", "from": ["192.168.10.0/24"], "tls": "acme", "proxy": "traefik" });
         blueprint(&text.to_string()).unwrap_or_else(|problems| panic!("{problems:#?}"))
     };
     let first = traefik(json!({ "a.example.com": 8080 }));
     let vmid = first.guests.values().next().unwrap().vmid.get();
     let rig = Rig::new(0);
     assert_eq!(rig.apply(&first).await.ended, Ended::Done);
-    change(&rig, vmid, |guest| guest.put(TRAEFIK, "3.3"));
+    change(&rig, vmid, |guest| install(guest, "traefik"));
     let run = rig.apply(&first).await;
     assert_eq!(run.ended, Ended::Done, "{:#?}", run.failures);
     let dynamic = "/etc/traefik/dynamic/infra.yaml";

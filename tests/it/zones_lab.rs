@@ -2,7 +2,7 @@
 
 use infra::blueprint::Blueprint;
 use infra::exec::{Ended, OnFailure, Stop};
-use infra::lab::guest_edge::{NAMED, SERVED, STUBBORN};
+use infra::lab::guest_edge::{SERVED, STUBBORN, install};
 use infra::lab::world::Guest;
 use infra::model::change::Action;
 use infra::plan::Plan;
@@ -49,7 +49,7 @@ async fn installed(blueprint: &Blueprint, vmid: u32) -> Rig {
     let plan = rig.plan(blueprint).await.unwrap();
     assert!(format!("{:?}", plan.gaps).contains("there is no BIND in g0 yet"), "{:?}", plan.gaps);
     change(&rig, vmid, |guest| {
-        guest.put(NAMED, "9.18");
+        install(guest, "bind9");
         guest.put(CONFIG, PACKAGED);
     });
     rig
