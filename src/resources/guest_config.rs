@@ -133,8 +133,13 @@ impl GuestConfigured<'_> {
         current.insert("loaded".to_owned(), if waits { "no" } else { "yes" }.to_owned());
         for file in &switch.files {
             let Some(text) = file.content.text() else { continue };
-            desired.insert(file.path.clone(), sha256(text));
-            current.extend(look.files.get(&file.path).map(|there| (file.path.clone(), there.sha256.clone())));
+            let digest = sha256(text);
+            let known_as = file.known_as.clone().unwrap_or_else(|| digest.clone());
+            if let Some(there) = look.files.get(&file.path) {
+                let known = if there.sha256 == digest { known_as.clone() } else { there.sha256.clone() };
+                current.insert(file.path.clone(), known);
+            }
+            desired.insert(file.path.clone(), known_as);
         }
         let differences = between(&current, &desired);
         if differences.is_empty() {

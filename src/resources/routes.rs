@@ -124,12 +124,13 @@ impl Routes<'_> {
         Content::new(pieces)
     }
 
-    fn switch(&self, look: &GuestLook) -> Result<Switch, Diagnostic> {
+    fn switch(&self, look: &GuestLook, new_users: bool) -> Result<Switch, Diagnostic> {
         let file = |path: &str, text: String| Switched {
             path: path.to_owned(),
             content: text.into(),
             mode: 0o644,
             group: None,
+            known_as: None,
         };
         let refused = |error: &dyn std::fmt::Display| {
             Diagnostic::error("plan.routes", error.to_string()).at(self.ingress.span, "")
@@ -154,8 +155,8 @@ impl Routes<'_> {
                 let head = format!("# Written by infra for {environment}: change the inventory, not this file.\n");
                 let whole = format!("{head}{}", yaml(&traefik_static(self.ingress, &place)));
                 let same = look.files.get(TRAEFIK).is_some_and(|there| there.sha256 == sha256(&whole));
-                // What it was started with it reads only then; the other file it watches by itself.
-                let load = if same { "systemctl is-active traefik" } else { "systemctl restart traefik" };
+                // What it was started with it reads only then, and names and hashes; the other file it watches by itself.
+                let load = if same && !new_users { "systemctl is-active traefik" } else { "systemctl restart traefik" };
                 Switch {
                     files: vec![
                         file(&dynamic_file(), format!("{head}{}", yaml(&traefik_dynamic(self.ingress, &place)))),
@@ -185,25 +186,29 @@ impl Resource for Routes<'_> {
             Ok(look) => look,
             Err(finding) => return *finding,
         };
-        let mut switch = match self.switch(look) {
-            Ok(switch) => switch,
-            Err(problem) => return Finding::Refused(problem.into()),
-        };
         let (mut current, mut desired) = (Fields::new(), Fields::new());
+        let path = users_file(self.ingress.proxy);
         if self.ingress.has_basic_auth() {
-            let path = users_file(self.ingress.proxy);
             desired.insert("users".to_owned(), self.users_head());
             let head = look.files.get(&path).and_then(|there| there.first_line.clone());
             current.extend(head.map(|head| ("users".to_owned(), head)));
-            if current.get("users") != desired.get("users") {
-                let group = Some(if self.ingress.proxy == Proxy::Caddy { "caddy" } else { "root" });
-                let users = Switched { path: path.clone(), content: self.users(), mode: 0o640, group };
-                switch.files.insert(0, users);
-                // Caddy looks at the file that the configuration imports, so that has to be there before.
-                if self.ingress.proxy == Proxy::Caddy {
-                    let there = format!("test -e {path} || cp -p {} {path}", new_of(&path));
-                    switch.valid.insert(0, ["sh", "-c", &there].map(str::to_owned).to_vec());
-                }
+        }
+        // One that was brought and not taken waits there with its hashes.
+        let waits = self.ingress.has_basic_auth() && look.there.contains(&new_of(&path));
+        let new_users = waits || current.get("users") != desired.get("users");
+        let mut switch = match self.switch(look, new_users) {
+            Ok(switch) => switch,
+            Err(problem) => return Finding::Refused(problem.into()),
+        };
+        if new_users {
+            let group = Some(if self.ingress.proxy == Proxy::Caddy { "caddy" } else { "root" });
+            switch
+                .files
+                .insert(0, Switched { path: path.clone(), content: self.users(), mode: 0o640, group, known_as: None });
+            // Caddy looks at the file that the configuration imports, so that has to be there before.
+            if self.ingress.proxy == Proxy::Caddy {
+                let there = format!("test -e {path} || cp -p {} {path}", new_of(&path));
+                switch.valid.insert(0, ["sh", "-c", &there].map(str::to_owned).to_vec());
             }
         }
         self.common.find(self.addr(), context, look, &switch, (current, desired))

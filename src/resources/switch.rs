@@ -23,6 +23,9 @@ pub struct Switched {
     pub mode: u32,
     /// The group that may read it, where root's is not enough.
     pub group: Option<&'static str>,
+    /// What stands for its content where the text differs each time that it is written, as that of a zone does by its
+    /// serial: drift is told by it.
+    pub known_as: Option<String>,
 }
 
 /// A configuration that is switched.

@@ -77,7 +77,13 @@ pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
 impl Zones<'_> {
     fn switch(&self, look: &GuestLook) -> Result<Switch, Unwritable> {
         let argv = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let file = |path: String, text: String| Switched { path, content: text.into(), mode: 0o644, group: None };
+        let file = |path: String, text: String, known_as: Option<String>| Switched {
+            path,
+            content: text.into(),
+            mode: 0o644,
+            group: None,
+            known_as,
+        };
         let (mut files, mut valid, mut served) = (Vec::new(), Vec::new(), String::new());
         for zone in &self.zones {
             let path = file_of(zone);
@@ -87,10 +93,12 @@ impl Zones<'_> {
             let text = zone_after(owner, zone, there.and_then(|there| there.serial), same, look.day)?;
             valid.push(argv(&["named-checkzone", &zone.name, &new_of(&path)]));
             served.push_str(&format!(" && rndc zonestatus {}", zone.name));
-            files.push(file(path, text));
+            // Whatever its serial will be.
+            let known_as = sha256(&zone_after(owner, zone, Some(0), |_| true, look.day)?);
+            files.push(file(path, text, Some(known_as)));
         }
         valid.push(argv(&["named-checkconf", &new_of(CONFIG)]));
-        files.push(file(CONFIG.to_owned(), named_conf(&self.common.blueprint.name, self.zones.iter().copied())?));
+        files.push(file(CONFIG.to_owned(), named_conf(&self.common.blueprint.name, self.zones.iter().copied())?, None));
         Ok(Switch {
             files,
             directories: Vec::new(),
