@@ -17,7 +17,7 @@ use infra::model::opnsense::Override;
 use infra::model::step::{Op, Step, Undo};
 use infra::opnsense::requests;
 use infra::ports::{Api, Response};
-use infra::resources::{self, Context, Finding, Part};
+use infra::resources::{self, Allowed, Context, Finding, Part};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -226,9 +226,9 @@ async fn found(api: &OpnSenseApi, blueprint: &Blueprint) -> Finding {
     observed.opnsense.overrides = Fact::complete(serde_json::from_value(rows).unwrap());
     let rows = data(&api.send(&requests::aliases()).await.unwrap());
     observed.opnsense.aliases = Fact::complete(serde_json::from_value(rows).unwrap());
-    let (memory, allowed, unfinished) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
+    let (memory, allowed, unfinished) = (BTreeMap::new(), Allowed::default(), BTreeSet::new());
     let context =
-        Context { blueprint, observed: &observed, memory: &memory, allow_destroy: &allowed, unfinished: &unfinished };
+        Context { blueprint, observed: &observed, memory: &memory, allowed: &allowed, unfinished: &unfinished };
     let all = resources::of(Part::Guests, blueprint);
     let names = all.iter().find(|resource| resource.addr().kind == Kind::DnsRecords).unwrap();
     names.find(&context)
