@@ -101,10 +101,13 @@ fn yaml_files(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, String> {
     Ok(files)
 }
 
-/// `template.yaml` of every service below a directory, sorted.
+/// `template.yaml` of every service below a directory and the templates beside it, sorted.
 fn templates(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
     let folders = entries(dir).unwrap_or_default();
-    let mut files: Vec<Utf8PathBuf> = folders.into_iter().map(|folder| folder.join("template.yaml")).collect();
+    let mut files: Vec<Utf8PathBuf> = folders.iter().flat_map(|folder| entries(folder).unwrap_or_default()).collect();
+    let filled =
+        |path: &Utf8PathBuf| path.extension() == Some("j2") && !path.file_name().is_some_and(|n| n.starts_with('.'));
+    files.retain(|file| file.file_name() == Some("template.yaml") || filled(file));
     files.retain(|file| file.is_file());
     files.sort();
     files

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use crate::diag::{Diagnostic, Diagnostics, Span, Spanned};
 use crate::inventory::parse::Broken;
 use crate::inventory::{
-    Domain, Group, Guest, Host, Image, Inventory, KindName, Peer, Route, Rule, Shape, SiteName, Zone,
+    Domain, Group, Guest, Host, Image, Inventory, KindName, Model, Peer, Route, Rule, ServiceEntry, Shape, SiteName,
+    Zone,
 };
-use crate::model::{GuestName, HostName, PortName, ServiceName};
+use crate::model::{GuestName, HostName, ModelName, PartName, PortName, ServiceName};
 
-use super::{Audience, Service, ServicePort, profiles, services};
+use super::{Audience, Service, ServicePort, Setting, Stack, profiles, services};
 
 /// An inventory as it is checked: guests carry what their profiles give them.
 #[derive(Debug)]
@@ -32,6 +33,17 @@ pub(super) struct DraftGuest<'a> {
 impl DraftGuest<'_> {
     pub(super) fn kind(&self) -> Option<KindName> {
         self.shape.kind.map(|kind| kind.value)
+    }
+
+    /// Services that it lists, by name.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&ServiceName, &Spanned<ServiceEntry>)> {
+        let listed = self.shape.services.iter().flatten();
+        listed.filter_map(|entry| Some((&entry.name.as_ref()?.value, entry)))
+    }
+
+    /// Services that it lists, with their places.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &Spanned<ServiceName>> {
+        self.shape.services.iter().flatten().filter_map(|entry| entry.name.as_ref())
     }
 
     pub(super) fn routes(&self) -> impl Iterator<Item = (&Spanned<SiteName>, &Spanned<Route>)> {
@@ -62,7 +74,36 @@ impl<'a> Draft<'a> {
     /// Whether a guest has a service: listed, or because every guest has it.
     pub(super) fn has(&self, guest: &DraftGuest<'_>, service: &ServiceName) -> bool {
         let everywhere = self.services.get(service).is_some_and(|service| service.everywhere);
-        everywhere || guest.shape.services.iter().flatten().any(|listed| listed.value == *service)
+        everywhere || guest.listed().any(|listed| listed.value == *service)
+    }
+
+    /// What a variable of a service is set to in a guest, and where that is written: there, or as the default.
+    pub(super) fn setting(
+        &self,
+        guest: &DraftGuest<'_>,
+        service: &ServiceName,
+        name: Option<&PartName>,
+    ) -> Option<(Setting, Span)> {
+        let (name, recipe) = (name?, self.services.get(service)?.recipe.as_ref()?);
+        let variable = recipe.variables.get(name)?;
+        let (_, entry) = guest.entries().find(|(own, _)| *own == service)?;
+        match entry.with.iter().flatten().find(|(own, _)| own.value == *name) {
+            Some((_, raw)) => Some((variable.accept(&raw.value).ok()?, raw.span)),
+            None => Some((variable.default.clone()?, variable.span)),
+        }
+    }
+
+    /// Guests whose `service` a guest may use: itself first, then those that it `uses`.
+    pub(super) fn providers<'s>(&'s self, guest: &'s DraftGuest<'a>, service: &ServiceName) -> Vec<&'s DraftGuest<'a>> {
+        let own = guest.listed().any(|own| own.value == *service).then_some(guest);
+        let used = guest.shape.uses.iter().flatten().filter(|used| used.service == *service);
+        let used = used.filter_map(|used| self.guest(&used.guest)).filter(|other| other.name != guest.name);
+        own.into_iter().chain(used).collect()
+    }
+
+    /// Where a service stands between a person and a model.
+    pub(super) fn stack_of(&self, service: &ServiceName) -> Option<&Stack> {
+        self.services.get(service)?.recipe.as_ref()?.stack.as_ref()
     }
 
     /// Services of a guest that are known: listed ones, then those that every guest has.
@@ -107,6 +148,10 @@ impl<'a> Draft<'a> {
     pub(super) fn image_of(&self, guest: &DraftGuest<'_>) -> Option<&'a Image> {
         let name = guest.shape.image.as_ref()?;
         self.images().find(|(own, _)| own.value == name.value).map(|(_, image)| &image.value)
+    }
+
+    pub(super) fn models(&self) -> impl Iterator<Item = (&'a Spanned<ModelName>, &'a Spanned<Model>)> + use<'a> {
+        self.inventory.document.models.iter().flatten()
     }
 
     pub(super) fn zones(&self) -> impl Iterator<Item = (&'a Spanned<Domain>, &'a Spanned<Zone>)> + use<'a> {

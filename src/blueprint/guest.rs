@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Firewall;
+use super::{Deployment, Firewall};
 use crate::diag::Span;
 use crate::model::{
     DatasetName, GpuName, GuestName, HostName, Inside, Interface, ServiceName, Size, StorageName, Tag, Vmid,
@@ -49,6 +49,8 @@ pub struct Guest {
     pub firewall: Firewall,
     /// Services that run in it: keys of [`Blueprint::services`].
     pub services: Vec<ServiceName>,
+    /// Those of them that run in containers, with what is different here.
+    pub deployments: BTreeMap<ServiceName, Deployment>,
     /// Where the guest was declared.
     pub span: Span,
     /// Where single values were written, by the path of the inventory (`memory`, `datasets`), so that

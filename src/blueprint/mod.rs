@@ -11,12 +11,16 @@ mod firewall;
 mod flow;
 mod guest;
 mod ingress;
+mod model;
 mod profiles;
+mod recipe;
 mod resolve;
 mod rules;
 mod selection;
 mod service;
 mod services;
+mod setting;
+mod stack;
 mod tailnet;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -29,9 +33,14 @@ pub use guest::{
     Agent, Container, CpuModel, DatasetMount, DeviceNode, Guest, GuestShape, Limits, PowerState, Startup, Vm,
 };
 pub use ingress::{Auth, ForwardAuth, Ingress, Proxy, Site, Tls};
+pub use model::Model;
+use model::model_footprint;
+pub use recipe::{Backup, Deployment, FileMount, GpuMaker, Health, Metrics, Needs, Recipe, Secret, Stack, Volume};
 pub use resolve::resolve;
 pub use selection::Selection;
 pub use service::{Audience, Service, ServicePort};
+pub use setting::{Setting, Variable};
+pub use stack::{Bind, Publication, ScrapeTarget};
 pub use tailnet::{ControlPlane, PolicyStyle, Tailnet, TailnetSsh};
 pub use types::{
     Access, ApiAccess, Blueprint, Gpu, Host, HostNetwork, HostStorage, HostSystem, Image, ImageSource, SecretRef,

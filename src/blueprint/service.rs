@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::{Health, Metrics, Recipe};
 use crate::diag::Span;
 use crate::model::{PortName, PortRange, ServiceName, Transport};
 
@@ -16,6 +17,14 @@ pub struct Service {
     pub everywhere: bool,
     /// Ports that it listens on, by name.
     pub ports: BTreeMap<PortName, ServicePort>,
+    /// The Debian package that it is, if it is one.
+    pub package: Option<String>,
+    /// How it runs in a container, if it does.
+    pub recipe: Option<Recipe>,
+    /// How to see that it is well.
+    pub health: Option<Health>,
+    /// Where its metrics are.
+    pub metrics: Option<Metrics>,
     /// Where it was declared.
     pub span: Span,
 }
@@ -27,6 +36,8 @@ pub struct ServicePort {
     pub transport: Transport,
     /// Where.
     pub ports: PortRange,
+    /// Where inside its container.
+    pub inside: PortRange,
     /// Who may ever be let in.
     pub audience: Audience,
     /// Whether it is opened only where it is named: `guest/service/port`.

@@ -65,7 +65,10 @@ fn check(over: &str, profiles: &[(&str, &str)], services: &[(&str, &str)]) -> (O
         files.layers.push(layer("over.yaml", over));
     }
     files.profiles = profiles.iter().map(|(name, text)| SourceFile::new(format!("{name}.yaml"), *text)).collect();
-    let template = |(name, text): &(&str, &str)| SourceFile::new(format!("templates/{name}/template.yaml"), *text);
+    let template = |(name, text): &(&str, &str)| match name.contains('/') {
+        true => SourceFile::new(format!("templates/{name}"), *text),
+        false => SourceFile::new(format!("templates/{name}/template.yaml"), *text),
+    };
     files.templates = services.iter().map(template).collect();
     let loaded = load(&files);
     let mut diagnostics = loaded.diagnostics;
@@ -99,7 +102,7 @@ pub(crate) fn codes_with_profiles(over: &str, profiles: &[(&str, &str)]) -> Vec<
     diagnostics.iter().map(|diagnostic| diagnostic.code).collect()
 }
 
-/// As [`codes`], with services by name.
+/// As [`codes`], with services by name, and files of theirs by `service/file`.
 pub(crate) fn codes_with_services(over: &str, services: &[(&str, &str)]) -> Vec<&'static str> {
     check(over, &[], services).1.iter().map(|diagnostic| diagnostic.code).collect()
 }

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use camino::Utf8PathBuf;
 use ipnet::IpNet;
 
-use super::{Dns, Flow, Guest, HostFirewall, Ingress, SecurityGroup, Service, Tailnet};
+use super::{Dns, Flow, Guest, HostFirewall, Ingress, Model, SecurityGroup, Service, Tailnet};
 use crate::diag::Span;
 use crate::model::{
-    BridgeName, DatasetName, EnvironmentName, Fingerprint, GpuName, GroupName, GuestName, HostName, NodeName,
-    PciAddress, PciId, PoolName, ServiceName, Size, StorageName,
+    BridgeName, DatasetName, EnvironmentName, Fingerprint, GpuName, GroupName, GuestName, HostName, ModelName,
+    NodeName, PciAddress, PciId, PoolName, ServiceName, Size, StorageName,
 };
 
 /// One environment, resolved.
@@ -38,6 +38,8 @@ pub struct Blueprint {
     pub dns: Dns,
     /// The tailnet that guests join, if any.
     pub tailnet: Option<Tailnet>,
+    /// Models that runners serve.
+    pub models: BTreeMap<ModelName, Model>,
 }
 
 impl Blueprint {

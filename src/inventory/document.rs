@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::values::PublicKey;
-use super::{Dns, FirewallSection, Guest, Host, Image, Ingress, TailnetSection};
+use super::values::{Digest, PublicKey};
+use super::{Dns, FirewallSection, Guest, Host, Image, Ingress, Model, TailnetSection};
 use crate::diag::Spanned;
-use crate::model::{EnvironmentName, GuestName, HostName, PoolName};
+use crate::model::{EnvironmentName, GuestName, HostName, ModelName, PoolName};
 
 /// One environment: its hosts, and the guests that shall be on them.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -29,6 +29,8 @@ pub struct Document {
     pub hosts: Option<BTreeMap<Spanned<HostName>, Spanned<Host>>>,
     /// Cloud images and container templates by name.
     pub images: Option<BTreeMap<Spanned<String>, Spanned<Image>>>,
+    /// What container images are made of, by `repository:tag`: as locked by `infra images lock`.
+    pub image_digests: Option<BTreeMap<Spanned<String>, Spanned<Digest>>>,
     /// What guests' firewalls share.
     pub firewall: Option<Spanned<FirewallSection>>,
     /// The reverse proxy that the sites of `routes` come in by.
@@ -37,6 +39,8 @@ pub struct Document {
     pub dns: Option<Spanned<Dns>>,
     /// The tailnet that guests with `access` join.
     pub tailnet: Option<Spanned<TailnetSection>>,
+    /// Models by the name that they are asked for by. From it come pulls, routing and what is checked of memory.
+    pub models: Option<BTreeMap<Spanned<ModelName>, Spanned<Model>>>,
     /// VMs and containers by name, which is also their host name.
     pub guests: Option<BTreeMap<Spanned<GuestName>, Spanned<Guest>>>,
 }

@@ -9,8 +9,8 @@ pub struct InventoryFiles {
     pub layers: Vec<Layer>,
     /// Profiles; of two with the same file name the later one counts.
     pub profiles: Vec<SourceFile>,
-    /// What services say of themselves, `templates/<service>/template.yaml`: before those that come with the program;
-    /// of two of one service the later one counts.
+    /// Folders of services, `templates/<service>/`: `template.yaml` and the `*.j2` beside it. They count before those that
+    /// come with the program; of two of one path below `templates/` the later one counts.
     pub templates: Vec<SourceFile>,
 }
 

@@ -9,9 +9,9 @@ use super::values::{
     Compression, CpuName, DatasetPath, DevicePath, Ip, KindName, LocalService, MountPath, Package, PublicKey,
     ServiceRef, SiteName, State, UserName, Viewer,
 };
-use super::{GuestFirewall, Internet, Route, TailnetAccess};
+use super::{GuestFirewall, Internet, Route, ServiceEntry, TailnetAccess};
 use crate::diag::Spanned;
-use crate::model::{GpuName, HostName, ServiceName, Size, StorageName, Tag, Vmid};
+use crate::model::{GpuName, HostName, Size, StorageName, Tag, Vmid};
 
 /// Declares the keys that guests and profiles share once, with how an own value meets the profile's.
 macro_rules! shape {
@@ -135,8 +135,9 @@ shape! {
     datasets: Vec<Spanned<Dataset>> = both,
     /// Container only: device nodes of the host; a guest's own are added to its profile's.
     devices: Vec<Spanned<Device>> = both,
-    /// Services that run in it, by their folders in `templates/`. They decide which ports it may open to others.
-    services: Vec<Spanned<ServiceName>> = both,
+    /// Services that run in it, by their folders in `templates/`. They decide which ports it may open to others. An
+    /// entry that says more than the name of one that the profile lists adds to what is said there.
+    services: Vec<Spanned<ServiceEntry>> = services,
     /// Services of other guests that it uses, as `guest/service` or `guest/service/port`: the firewall lets it through.
     #[schemars(example = &["plan-hq/litellm"])]
     uses: Vec<Spanned<ServiceRef>> = both,
@@ -230,7 +231,7 @@ pub struct Device {
 
 /// How an own value meets the one of the profile.
 mod merge {
-    use super::{Agent, BTreeMap, GuestFirewall, Limits, Spanned, Startup};
+    use super::{Agent, BTreeMap, GuestFirewall, Limits, ServiceEntry, Spanned, Startup};
 
     /// The own value, else the profile's.
     pub(super) fn own<T>(own: Option<T>, base: Option<T>) -> Option<T> {
@@ -246,6 +247,27 @@ mod merge {
             }
             (own, base) => own.or(base),
         }
+    }
+
+    /// The profile's list and then the own one; what an own entry says of a service that the profile lists counts.
+    pub(super) fn services(
+        own: Option<Vec<Spanned<ServiceEntry>>>,
+        base: Option<Vec<Spanned<ServiceEntry>>>,
+    ) -> Option<Vec<Spanned<ServiceEntry>>> {
+        let (own, mut list) = match (own, base) {
+            (Some(own), Some(list)) => (own, list),
+            (own, base) => return own.or(base),
+        };
+        for entry in own {
+            let known = list.iter_mut().find(|there| there.name.is_some() && there.name == entry.name);
+            match known.filter(|_| entry.says_more()) {
+                Some(there) => {
+                    *there = Spanned { value: entry.value.over(std::mem::take(&mut there.value)), span: entry.span }
+                }
+                None => list.push(entry),
+            }
+        }
+        Some(list)
     }
 
     /// Both maps; the own one wins.

@@ -33,7 +33,7 @@ fn is_block(file: &Node, diagnostics: &mut Diagnostics) -> bool {
 /// How many levels below a key of the top blocks are joined.
 fn levels(name: &str) -> usize {
     match name {
-        "hosts" | "images" | "guests" => 1,
+        "hosts" | "images" | "guests" | "image_digests" | "models" => 1,
         // They hold `groups` and `zones`, which hold the entries.
         "firewall" | "dns" => 2,
         _ => 0,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::layers::{overlay, unite};
 use super::mask::{mask, uuids};
 use super::parse::{Broken, Ids, Node, decode, parse};
-use super::templates::{BUILT_IN, service_of};
-use super::{Document, InventoryFiles, Profile, SourceFile, Template};
+use super::templates::{BUILT_IN, TEMPLATE, service_of};
+use super::{Document, InventoryFiles, Profile, SourceFile, Template, TemplateText};
 use crate::diag::{Diagnostic, Diagnostics, FileId, SourceMap, Span, Spanned};
 
 /// The version of the format that this program reads.
@@ -21,6 +21,8 @@ pub struct Inventory {
     pub profiles: BTreeMap<String, Spanned<Profile>>,
     /// What is known of services, by their names.
     pub templates: BTreeMap<String, Spanned<Template>>,
+    /// What is filled for each service, by its name and the file's.
+    pub texts: BTreeMap<String, BTreeMap<String, TemplateText>>,
     /// What was wrong and left out: its absence is no further problem.
     pub broken: Broken,
     /// Whether loading found an error, so that no blueprint may be made of it.
@@ -62,21 +64,7 @@ pub fn load(files: &InventoryFiles) -> Loaded {
         .iter()
         .filter_map(|file| Some((file.path.file_stem()?.to_owned(), reader.tree(file)?)))
         .collect();
-    let mut templates: BTreeMap<String, Node> = BTreeMap::new();
-    let own = files.templates.iter().filter_map(|file| Some((service_of(&file.path)?.to_owned(), file)));
-    for (name, file) in own {
-        if let Some(tree) = reader.tree(file) {
-            templates.insert(name, tree);
-        }
-    }
-    for (name, text) in BUILT_IN {
-        let known = templates.contains_key(*name) || files.templates.iter().any(|f| service_of(&f.path) == Some(name));
-        if let (false, Some(tree)) =
-            (known, reader.tree(&SourceFile::new(format!("templates/{name}/template.yaml"), *text)))
-        {
-            templates.insert((*name).to_owned(), tree);
-        }
-    }
+    let (templates, texts) = reader.services(&files.templates);
     let Reader { sources, mut diagnostics, unread, .. } = reader;
 
     let mut broken = Broken::default();
@@ -110,7 +98,7 @@ pub fn load(files: &InventoryFiles) -> Loaded {
             check_schema(&document, &tree, &broken, &mut diagnostics);
         }
         let refused = diagnostics.has_errors();
-        Some(Inventory { document, profiles, templates, broken, refused, start: start_of(&tree) })
+        Some(Inventory { document, profiles, templates, texts, broken, refused, start: start_of(&tree) })
     });
     let inventory = inventory.filter(|_| !unread.has_errors());
     if inventory.is_none() && !diagnostics.has_errors() && !unread.has_errors() {
@@ -167,6 +155,56 @@ struct Reader {
 }
 
 impl Reader {
+    /// Every service: what it says of itself, and the texts that are filled for it. An own `template.yaml` replaces the
+    /// whole folder that comes with the program; without one, single files of it can be replaced.
+    fn services(
+        &mut self,
+        own: &[SourceFile],
+    ) -> (BTreeMap<String, Node>, BTreeMap<String, BTreeMap<String, TemplateText>>) {
+        let mut templates: BTreeMap<String, Node> = BTreeMap::new();
+        let mut texts: BTreeMap<String, BTreeMap<String, TemplateText>> = BTreeMap::new();
+        let named = own.iter().filter_map(|file| Some((service_of(&file.path)?, file.path.file_name()?, file)));
+        let (declared, filled): (Vec<_>, Vec<_>) = named.partition(|(_, file, _)| *file == TEMPLATE);
+        for (name, _, file) in &declared {
+            if let Some(tree) = self.tree(file) {
+                templates.insert((*name).to_owned(), tree);
+            }
+        }
+        for service in BUILT_IN.iter().filter(|service| !declared.iter().any(|(name, ..)| *name == service.name)) {
+            let path = |file: &str| format!("templates/{}/{file}", service.name);
+            if let Some(tree) = self.tree(&SourceFile::new(path(TEMPLATE), service.template)) {
+                templates.insert(service.name.to_owned(), tree);
+            }
+            let all = texts.entry(service.name.to_owned()).or_default();
+            for (file, text) in service.texts {
+                let id = self.sources.add(path(file), *text);
+                all.insert((*file).to_owned(), TemplateText { file: id, text: (*text).to_owned() });
+            }
+        }
+        for (name, file_name, file) in filled {
+            if let Some(text) = self.text(file) {
+                texts.entry(name.to_owned()).or_default().insert(file_name.to_owned(), text);
+            }
+        }
+        (templates, texts)
+    }
+
+    /// A text that is filled later.
+    fn text(&mut self, file: &SourceFile) -> Option<TemplateText> {
+        let said = match &file.content {
+            Ok(bytes) => String::from_utf8(bytes.clone()).map_err(|_| "it is not UTF-8 text".to_owned()),
+            Err(why) => Err(why.clone()),
+        };
+        match said {
+            Ok(text) => Some(TemplateText { file: self.sources.add(&file.path, mask(&text)), text }),
+            Err(why) => {
+                let problem = format!("`{}` cannot be read", file.path);
+                self.unread.push(Diagnostic::error("inventory.unreadable", problem).cause(why));
+                None
+            }
+        }
+    }
+
     fn tree(&mut self, file: &SourceFile) -> Option<Node> {
         let bytes = match &file.content {
             Ok(bytes) => bytes,

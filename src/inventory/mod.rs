@@ -13,8 +13,8 @@
 //! Keys at the top that start with `x-` are left alone: a place for anchors that `<<` merges elsewhere.
 //!
 //! Profiles are `profiles/*.yaml` beside the files, else in the nearest directory above; a profile's
-//! name is its file's name. Services are `templates/<service>/template.yaml`, found in the same way, on top of
-//! those that come with the program.
+//! name is its file's name. Services are folders `templates/<service>/` with a `template.yaml` and what it names, found
+//! in the same way, on top of those that come with the program.
 
 mod dns;
 mod document;
@@ -28,10 +28,12 @@ mod ingress;
 mod layers;
 mod load;
 mod mask;
+mod model;
 pub mod parse;
 mod reach;
 mod schema;
 mod service;
+mod service_entry;
 mod tailnet;
 mod templates;
 mod values;
@@ -47,15 +49,22 @@ pub use image::Image;
 pub use ingress::{ForwardAuth, Ingress, Route, Tls};
 pub use load::{Inventory, Loaded, load};
 pub use mask::mask;
+pub use model::Model;
 pub use reach::{Internet, Outbound, TailnetAccess};
-pub use schema::schema;
-pub use service::{Template, TemplatePort};
+pub use schema::{schema, service_schema};
+pub use service::{
+    ServiceBackup, ServiceFile, ServiceHealth, ServiceMetrics, ServiceNeeds, ServiceSecret, ServiceStack,
+    ServiceVariable, ServiceVolume, Template, TemplatePort, TemplateText,
+};
+pub use service_entry::ServiceEntry;
 pub use tailnet::{SshUser, TailnetSection, TailnetSsh};
-pub use templates::BUILT_IN;
+pub use templates::{BUILT_IN, BuiltIn};
 pub use values::{
-    Action, AudienceName, AuthName, Compression, ControlPlane, CpuName, DatasetPath, Destination, DevicePath,
-    Direction, DnsProvider, Domain, Email, HttpsUrl, Ip, KernelParameter, KindName, LocalPath, LocalService, LoginName,
-    ModuleName, MountPath, Origin, Package, Peer, PeerList, PolicyStyle, PortSpan, Ports, Protocol, ProxyName,
-    PublicKey, RecordData, RecordName, SecretName, Selector, ServiceRef, Sha256, SiteName, SshAction, State, Subnet,
-    SysctlKey, SysctlValue, TailnetName, TlsName, TokenId, TransportName, UserName, VfioBinding, Viewer, VisitorName,
+    Action, AudienceName, AuthName, Compression, ControlPlane, CpuName, DatasetPath, Demand, Destination, DevicePath,
+    Digest, Direction, DnsProvider, Domain, Email, EnvironmentVariable, FileMode, GpuDemand, HealthProbe, HttpPath,
+    HttpsUrl, ImageRef, InsidePath, Ip, KernelParameter, KindName, LocalPath, LocalService, LoginName, ModelKind,
+    ModelSource, ModuleName, MountPath, Origin, Package, Peer, PeerList, PolicyStyle, PortSpan, Ports, Protocol,
+    ProxyName, PublicKey, RawSetting, RecordData, RecordName, SecretName, Selector, ServiceRef, Sha256, SiteName,
+    SshAction, StackTier, State, Subnet, SysctlKey, SysctlValue, TailnetName, TlsName, TokenId, TransportName,
+    UserName, VariableType, VfioBinding, Viewer, VisitorName,
 };

@@ -25,6 +25,18 @@ pub fn schema() -> Schema {
     schema
 }
 
+/// The schema of a service's `template.yaml`.
+#[must_use]
+pub fn service_schema() -> Schema {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Template>();
+    close(schema.as_object_mut().map(|object| object.values_mut()).into_iter().flatten());
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("$id".to_owned(), json!("urn:infra:service:1"));
+        object.insert("additionalProperties".to_owned(), json!(false));
+    }
+    schema
+}
+
 /// Says of every block with named keys that it takes no others, as decoding does.
 fn close<'a>(values: impl Iterator<Item = &'a mut Value>) {
     for value in values {

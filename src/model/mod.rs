@@ -19,6 +19,7 @@ mod net;
 pub mod observed;
 pub mod opnsense;
 mod pci;
+mod period;
 mod permissions;
 mod size;
 pub mod step;
@@ -30,11 +31,12 @@ pub use addr::{Addr, Kind};
 pub use content::{Content, Keep, Piece};
 pub use inside::Inside;
 pub use names::{
-    BridgeName, DatasetName, EnvironmentName, GpuName, GroupName, GuestName, HostName, MappingName, NodeName, PoolName,
-    PortName, ServiceName, StorageName, Tag, Vmid,
+    BridgeName, DatasetName, EnvironmentName, GpuName, GroupName, GuestName, HostName, MappingName, ModelName,
+    NodeName, PartName, PoolName, PortName, ServiceName, StorageName, Tag, Vmid,
 };
 pub use net::{Interface, PortRange, Transport};
 pub use pci::{PciAddress, PciId};
+pub use period::Period;
 pub use permissions::{Permissions, how_to_grant};
 pub use size::Size;
 pub use tls::Fingerprint;

@@ -108,6 +108,22 @@ name!(
     "use the name of a port in the service's `template.yaml`, such as `api`"
 );
 name!(
+    /// Something that a service's `template.yaml` names: a variable, a volume, a secret, an image.
+    PartName, "name of a part of a service", "^[a-z][a-z0-9_]*$",
+    |t| (1..=40).contains(&t.len())
+        && t.starts_with(|c: char| c.is_ascii_lowercase())
+        && t.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+    "use lower-case letters, digits and `_`, starting with a letter, such as `keep_alive`: templates write it as a name"
+);
+name!(
+    /// A model, as people and gateways ask for it.
+    ModelName, "name of a model", "^[A-Za-z0-9][A-Za-z0-9._:/-]*$",
+    |t| (1..=96).contains(&t.len())
+        && t.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/-".contains(&b)),
+    "use letters, digits, `.`, `_`, `:`, `/`, `-`, such as `qwen2.5-coder:7b`"
+);
+name!(
     /// A GPU of a host; also the name of its PCI mapping.
     GpuName, "GPU name", "^[a-z][a-z0-9_-]+$",
     |t| config_id(t) && !t.bytes().any(|b| b.is_ascii_uppercase()),

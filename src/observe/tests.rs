@@ -89,6 +89,7 @@ fn guest(name: &str, host: &str, vmid: u32) -> Guest {
             groups: Vec::new(),
         },
         services: Vec::new(),
+        deployments: std::collections::BTreeMap::new(),
         span: SPAN,
         spans: BTreeMap::new(),
     }
@@ -107,6 +108,7 @@ fn blueprint(hosts: Vec<Host>, guests: Vec<Guest>) -> Blueprint {
         ingress: None,
         dns: crate::blueprint::Dns::default(),
         tailnet: None,
+        models: std::collections::BTreeMap::new(),
     }
 }
 

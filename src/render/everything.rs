@@ -4,8 +4,8 @@ use camino::Utf8PathBuf;
 use jiff::civil::Date;
 
 use super::{
-    CaddyPlace, HostRuleset, TraefikPlace, Unwritable, caddyfile, extra_hosts, hosts_block, named_conf, nftables,
-    traefik_dynamic, traefik_static, yaml, zone,
+    CaddyPlace, HostRuleset, TemplateError, TraefikPlace, Unwritable, caddyfile, extra_hosts, hosts_block, named_conf,
+    nftables, stack, traefik_dynamic, traefik_static, yaml, zone,
 };
 use crate::blueprint::{Blueprint, Proxy, Zone};
 
@@ -18,15 +18,26 @@ pub struct Rendered {
     pub text: String,
 }
 
+/// Why something cannot be rendered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// A value cannot be written where it belongs.
+    #[error(transparent)]
+    Value(#[from] Unwritable),
+    /// A template of a service cannot be filled.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
 /// Renders everything. `previous` is what stood in a file before, which the serial of a zone follows from.
 ///
 /// # Errors
-/// If a value cannot be written in the syntax of its target; none that an inventory can hold.
+/// If a value cannot be written in the syntax of its target, or a template of a service of the operator's own is wrong.
 pub fn everything(
     blueprint: &Blueprint,
     today: Date,
     previous: impl Fn(&Utf8PathBuf) -> Option<String>,
-) -> Result<Vec<Rendered>, Unwritable> {
+) -> Result<Vec<Rendered>, RenderError> {
     let mut all = Vec::new();
     let mut add = |path: String, text: String| all.push(Rendered { path: path.into(), text });
     if let Some(ingress) = &blueprint.ingress {
@@ -64,6 +75,14 @@ pub fn everything(
         let ruleset = HostRuleset::of(blueprint, guest, false);
         if !ruleset.admissions.is_empty() {
             add(format!("{}/ruleset.nft", guest.name), nftables(&ruleset)?);
+        }
+    }
+    for guest in blueprint.guests.values() {
+        for deployment in guest.deployments.values() {
+            for file in stack(blueprint, guest, deployment)? {
+                let path = format!("{}/stacks/{}/{}", guest.name, deployment.service, file.path);
+                all.push(Rendered { path: path.into(), text: file.content.shown() });
+            }
         }
     }
     all.sort_by(|a, b| a.path.cmp(&b.path));

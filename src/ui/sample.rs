@@ -234,6 +234,7 @@ pub fn blueprint() -> Blueprint {
             groups: Vec::new(),
         },
         services: Vec::new(),
+        deployments: std::collections::BTreeMap::new(),
         span: place,
         spans: BTreeMap::new(),
     };
@@ -249,6 +250,7 @@ pub fn blueprint() -> Blueprint {
         ingress: None,
         dns: crate::blueprint::Dns::default(),
         tailnet: None,
+        models: std::collections::BTreeMap::new(),
     }
 }
 

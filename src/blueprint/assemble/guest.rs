@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::deployments::deployments;
 use super::firewall::firewall;
 use crate::blueprint::draft::{Draft, DraftGuest};
 use crate::blueprint::{
@@ -53,7 +54,8 @@ pub(super) fn guest(draft: &Draft<'_>, own: &DraftGuest<'_>) -> Option<Guest> {
         notes: shape.notes.as_ref().map(|notes| notes.value.trim_end().to_owned()).unwrap_or_default(),
         ssh_keys: distinct(keys.into_iter().flatten().map(|PublicKeyLine { value, .. }| value.0.clone())),
         firewall: firewall(draft, shape.firewall.as_ref().map(|firewall| &firewall.value))?,
-        services: shape.services.iter().flatten().map(|service| service.value.clone()).collect(),
+        services: own.listed().map(|service| service.value.clone()).collect(),
+        deployments: deployments(draft, own),
         span: own.name.span,
         spans: spans(own),
     })

@@ -19,6 +19,7 @@ mod firewall_name;
 mod firewall_rule;
 mod flow_audience;
 mod flow_reachable;
+mod gateway_limits;
 mod gpu_known;
 mod gpu_unique;
 mod host_address;
@@ -37,6 +38,12 @@ mod ingress_tls;
 mod internet_outside;
 mod kind_keys;
 mod memory_minimum;
+mod model_context;
+mod model_fallback;
+mod model_memory;
+mod model_names;
+mod model_reachable;
+mod model_runs;
 mod name_collision;
 mod not_yet;
 mod number_range;
@@ -49,7 +56,14 @@ mod route_tailnet;
 mod route_target;
 mod route_unique;
 mod route_zone;
+mod service_capacity;
+mod service_dependency;
+mod service_gpu;
 mod service_known;
+mod service_nesting;
+mod service_port;
+mod service_recipe;
+mod service_settings;
 mod service_template;
 mod size_granularity;
 mod ssh_jump;
@@ -57,6 +71,7 @@ mod ssh_keys_present;
 mod startup_order;
 mod tag_reserved;
 mod tailnet;
+mod timeout_order;
 mod vmid_unique;
 
 use super::draft::Draft;
@@ -109,6 +124,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule { id: "startup-order", check: startup_order::check },
     Rule { id: "tag-reserved", check: tag_reserved::check },
     Rule { id: "service-template", check: service_template::check },
+    Rule { id: "service-recipe", check: service_recipe::check },
+    Rule { id: "service-settings", check: service_settings::check },
     Rule { id: "tailnet", check: tailnet::check },
     Rule { id: "service-known", check: service_known::check },
     Rule { id: "exposes-known", check: exposes_known::check },
@@ -126,6 +143,19 @@ pub(super) const RULES: &[Rule] = &[
     Rule { id: "dns-record", check: dns_record::check },
     Rule { id: "opnsense", check: opnsense::check },
     Rule { id: "route-zone", check: route_zone::check },
+    Rule { id: "service-dependency", check: service_dependency::check },
+    Rule { id: "service-gpu", check: service_gpu::check },
+    Rule { id: "service-nesting", check: service_nesting::check },
+    Rule { id: "service-capacity", check: service_capacity::check },
+    Rule { id: "service-port", check: service_port::check },
+    Rule { id: "model-runs", check: model_runs::check },
+    Rule { id: "model-names", check: model_names::check },
+    Rule { id: "model-context", check: model_context::check },
+    Rule { id: "model-memory", check: model_memory::check },
+    Rule { id: "model-fallback", check: model_fallback::check },
+    Rule { id: "model-reachable", check: model_reachable::check },
+    Rule { id: "timeout-order", check: timeout_order::check },
+    Rule { id: "gateway-limits", check: gateway_limits::check },
     Rule { id: "not-yet", check: not_yet::check },
 ];
 

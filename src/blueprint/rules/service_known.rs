@@ -27,7 +27,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                 }
                 continue;
             };
-            let listed = || other.shape.services.iter().flatten().map(|service| service.value.as_str());
+            let listed = || other.listed().map(|service| service.value.as_str());
             let everywhere = draft.services.values().filter(|service| service.everywhere).map(|s| s.name.as_str());
             let offered = || listed().chain(everywhere.clone());
             if other.name == guest.name {
@@ -58,7 +58,13 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                 );
             }
         }
-        let services = guest.shape.services.iter().flatten().map(|service| (&service.value, service.span));
+        for entry in guest.shape.services.iter().flatten().filter(|entry| entry.name.is_none()) {
+            if !draft.broken.key(entry.span, "name") {
+                let problem = format!("guest `{}` lists a service without its name", guest.name.value);
+                report.push(Diagnostic::error(CODE, problem).at(entry.span, "").hint("add `name: …`"));
+            }
+        }
+        let services = guest.listed().map(|service| (&service.value, service.span));
         once(services, |service, first, again| {
             report.push(
                 collision(
@@ -66,7 +72,9 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
                     *first,
                     *again,
                 )
-                .hint("remove one; a profile's services are kept when a guest adds some"),
+                .hint(
+                    "remove one; a profile's services are kept when a guest adds some, and `with` changes one of them",
+                ),
             );
         });
     }

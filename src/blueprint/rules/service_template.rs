@@ -8,7 +8,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
     const CODE: &str = "inventory.service-template";
     let templates = &draft.inventory.templates;
     let names = || templates.keys().map(String::as_str);
-    for service in draft.guests.iter().flat_map(|guest| guest.shape.services.iter().flatten()) {
+    for service in draft.guests.iter().flat_map(|guest| guest.listed()) {
         if templates.contains_key(service.as_str()) || draft.broken.name(service.as_str()) {
             continue;
         }
@@ -18,8 +18,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             None => problem.hint(format!("known are {}", names().collect::<Vec<_>>().join(", "))),
         };
         let problem = problem.hint(format!(
-            "a service of your own is described in `templates/{}/template.yaml`; `infra schema inventory` says what is \
-             in one (`#/$defs/Template`)",
+            "a service of your own is described in `templates/{}/template.yaml`; `infra schema service` says what is in one",
             service.value
         ));
         if !report.iter().any(|said| *said == problem) {

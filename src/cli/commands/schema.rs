@@ -20,6 +20,8 @@ pub struct Args {
 pub enum Of {
     /// An inventory file; in it are `#/$defs/Profile` and `#/$defs/Template` (of a service)
     Inventory,
+    /// What a service says of itself: `templates/<service>/template.yaml`
+    Service,
     /// What `plan --output json` answers
     Plan,
     /// What `preflight --output json` answers
@@ -41,6 +43,7 @@ impl Of {
     pub fn text(self) -> serde_json::Result<String> {
         json::pretty(&match self {
             Self::Inventory => inventory::schema(),
+            Self::Service => inventory::service_schema(),
             Self::Plan => json::plan_schema(),
             Self::Preflight => reports::preflight_schema(),
             Self::Run => json::run_schema(),

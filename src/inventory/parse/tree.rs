@@ -1,5 +1,6 @@
 //! The tree that a text becomes before it has a meaning.
 
+use super::scalar::{Meaning, meaning};
 use crate::diag::Span;
 
 /// A value with its place.
@@ -57,6 +58,31 @@ impl Node {
         match &self.value {
             Value::Scalar(scalar) => Some(&scalar.text),
             Value::List(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// What was written, without places.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::{Number, Value as Json};
+        match &self.value {
+            Value::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
+            Value::Map(entries) => {
+                Json::Object(entries.iter().map(|entry| (entry.name().to_owned(), entry.value.to_json())).collect())
+            }
+            Value::Scalar(scalar) => match meaning(scalar) {
+                Meaning::Null => Json::Null,
+                Meaning::Bool(value) => Json::Bool(value),
+                Meaning::Int(number) => match i64::try_from(number) {
+                    Ok(number) => Json::from(number),
+                    Err(_) => Json::String(scalar.text.clone()),
+                },
+                Meaning::Float => {
+                    let number = scalar.text.parse().ok().and_then(Number::from_f64);
+                    number.map_or_else(|| Json::String(scalar.text.clone()), Json::Number)
+                }
+                Meaning::Text(text) => Json::String(text.to_owned()),
+            },
         }
     }
 

@@ -3,20 +3,24 @@
 //! What is wrong with a value is said once, here, with what to write instead; nothing here looks at a
 //! second value.
 
+mod container;
 mod host;
 mod lists;
 mod macros;
 mod public_key;
 mod refs;
+mod setting;
 mod tailnet;
 mod text;
 mod web;
 mod words;
 
+pub use container::{Digest, EnvironmentVariable, FileMode, HttpPath, ImageRef, InsidePath, ModelSource};
 pub use host::{KernelParameter, ModuleName, SysctlKey, SysctlValue};
 pub use lists::{PeerList, PortSpan, Ports};
 pub use public_key::PublicKey;
 pub use refs::{Destination, LocalService, Peer, ServiceRef, Viewer};
+pub use setting::RawSetting;
 pub use tailnet::{Selector, TailnetName};
 pub use text::{
     CpuName, DatasetPath, DevicePath, Domain, HttpsUrl, Ip, LocalPath, MountPath, Origin, Package, SecretName, Sha256,
@@ -24,6 +28,7 @@ pub use text::{
 };
 pub use web::{Email, LoginName, RecordData, RecordName, VisitorName};
 pub use words::{
-    Action, AudienceName, AuthName, Compression, ControlPlane, Direction, DnsProvider, KindName, PolicyStyle, Protocol,
-    ProxyName, SshAction, State, TlsName, TransportName, VfioBinding,
+    Action, AudienceName, AuthName, Compression, ControlPlane, Demand, Direction, DnsProvider, GpuDemand, HealthProbe,
+    KindName, ModelKind, PolicyStyle, Protocol, ProxyName, SshAction, StackTier, State, TlsName, TransportName,
+    VariableType, VfioBinding,
 };

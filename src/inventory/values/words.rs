@@ -206,3 +206,78 @@ words!(
         Check => "check",
     }
 );
+
+words!(
+    /// What a variable of a service holds.
+    VariableType {
+        /// Any text of one line.
+        Text => "text",
+        /// A whole number.
+        Integer => "integer",
+        /// A size with its unit.
+        Size => "size",
+        /// A length of time with its unit.
+        Duration => "duration",
+        /// Yes or no.
+        Boolean => "boolean",
+        /// One of some words.
+        Enum => "enum",
+        /// The name of a model, or an alias of one.
+        Model => "model",
+    }
+);
+words!(
+    /// What a model does.
+    ModelKind {
+        /// Answers.
+        Chat => "chat",
+        /// Turns texts into vectors.
+        Embedding => "embedding",
+        /// Turns speech into text.
+        Transcription => "transcription",
+    }
+);
+words!(
+    /// How much a service wants another one.
+    Demand {
+        /// It does not start without.
+        Required => "required",
+        /// It uses it where there is one.
+        Optional => "optional",
+    }
+);
+words!(
+    /// Whether a service uses a GPU.
+    GpuDemand {
+        /// It does not start without.
+        Required => "required",
+        /// It uses one where the guest has one.
+        Wanted => "wanted",
+    }
+);
+words!(
+    /// The program in the image that asks the service how it is.
+    HealthProbe {
+        /// `curl`.
+        Curl => "curl",
+        /// `wget`, BusyBox's too.
+        Wget => "wget",
+        /// `python3`.
+        Python => "python",
+        /// Bash and its `/dev/tcp`.
+        Bash => "bash",
+        /// The image holds none: Docker does not look, `infra verify` does.
+        None => "none",
+    }
+);
+words!(
+    /// Where a service stands between a person and a model.
+    StackTier {
+        /// Asks a gateway, or a runner.
+        Client => "client",
+        /// Asks runners for others.
+        Gateway => "gateway",
+        /// Runs models.
+        Runner => "runner",
+    }
+);

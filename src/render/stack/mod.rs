@@ -1,0 +1,106 @@
+//! The stack of one service in one guest: its compose project, its environment, its files.
+//!
+//! One project per service, so that one can be deployed, rolled back and taken away alone. A template says what only that
+//! service knows (command, environment); image, ports, networks, volumes, limits, health and logs are made of the
+//! blueprint, so that no number is written twice and nothing is published that no flow allows. Values are escaped by the
+//! syntax of the file that they go into. Secrets are marks until the moment of delivery ([`Content::filled`]).
+
+mod compose;
+mod content;
+mod context;
+mod template;
+
+pub use content::{Content, SecretNotFit};
+pub use template::TemplateError;
+
+use camino::Utf8PathBuf;
+
+use self::template::{Syntax, fill};
+use crate::blueprint::{Blueprint, Deployment, Guest, Recipe, Service};
+
+/// The name of the template that makes `compose.yaml`.
+const COMPOSE: &str = "compose.yaml.j2";
+
+/// A file of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackFile {
+    /// Where, below the stack's own directory.
+    pub path: Utf8PathBuf,
+    /// What is in it.
+    pub content: Content,
+    /// Its permission bits.
+    pub mode: u32,
+    /// The number of the user that it belongs to.
+    pub owner: u32,
+}
+
+/// Where a service's stack is in its guest.
+#[must_use]
+pub fn stack_directory(service: &crate::model::ServiceName) -> Utf8PathBuf {
+    Utf8PathBuf::from(format!("/opt/stacks/{service}"))
+}
+
+/// Every file of a service in a guest, sorted by path.
+///
+/// # Errors
+/// When a template of the service cannot be filled: a name that there is not, a value that its syntax cannot hold, or a
+/// compose file that says what is not its to say.
+///
+/// # Panics
+/// If the blueprint holds a deployment of a service that it does not know, which it never does.
+pub fn stack(blueprint: &Blueprint, guest: &Guest, deployment: &Deployment) -> Result<Vec<StackFile>, TemplateError> {
+    let service = &blueprint.services[&deployment.service];
+    let recipe = service.recipe.as_ref().expect("only what runs in a container is deployed");
+    let values = context::of(blueprint, guest, service, recipe, deployment);
+    let filled = |file: &str, syntax| {
+        let text = recipe.texts.get(file);
+        text.map(|text| fill(service.name.as_str(), file, &text.text, &values, syntax)).transpose()
+    };
+    let mut files = Vec::new();
+    let environment = environment(service, recipe, deployment, &filled)?;
+    let written = filled(COMPOSE, Syntax::Compose)?.unwrap_or_default();
+    let written = compose::parsed(service.name.as_str(), COMPOSE, &written)?;
+    let composed = compose::finished(blueprint, guest, service, recipe, deployment, (&written, environment.is_some()))?;
+    let head =
+        format!("# Written by infra for {}: change the inventory or templates/{}.\n", blueprint.name, service.name);
+    let composed = Content::of(&format!("{head}{}", super::yaml(&composed)));
+    files.push(StackFile { path: "compose.yaml".into(), content: composed, mode: 0o644, owner: 0 });
+    if let Some(text) = environment {
+        let content = Content::of(&text);
+        files.push(StackFile { path: format!(".env.{}", service.name).into(), content, mode: 0o600, owner: 0 });
+    }
+    for (file, mount) in &recipe.files {
+        let Some(text) = filled(file, Syntax::of(file))? else { continue };
+        let content = Content::of(&text);
+        let open = if content.secrets().next().is_some() { 0o600 } else { 0o644 };
+        let path = file.trim_end_matches(".j2").into();
+        files.push(StackFile { path, content, mode: mount.mode.unwrap_or(open), owner: mount.owner });
+    }
+    for (key, name) in &deployment.secrets {
+        let Some(secret) = recipe.secrets.get(key).filter(|secret| secret.env.is_none() && secret.file.is_some())
+        else {
+            continue;
+        };
+        let (path, content) = (format!("secrets/{key}").into(), Content::secret(name));
+        files.push(StackFile { path, content, mode: 0o400, owner: secret.owner });
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// The text of the environment file: what its template says, and secrets that the image reads nowhere else.
+fn environment(
+    service: &Service,
+    recipe: &Recipe,
+    deployment: &Deployment,
+    filled: &impl Fn(&str, Syntax) -> Result<Option<String>, TemplateError>,
+) -> Result<Option<String>, TemplateError> {
+    let mut text = filled(&format!("env.{}.j2", service.name), Syntax::Environment)?;
+    for (key, name) in &deployment.secrets {
+        if let Some(variable) = recipe.secrets.get(key).and_then(|secret| secret.env.as_ref()) {
+            let line = format!("{variable}='{}'\n", content::mark(name));
+            text.get_or_insert_default().push_str(&line);
+        }
+    }
+    Ok(text)
+}
