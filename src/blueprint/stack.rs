@@ -63,8 +63,12 @@ impl Blueprint {
                 flow.to == own
                     && flow.from != own
                     && flow.transport == port.transport
-                    && flow.ports.first() <= port.ports.last()
-                    && port.ports.first() <= flow.ports.last()
+                    && match &flow.why {
+                        FlowOrigin::Uses(used, at) | FlowOrigin::Exposes(used, at) | FlowOrigin::Access(used, at) => {
+                            *used == service.name && at == name
+                        }
+                        _ => flow.ports.first() <= port.ports.last() && port.ports.first() <= flow.ports.last(),
+                    }
             });
             let mut on: Vec<Bind> = flows
                 .map(|flow| match flow.from {
@@ -184,6 +188,14 @@ mod tests {
         assert_eq!(on(used, "plan-hq", "ollama"), [r#"api ["10.0.0.10"]"#]);
         let exposed = "guests: { plan-hq: { services: [open-webui], exposes: { open-webui: [192.168.10.0/24] } } }";
         assert_eq!(on(exposed, "plan-hq", "open-webui"), [r#"http ["10.0.0.10"]"#]);
+    }
+
+    #[test]
+    fn another_service_with_the_same_number_stays_in_its_container() {
+        let over =
+            "guests: { plan-hq: { services: [open-webui, grafana], exposes: { open-webui: [192.168.10.0/24] } } }";
+        assert_eq!(on(over, "plan-hq", "open-webui"), [r#"http ["10.0.0.10"]"#]);
+        assert_eq!(on(over, "plan-hq", "grafana"), [""; 0]);
     }
 
     #[test]

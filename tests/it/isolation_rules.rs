@@ -33,6 +33,9 @@ fn inventory() -> Value {
         });
         guests.insert(name.to_owned(), entry);
     }
+    guests["plan"]["memory"] = json!("16GiB");
+    guests["plan"]["disk"] = json!("64GiB");
+    guests["plan"]["keyctl"] = json!(true);
     guests["plan"]["services"] = json!(["litellm", "nats", "ollama", "open-webui"]);
     guests["plan"]["exposes"] = json!({ "open-webui": ["10.0.0.0/24", "192.168.10.0/24"], "ssh": ["192.168.10.0/24"] });
     for project in ["x", "y"] {

@@ -67,6 +67,7 @@ mod routes_lab;
 mod schemas;
 mod sh_real;
 mod ssh_real;
+mod stack_real;
 mod tailnet;
 mod verify;
 mod zones_lab;

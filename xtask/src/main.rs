@@ -6,6 +6,7 @@ mod layers;
 mod process;
 mod real_clients;
 mod scan;
+mod stack_real;
 mod test;
 mod vm_test;
 

@@ -14,6 +14,8 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("ssh-keygen", "openssh-client", "ssh_real (keys for it)"),
     ("caddy", "caddy", "edge_real (rendered routes served by a real Caddy)"),
     ("named-checkzone", "bind9-utils", "edge_real (zone files against BIND)"),
+    ("promtool", "prometheus", "stack_real (what is rendered for Prometheus)"),
+    ("amtool", "prometheus-alertmanager", "stack_real (what is rendered for Alertmanager)"),
     ("nft", "nftables", "edge_real (rulesets against nft)"),
     ("ufw", "ufw", "edge_real (commands against ufw)"),
     ("ip", "iproute2", "firewall_kernel (isolation against this kernel)"),
@@ -33,6 +35,7 @@ pub fn run(install: bool) -> Result<bool> {
     let install = install || may_install();
     let mut not_run = prepare(install)?;
     not_run.extend(crate::real_clients::prepare(install)?);
+    not_run.extend(crate::stack_real::prepare(install)?);
     if recordings().is_none() {
         not_run.push(format!("{}: set {} to the directory that holds pve/", RECORDINGS.1, RECORDINGS.0));
     }

@@ -15,7 +15,6 @@ mod tailnet;
 use std::collections::BTreeSet;
 
 pub(super) use deployments::gpu_maker;
-pub(super) use flows::flows;
 pub(super) use guest::{centi, dataset_name, file_mode};
 pub(super) use ingress::web_ports;
 
@@ -73,7 +72,7 @@ pub(super) fn blueprint(draft: &Draft<'_>) -> Option<Blueprint> {
         .map(|(name, service)| (name.clone(), service.clone()))
         .collect();
     let (ingress, dns) = (ingress::ingress(draft)?, dns::dns(draft)?);
-    let mut flows = flows(draft);
+    let mut flows = flows::flows(draft);
     for flow in ingress.iter().flat_map(Ingress::flows) {
         let way = |flow: &Flow| (flow.from.clone(), flow.to.clone(), flow.transport, flow.ports);
         if !flows.iter().any(|known| way(known) == way(&flow)) {

@@ -21,7 +21,12 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
         draft.providers(guest, &at.service).iter().any(|other| other.name.value == at.guest)
     };
     for (name, model) in draft.models().filter(|(_, own)| own.kind.is_none_or(|kind| kind.value == ModelKind::Chat)) {
-        let mut runs = model.runs_on.iter().flatten().peekable();
+        // What is no runner, another rule has said.
+        let runner = |at: &&crate::diag::Spanned<crate::inventory::ServiceRef>| {
+            let there = draft.guest(&at.guest).is_some_and(|guest| guest.listed().any(|own| own.value == at.service));
+            there && draft.stack_of(&at.service).is_some_and(|stack| stack.tier == StackTier::Runner)
+        };
+        let mut runs = model.runs_on.iter().flatten().filter(runner).peekable();
         let Some(first) = runs.peek().copied() else { continue };
         if runs.any(|at| gateways.iter().any(|(guest, _)| reaches(guest, at))) {
             continue;

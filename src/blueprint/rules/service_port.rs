@@ -1,9 +1,9 @@
 //! Two services of a guest do not listen on the same port of it.
 
-use crate::blueprint::assemble::flows;
 use crate::blueprint::draft::{Draft, DraftGuest};
-use crate::blueprint::{Flow, FlowOrigin, Party, Service};
+use crate::blueprint::{Audience, Service};
 use crate::diag::{Diagnostic, Diagnostics};
+use crate::inventory::LocalService;
 use crate::model::PortName;
 
 const CODE: &str = "inventory.service-port";
@@ -11,11 +11,10 @@ const CODE: &str = "inventory.service-port";
 /// Reports pairs of services whose ports meet in their guest: each is published because a flow leads to it, or it is
 /// in the guest's own network. What nobody outside reaches stays in its container and may have any port.
 pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
-    let flows = flows(draft);
     for guest in &draft.guests {
         let mut taken: Vec<(&Service, &PortName)> = Vec::new();
         for service in draft.services_of(guest) {
-            for (name, port) in service.ports.iter().filter(|(name, _)| listens(&flows, guest, service, name)) {
+            for (name, port) in service.ports.iter().filter(|(name, _)| listens(draft, guest, service, name)) {
                 let other = taken.iter().find(|(other, other_name)| {
                     let own = &other.ports[*other_name];
                     other.name != service.name
@@ -43,20 +42,32 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
     }
 }
 
-fn listens(flows: &[Flow], guest: &DraftGuest<'_>, service: &Service, port: &PortName) -> bool {
-    if service.recipe.as_ref().is_none_or(|recipe| recipe.host_network) {
-        // A package that nobody put there yet may listen, or not: only what is said to.
-        return service.package.is_some() || service.recipe.is_some();
+/// Whether somebody outside its container comes to a port: it has none, or what is declared leads there.
+fn listens(draft: &Draft<'_>, guest: &DraftGuest<'_>, service: &Service, port: &PortName) -> bool {
+    let Some(recipe) = &service.recipe else { return service.package.is_some() };
+    if recipe.host_network {
+        return true;
     }
-    flows.iter().any(|flow| {
-        let (used, name) = match &flow.why {
-            FlowOrigin::Uses(used, name) | FlowOrigin::Exposes(used, name) | FlowOrigin::Access(used, name) => {
-                (used, name)
-            }
-            _ => return false,
-        };
-        flow.to == Party::Guest(guest.name.value.clone()) && *used == service.name && name == port
-    })
+    let meant = |named: Option<&PortName>, audience| {
+        draft.ports(&service.name, named, audience).into_iter().any(|(name, _)| name == port)
+    };
+    let used = draft.guests.iter().filter(|other| other.name != guest.name).any(|other| {
+        let mut uses = other.shape.uses.iter().flatten();
+        uses.any(|used| {
+            used.guest == guest.name.value
+                && used.service == service.name
+                && meant(used.port.as_ref(), Audience::Guests)
+        })
+    });
+    let people = |own: &LocalService| own.service == service.name && meant(own.port.as_ref(), Audience::People);
+    let exposed = guest.shape.exposes.iter().flatten().any(|(own, _)| people(own));
+    let mut access = guest.shape.access.iter().flatten();
+    let over_tailnet = access.any(|own| match &own.to {
+        Some(named) => named.iter().any(|own| people(own)),
+        None => meant(None, Audience::People),
+    });
+    let routed = guest.routes().any(|(_, route)| route.service.as_ref().is_some_and(|own| people(own)));
+    used || exposed || over_tailnet || routed
 }
 
 #[cfg(test)]
