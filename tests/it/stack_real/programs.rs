@@ -24,8 +24,9 @@ pub(super) fn compose() -> Option<Command> {
 
 /// A program of Debian, or what to install.
 pub(super) fn there(program: &str, package: &str) -> bool {
-    let ran = Command::new(program).arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let there = { ran }.status().is_ok();
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let there = command.status().is_ok();
     if !there {
         println!("not run: install {package}");
     }
