@@ -66,7 +66,10 @@ fn a_value_with_every_character_that_means_something_comes_out_as_it_went_in() {
         understood(&mut compose().unwrap(), &project).unwrap()
     };
     let chat = read("gate", "open-webui");
-    assert_eq!(chat["services"]["open-webui"]["environment"]["WEBUI_NAME"], "Kais $HOME: {{ \"chat\" }} #1");
+    assert_eq!(
+        chat["services"]["open-webui"]["environment"]["WEBUI_NAME"], "Kais $$HOME: {{ \"chat\" }} #1",
+        "compose doubles every `$` that it prints"
+    );
     assert_eq!(chat["services"]["open-webui"]["environment"]["OPENAI_API_KEYS"], format!("sk-{SECRET}"));
     let small = read("gpu", "llama-cpp");
     let command = small["services"]["llama-cpp"]["command"].as_array().unwrap();
