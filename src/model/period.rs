@@ -71,8 +71,10 @@ impl From<Period> for String {
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Go knows no days.
-        let (factor, unit) =
-            UNITS[1..].iter().find(|(factor, _)| self.0 >= *factor && self.0 % factor == 0).unwrap_or(&UNITS[3]);
+        let (factor, unit) = UNITS[1..]
+            .iter()
+            .find(|(factor, _)| self.0 >= *factor && self.0.is_multiple_of(*factor))
+            .unwrap_or(&UNITS[3]);
         write!(f, "{}{unit}", self.0 / factor)
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             let from_library = model.source.as_ref().map(|source| matches!(source.value, ModelSource::Ollama(_)));
             if let (Some(from_library), Some(source)) = (from_library, &model.source)
                 && from_library != (at.service.as_str() == "ollama")
-                && draft.inventory.templates.get(at.service.as_str()).is_some()
+                && draft.inventory.templates.contains_key(at.service.as_str())
             {
                 let problem = say(format!("`{}` cannot load model `{}` from there", at.service, name.value));
                 let hint = match from_library {
