@@ -41,7 +41,7 @@ pub use selection::Selection;
 pub use service::{Audience, Service, ServicePort};
 pub use setting::{Setting, Variable};
 pub use stack::{Bind, Publication, ScrapeTarget};
-pub use tailnet::{ControlPlane, PolicyStyle, Tailnet, TailnetSsh};
+pub use tailnet::{ControlPlane, PolicyStyle, TUN, Tailnet, TailnetSsh};
 pub use types::{
     Access, ApiAccess, Blueprint, Gpu, Host, HostNetwork, HostStorage, HostSystem, Image, ImageSource, SecretRef,
     SshAccess, Trust,

@@ -136,6 +136,13 @@ fn unknown_target(addr: &Addr, blueprint: &Blueprint) -> Option<Diagnostic> {
             let there = known.contains(&typed);
             (!there).then(|| unknown("selection.target", "resource", &typed, known.iter().map(String::as_str)))
         }
+        Kind::TailnetDevice => {
+            let known: Vec<String> = blueprint.tailnet_members().iter().map(ToString::to_string).collect();
+            let there = known.contains(&addr.name);
+            (!there).then(|| {
+                unknown("selection.target", "guest in the tailnet", &addr.name, known.iter().map(String::as_str))
+            })
+        }
         Kind::TailnetPolicy | Kind::DnsRecords => {
             let declared = match addr.kind {
                 Kind::TailnetPolicy => blueprint.tailnet.is_some(),

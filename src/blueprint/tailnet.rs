@@ -2,9 +2,38 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{SecretRef, Trust};
+use super::{Blueprint, DeviceNode, GuestShape, Party, SecretRef, Trust};
 use crate::diag::Span;
 use crate::model::GuestName;
+
+/// What `tailscaled` makes its interface with; an unprivileged container has it only if it is given it.
+pub const TUN: &str = "/dev/net/tun";
+
+impl Blueprint {
+    /// Guests that join the tailnet: those that somebody in it has access to, and those that are to join anyway.
+    #[must_use]
+    pub fn tailnet_members(&self) -> BTreeSet<GuestName> {
+        let Some(tailnet) = &self.tailnet else { return BTreeSet::new() };
+        let reached = self.flows.iter().filter_map(|flow| match (&flow.from, &flow.to) {
+            (Party::Tailnet(_), Party::Guest(to)) => Some(to.clone()),
+            _ => None,
+        });
+        reached.chain(tailnet.members.iter().cloned()).filter(|guest| self.guests.contains_key(guest)).collect()
+    }
+
+    /// Gives containers that join the tailnet the tunnel device, unless the inventory does.
+    pub(super) fn give_tunnels(&mut self) {
+        for member in self.tailnet_members() {
+            let Some(GuestShape::Container(container)) = self.guests.get_mut(&member).map(|guest| &mut guest.shape)
+            else {
+                continue;
+            };
+            if container.devices.iter().all(|device| device.path != TUN) {
+                container.devices.push(DeviceNode { path: TUN.to_owned(), uid: 0, gid: 0, mode: 0o666 });
+            }
+        }
+    }
+}
 
 /// A tailnet, and what an environment asks of its policy beside the flows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -61,7 +61,7 @@ impl Shell for InGuest {
                 return Err(TransportError::NotSent { peer: self.inside.to_string(), why });
             }
             let output = self.host.run(&Command::new(argv).stdin(command.stdin.clone()).limit(limit)).await?;
-            if is_vm { self.agent_answer(output) } else { self.attached(output) }
+            answered(self.inside, output)
         })
     }
 
@@ -70,43 +70,52 @@ impl Shell for InGuest {
     }
 }
 
-impl InGuest {
-    /// `pct exec` passes on the exit code of the command, and has 255 of its own where there is nothing to attach to.
-    fn attached(&self, output: Output) -> Result<Output, TransportError> {
-        let said = String::from_utf8_lossy(&output.stderr);
-        if output.code == 255 && said.contains("not running!") {
-            return Err(TransportError::NotSent { peer: self.inside.to_string(), why: said.trim().to_owned() });
-        }
-        Ok(output)
+/// What a command in a guest came to, from what [`Inside::argv`] printed on the host.
+///
+/// # Errors
+/// If it did not run, or nobody can tell how it ended.
+pub fn answered(inside: Inside, output: Output) -> Result<Output, TransportError> {
+    match inside {
+        Inside::Container { .. } => attached(inside, output),
+        Inside::Vm { .. } => agent_answer(inside, output),
     }
+}
 
-    fn agent_answer(&self, output: Output) -> Result<Output, TransportError> {
-        let peer = self.inside.to_string();
-        let printed = String::from_utf8_lossy(&output.stdout);
-        let said = || {
-            let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            if text.is_empty() { format!("`qm guest exec` exited with {}", output.code) } else { text }
-        };
-        let Ok(answer) = serde_json::from_str::<AgentAnswer>(&printed) else {
-            // refused before anything was asked of the agent: not running, no agent, no such VM
-            let nothing = ["not running", "No QEMU guest agent", "does not exist"];
-            let why = said();
-            return Err(match nothing.iter().any(|text| why.contains(text)) {
-                true => TransportError::NotSent { peer, why },
-                false => TransportError::Uncertain { peer, why },
-            });
-        };
-        if answer.exited != Some(1) {
-            let why = "the command was not done in time and may still run".to_owned();
-            return Err(TransportError::Uncertain { peer, why });
-        }
-        if answer.truncated.is_some_and(|cut| cut != false && cut != 0) {
-            let why = "the guest agent cut off what the command printed".to_owned();
-            return Err(TransportError::Uncertain { peer, why });
-        }
-        let code = answer.exitcode.or(answer.signal.map(|signal| 128 + signal)).unwrap_or(255);
-        Ok(Output { code, stdout: answer.stdout.into_bytes(), stderr: answer.stderr.into_bytes() })
+/// `pct exec` passes on the exit code of the command, and has 255 of its own where there is nothing to attach to.
+fn attached(inside: Inside, output: Output) -> Result<Output, TransportError> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    if output.code == 255 && said.contains("not running!") {
+        return Err(TransportError::NotSent { peer: inside.to_string(), why: said.trim().to_owned() });
     }
+    Ok(output)
+}
+
+fn agent_answer(inside: Inside, output: Output) -> Result<Output, TransportError> {
+    let peer = inside.to_string();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let said = || {
+        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        if text.is_empty() { format!("`qm guest exec` exited with {}", output.code) } else { text }
+    };
+    let Ok(answer) = serde_json::from_str::<AgentAnswer>(&printed) else {
+        // refused before anything was asked of the agent: not running, no agent, no such VM
+        let nothing = ["not running", "No QEMU guest agent", "does not exist"];
+        let why = said();
+        return Err(match nothing.iter().any(|text| why.contains(text)) {
+            true => TransportError::NotSent { peer, why },
+            false => TransportError::Uncertain { peer, why },
+        });
+    };
+    if answer.exited != Some(1) {
+        let why = "the command was not done in time and may still run".to_owned();
+        return Err(TransportError::Uncertain { peer, why });
+    }
+    if answer.truncated.is_some_and(|cut| cut != false && cut != 0) {
+        let why = "the guest agent cut off what the command printed".to_owned();
+        return Err(TransportError::Uncertain { peer, why });
+    }
+    let code = answer.exitcode.or(answer.signal.map(|signal| 128 + signal)).unwrap_or(255);
+    Ok(Output { code, stdout: answer.stdout.into_bytes(), stderr: answer.stderr.into_bytes() })
 }
 
 #[cfg(test)]

@@ -19,6 +19,6 @@ pub(crate) mod testing;
 pub use description::{Description, PATH as DESCRIPTION_PATH, describe};
 pub use doors::{Door, Doors};
 pub use error::CallError;
-pub use inside::InGuest;
+pub use inside::{InGuest, answered};
 pub use session::{Session, Wait};
 pub use task::{TaskEnd, TaskWatch};

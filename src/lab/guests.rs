@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use super::rules::reach::{self, Ended};
 use super::shell::{Call, Program, programs};
 use super::world::World;
+use super::{guest_files, guest_tailscale};
 
 /// The guest that answers at an address: running, and its system has come up.
 #[must_use]
@@ -22,20 +23,21 @@ pub fn at(world: &World, address: &str) -> Option<u32> {
 pub fn find(name: &str) -> Option<Program> {
     match name {
         "bash" => Some(bash),
+        "systemctl" => Some(systemctl),
         "timeout" => Some(timeout),
         "getent" => Some(getent),
         "perl" => Some(perl),
         "[" | "cat" | "chmod" | "chown" | "cmp" | "cp" | "date" | "dd" | "echo" | "env" | "false" | "find" | "grep"
         | "head" | "hostname" | "id" | "install" | "ls" | "mkdir" | "mv" | "printf" | "readlink" | "rm" | "rmdir"
         | "sha256sum" | "sleep" | "stat" | "tee" | "test" | "touch" | "true" | "uname" => programs::program(name),
-        _ => super::guest_files::find(name),
+        _ => guest_tailscale::find(name).or_else(|| guest_files::find(name)),
     }
 }
 
 /// `bash -c 'exec 3<>/dev/tcp/ADDRESS/PORT && echo …'`: the one script that this bash knows, a connection that is
 /// opened and, once it stands, said.
 fn bash(call: &mut Call<'_>) -> i32 {
-    if let Some(code) = super::guest_files::loopback(call) {
+    if let Some(code) = guest_files::loopback(call) {
         return code;
     }
     if let Some(code) = super::guest_names::asked(call) {
@@ -94,7 +96,11 @@ fn timeout(call: &mut Call<'_>) -> i32 {
             call.warn("timeout: failed to run command 'curl': No such file or directory");
             127
         }
-        _ => call.unknown("timeout of anything but bash and getent"),
+        [seconds, program, rest @ ..] if seconds.parse::<u32>().is_ok() && program == "tailscale" => {
+            call.args = rest;
+            guest_tailscale::find("tailscale").map_or(127, |program| program(call))
+        }
+        _ => call.unknown("timeout of any other program"),
     }
 }
 
@@ -109,7 +115,8 @@ fn getent(call: &mut Call<'_>) -> i32 {
         let line = line.split('#').next().unwrap_or_default();
         line.split_whitespace().skip(1).any(|own| own == name)
     });
-    let Some(line) = line else { return 2 };
+    // Outside names are those of whoever models what is behind them.
+    let Some(line) = line else { return guest_tailscale::find("getent").map_or(2, |program| program(call)) };
     let mut words = line.split_whitespace();
     let address = words.next().unwrap_or_default();
     call.print(format!("{address:<15} {}", words.collect::<Vec<_>>().join(" ")));
@@ -134,4 +141,12 @@ fn perl(call: &mut Call<'_>) -> i32 {
         call.print(port.to_string());
     }
     0
+}
+
+/// `systemctl`: of each unit, whoever models it knows.
+fn systemctl(call: &mut Call<'_>) -> i32 {
+    if let Some(code) = guest_tailscale::systemctl(call) {
+        return code;
+    }
+    guest_files::find("systemctl").map_or(127, |program| program(call))
 }

@@ -14,6 +14,7 @@ pub mod faults;
 pub mod guest_edge;
 pub mod guest_files;
 mod guest_names;
+pub mod guest_tailscale;
 pub mod guests;
 pub mod hardware;
 mod intake;

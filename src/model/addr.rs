@@ -40,6 +40,8 @@ pub enum Kind {
     TailnetPolicy,
     /// Names of an inventory in an OPNsense's Unbound.
     DnsRecords,
+    /// A guest's place in the tailnet.
+    TailnetDevice,
     /// Debian packages of a host.
     Packages,
     /// The kernel's command line of a host, where its boot loader takes it from.
@@ -60,7 +62,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Pool,
         Self::PciMapping,
         Self::Image,
@@ -76,6 +78,7 @@ impl Kind {
         Self::Zones,
         Self::TailnetPolicy,
         Self::DnsRecords,
+        Self::TailnetDevice,
         Self::Packages,
         Self::KernelCommandLine,
         Self::Modules,
@@ -111,6 +114,7 @@ impl Kind {
             Self::Zones => "zones",
             Self::TailnetPolicy => "tailnet_policy",
             Self::DnsRecords => "dns_records",
+            Self::TailnetDevice => "tailnet_device",
             Self::HostFirewall => "host_firewall",
             Self::DatacenterFirewall => "datacenter_firewall",
         }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::entrance::Entrance;
 use super::guest_look::GuestLook;
 use super::machine::Machine;
+use super::tailnet::GuestTailscale;
 use super::{
     BridgeName, DatasetName, HostName, MappingName, NodeName, PciAddress, PciId, Permissions, StorageName, Upid, Vmid,
 };
@@ -347,6 +348,9 @@ pub struct Host {
     /// What was seen in its guests that the inventory puts a configuration into.
     #[serde(default)]
     pub looks: BTreeMap<Vmid, Fact<GuestLook>>,
+    /// Tailscale in its guests that are to be in the tailnet; those that were not asked are not in it.
+    #[serde(default)]
+    pub tailscale: BTreeMap<Vmid, Fact<GuestTailscale>>,
 }
 
 /// A device on the PCI bus.

@@ -10,7 +10,7 @@ use super::shell::{Firewalls, ShellFacts, ShellReads};
 use super::sight::{self, Sight};
 use super::site::SiteFacts;
 use super::{Interest, facts, guests};
-use crate::blueprint::{self, Blueprint};
+use crate::blueprint::{self, Blueprint, Guest};
 use crate::client::{Doors, Session};
 use crate::model::guard::GuardState;
 use crate::model::observed::{Fact, GuestConfig, GuestListing, Host, Observed, Release, Site};
@@ -115,6 +115,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
             bridges: node.bridges,
             appliances: node.appliances,
             looks: shell.looks,
+            tailscale: shell.tailscale,
         };
         observed.hosts.insert(host.name.clone(), read);
     }
@@ -280,6 +281,9 @@ fn shell_reads(
     interest: &Interest,
 ) -> Option<ShellReads> {
     let shell = doors.shell(&host.name)?;
+    let members = blueprint.tailnet_members();
+    let here = |guest: &&Guest| members.contains(&guest.name) && guest.host == host.name;
+    let members = blueprint.guests.values().filter(here);
     Some(ShellReads {
         shell: Arc::clone(shell),
         clock: Arc::clone(doors.clock()),
@@ -288,6 +292,7 @@ fn shell_reads(
         machine: interest.machines.get(&host.name).cloned(),
         datasets: interest.datasets.get(&host.name).cloned().unwrap_or_default(),
         looks: crate::resources::guest_questions(blueprint, &host.name),
+        tailscale: members.map(Guest::inside).collect(),
         in_one_go: interest.in_one_go,
     })
 }

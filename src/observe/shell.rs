@@ -11,6 +11,7 @@ use crate::model::entrance::Entrance;
 use crate::model::guest_look::{GuestLook, GuestQuestion};
 use crate::model::machine::Machine;
 use crate::model::observed::{ClusterFirewall, Dataset, Fact, File, GuestFirewall, Site, StorageEntry};
+use crate::model::tailnet::GuestTailscale;
 use crate::model::{DatasetName, Inside, StorageName, Vmid};
 use crate::ports::{Batch, Clock, OnFailure, Output, Shell};
 use crate::proxmox::storage_file;
@@ -30,6 +31,8 @@ pub(super) struct ShellReads {
     pub datasets: BTreeSet<DatasetName>,
     /// Guests that are looked into.
     pub looks: Vec<(Inside, GuestQuestion)>,
+    /// Guests that are to be in the tailnet.
+    pub tailscale: BTreeSet<Inside>,
     /// Whether there is no second batch.
     pub in_one_go: bool,
 }
@@ -44,6 +47,7 @@ pub(super) struct ShellFacts {
     pub machine: Machine,
     pub entrance: Entrance,
     pub looks: BTreeMap<Vmid, Fact<GuestLook>>,
+    pub tailscale: BTreeMap<Vmid, Fact<GuestTailscale>>,
 }
 
 /// Firewall files of a site.
@@ -73,6 +77,7 @@ impl ShellFacts {
             firewall: None,
             machine: Machine::unavailable(why),
             looks: BTreeMap::new(),
+            tailscale: BTreeMap::new(),
             entrance: Entrance {
                 operator: Fact::unavailable(why),
                 firewall: Fact::unavailable(why),
@@ -125,6 +130,11 @@ impl ShellReads {
             .looks
             .iter()
             .map(|(inside, question)| batch.push(facts::guest_looks::command(*inside, question)))
+            .collect();
+        let tailscale: Vec<(Inside, usize)> = self
+            .tailscale
+            .iter()
+            .map(|inside| (*inside, batch.push(facts::guest_tailscale::command(*inside))))
             .collect();
         let (outputs, asked) = match self.run(&batch).await {
             Ok(answer) => answer,
@@ -195,6 +205,10 @@ impl ShellReads {
                 .map(|((inside, question), at)| {
                     (inside.vmid(), fact(facts::guest_looks::read(*inside, question, &outputs[at])))
                 })
+                .collect(),
+            tailscale: tailscale
+                .into_iter()
+                .map(|(inside, at)| (inside.vmid(), fact(facts::guest_tailscale::read(inside, &outputs[at]))))
                 .collect(),
         }
     }

@@ -36,7 +36,10 @@ impl Scope {
         let placed = self.hosts.is_empty() || self.hosts.contains(host);
         let meant = |target: &Addr| {
             let of_guest = matches!(target.kind, Kind::Vm | Kind::Container)
-                && matches!(addr.kind, Kind::Snippet | Kind::GuestFirewall | Kind::Routes | Kind::Zones)
+                && matches!(
+                    addr.kind,
+                    Kind::Snippet | Kind::GuestFirewall | Kind::Routes | Kind::Zones | Kind::TailnetDevice
+                )
                 && addr.name == target.name;
             target == addr || of_guest
         };
@@ -75,6 +78,7 @@ impl<'a> Request<'a> {
             memory: self.memory,
             allowed: self.allowed,
             unfinished: self.unfinished,
+            together: self.scope.is_everything() && self.scope.part == Part::Guests,
         }
     }
 
@@ -189,6 +193,7 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Diagnostics> {
     if request.scope.part == Part::Guests {
         plan.notes.extend(firewall_notes(request));
         plan.notes.extend(cluster::misplaced(request));
+        plan.notes.extend(resources::tailnet_strangers(request.blueprint, request.observed));
     }
     let contradictions = lint_ways(&plan, request.blueprint, request.observed);
     if contradictions.has_errors() {

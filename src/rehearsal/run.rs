@@ -14,6 +14,7 @@ use crate::event::{Event, RunId, RunOutcome, RunState};
 use crate::exec::{self, Ended, OnFailure, Opening, Options, Record, RunError, Stop, journal::JournalError};
 use crate::lab::LabError;
 use crate::lab::twin::{Tempo, TwinClock, Untwinned, unlike};
+use crate::model::Kind;
 use crate::model::observed::Observed;
 use crate::model::step::{Op, StepId};
 use crate::observe::{self, Interest};
@@ -111,6 +112,12 @@ fn limits(plan: &Plan) -> Vec<Untwinned> {
         limits.push(limit(
             "what happens inside guests",
             "in the twin every system that has a disk comes up, and its agent answers",
+        ));
+    }
+    if plan.steps.iter().any(|step| step.addr.kind == Kind::TailnetDevice && step.inside.is_some()) {
+        limits.push(limit(
+            "whether guests get Tailscale's packages, and reach the tailnet's control plane",
+            "in the twin both are there for every guest that may reach the internet",
         ));
     }
     limits.push(limit(

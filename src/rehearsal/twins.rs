@@ -33,6 +33,9 @@ impl Twins {
     ) -> Result<Self, LabError> {
         let clock = TwinClock::new(now);
         let count = Arc::new(Count::default());
+        let tailnet = blueprint.tailnet.as_ref().and_then(|tailnet| {
+            TwinTailnet::of(&observed.tailnet, &tailnet.url, Arc::<TwinClock>::clone(&clock) as Arc<dyn Clock>)
+        });
         let mut doors = BTreeMap::new();
         let mut untwinned = BTreeSet::new();
         for name in blueprint.sites().into_keys() {
@@ -65,6 +68,7 @@ impl Twins {
             let secret = format!("{:032x}", fastrand::u128(..));
             let mut twin = twin::of(&original, &secret, now);
             twin.world.pace = tempo.pace;
+            twin.world.uplink = tailnet.as_ref().map(TwinTailnet::uplink).unwrap_or_default();
             untwinned.extend(twin.untwinned);
             let live = LiveSite::new(twin.world, Arc::<TwinClock>::clone(&clock), Vec::new(), None)?;
             let digests = Arc::new(twin.digests);
@@ -81,7 +85,7 @@ impl Twins {
         }
         // The same jitter every time: a rehearsal says the same twice.
         let mut doors = Doors::new(doors, Arc::<TwinClock>::clone(&clock) as Arc<dyn Clock>, 1);
-        if let Some(tailnet) = TwinTailnet::of(&observed.tailnet).filter(|_| blueprint.tailnet.is_some()) {
+        if let Some(tailnet) = tailnet {
             doors = doors.with_tailnet(Arc::new(tailnet));
         }
         if let Some(router) = TwinOpnSense::of(&observed.opnsense).filter(|_| blueprint.dns.opnsense.is_some()) {

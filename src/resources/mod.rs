@@ -39,6 +39,7 @@ mod snippet;
 mod storage;
 mod switch;
 mod switched_on;
+mod tailnet_device;
 mod tailnet_policy;
 mod vm;
 mod way_in;
@@ -60,6 +61,7 @@ pub use place::{guest_of, place_of};
 pub use references::Object as FirewallObject;
 pub use snippet::snippets_of_interest;
 pub use storage::{Kept, files_kept, problem as storage_problem};
+pub use tailnet_device::strangers as tailnet_strangers;
 pub use way_in::{Ways, decides as decides_who_gets_in};
 
 use serde::{Deserialize, Serialize};
@@ -99,6 +101,8 @@ pub struct Context<'a> {
     pub allowed: &'a Allowed,
     /// Steps that an earlier run began and of whose end nothing is known.
     pub unfinished: &'a BTreeSet<StepId>,
+    /// Whether everything of the inventory is planned together, and not a part that somebody named.
+    pub together: bool,
 }
 
 /// Objects that the operator named, each for what may become of it: one licence is not the other.
@@ -184,7 +188,7 @@ pub struct Removal {
 pub type Desired = for<'a> fn(&'a Blueprint) -> Vec<Box<dyn Resource + 'a>>;
 
 /// Every kind with its resources, in dependency order. A new kind is one file and one line here.
-pub const KINDS: [(Kind, Desired); 15] = [
+pub const KINDS: [(Kind, Desired); 16] = [
     (Kind::Pool, pool::desired),
     (Kind::PciMapping, pci_mapping::desired),
     (Kind::Image, image::desired),
@@ -200,6 +204,7 @@ pub const KINDS: [(Kind, Desired); 15] = [
     (Kind::Zones, zones::desired),
     (Kind::TailnetPolicy, tailnet_policy::desired),
     (Kind::DnsRecords, dns_records::desired),
+    (Kind::TailnetDevice, tailnet_device::desired),
 ];
 
 /// Every kind of what is of a host itself, in dependency order: what `prepare` plans, and no other verb. The parent

@@ -63,6 +63,7 @@ pub fn place_of(blueprint: &Blueprint, addr: &Addr, parameter: Option<&str>) -> 
         }
         Kind::TailnetPolicy => whole(blueprint.tailnet.as_ref()?.span),
         Kind::DnsRecords => whole(blueprint.dns.opnsense.as_ref()?.span),
+        Kind::TailnetDevice => whole(guest(name)?.span),
         Kind::Pool => whole(of_site()?.span),
         Kind::Dataset => {
             let mounts = blueprint.guests.values().filter(|guest| guest.host.as_str() == place);

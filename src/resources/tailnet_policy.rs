@@ -6,11 +6,11 @@
 
 use super::difference::{Fields, between, change};
 use super::operations::{answer, call, call_until, check, step};
-use super::{Changed, Context, Finding, Removal, Resource};
+use super::{Changed, Context, Finding, Removal, Resource, tailnet_device};
 use crate::blueprint::{Blueprint, ControlPlane, Host, Tailnet};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::change::{Action, Risk};
-use crate::model::step::{Expect, Matcher, Op, Step, Undo};
+use crate::model::step::{Condition, Expect, Matcher, Op, Step, Undo};
 use crate::model::tailnet::TailnetDevice;
 use crate::model::{Addr, HostName, Kind};
 use crate::tailnet::{
@@ -31,6 +31,7 @@ pub fn desired(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
 }
 
 /// What would be written, and over what.
+#[derive(Clone)]
 struct Draft {
     /// The policy without our section.
     section: Section,
@@ -148,12 +149,12 @@ impl TailnetPolicy<'_> {
         format!(">>> infra {} {}:", self.owner(), section.digest())
     }
 
-    fn write(&self, addr: &Addr, title: &str, from: &str, draft: &Draft) -> Step {
+    fn write(&self, addr: &Addr, what: &str, title: &str, from: &str, draft: &Draft) -> Step {
         let mark = self.mark(&draft.section);
         let written = answer(requests::policy(), vec![Expect::new("policy", Matcher::Contains(mark))]);
         let mut step = step(
             addr,
-            "write",
+            what,
             title,
             &self.host.name,
             vec![
@@ -171,7 +172,10 @@ impl TailnetPolicy<'_> {
 
 /// The control plane itself judges the policy and runs its tests before it is written.
 fn accepted(text: &str) -> Op {
-    call(requests::check_policy(text))
+    check(
+        Condition::Answers { request: requests::check_policy(text) },
+        "the tailnet's control plane refuses the policy",
+    )
 }
 
 /// One field per key of the policy: its entries, one per line, however they are laid out.
@@ -217,42 +221,63 @@ impl Resource for TailnetPolicy<'_> {
                 return Finding::Refused(problem.cause(error.to_string()).hint(hint).into());
             }
         };
+        // Who joins first can only do so once its tag has an owner, and can only be tested once it has joined.
+        let joining = if context.together { tailnet_device::joining(context) } else { Vec::new() };
         let take_over = context.allowed.take_over.contains(&addr);
-        let draft = match self.draft(text, found.is_some(), &Presence::of(devices), take_over) {
-            Ok(draft) => draft,
-            Err(problems) => return Finding::Refused(problems),
+        let mut there = Presence::of(devices);
+        let now = self.draft(text, found.is_some(), &there, take_over);
+        for (guest, _) in &joining {
+            let tag = tag_of(&self.blueprint.name, guest);
+            there.tags.insert(tag.clone());
+            there.devices.retain(|device| !device.tags.contains(&tag));
+            there.devices.push(TailnetDevice { hostname: guest.to_string(), tags: vec![tag], ..Default::default() });
+        }
+        let (now, then) = match (now, self.draft(text, found.is_some(), &there, take_over)) {
+            (Ok(now), Ok(then)) => (now, then),
+            (Err(problems), _) | (_, Err(problems)) => return Finding::Refused(problems),
         };
-        let desired = fields(&draft.section);
+        let desired = fields(&then.section);
         let current = found.as_ref().map(|found| fields(&found.section)).unwrap_or_default();
-        let same = found.as_ref().is_some_and(|found| found.untouched && found.written == draft.section.digest());
-        if same || (found.is_none() && draft.section.blocks.is_empty()) {
+        let is = |draft: &Draft| {
+            let same = found.as_ref().is_some_and(|found| found.untouched && found.written == draft.section.digest());
+            same || (found.is_none() && draft.section.blocks.is_empty())
+        };
+        if is(&then) {
             return Finding::Unchanged { desired };
         }
         let differences = between(&current, &desired);
         if let Some(found) = found.as_ref().filter(|found| !found.untouched && !differences.is_empty())
             && !take_over
         {
-            return Finding::Refused(self.edited(&addr, &found.section, &draft.section).into());
+            return Finding::Refused(self.edited(&addr, &found.section, &then.section).into());
         }
         let action = if found.is_some() { Action::Update } else { Action::Create };
-        let title = match action {
-            Action::Create => format!("put the section of {} into the tailnet's policy", self.owner()),
-            _ => format!("write the section of {} in the tailnet's policy", self.owner()),
-        };
+        let mut steps = Vec::new();
+        let mut written = text.as_str();
+        if !is(&now) {
+            let title = match action {
+                Action::Create => format!("put the section of {} into the tailnet's policy", self.owner()),
+                _ => format!("write the section of {} in the tailnet's policy", self.owner()),
+            };
+            steps.push(self.write(&addr, "write", &title, text, &now));
+            written = &now.text;
+        }
+        if then.text != written {
+            let title = "write the tests of who has joined into the tailnet's policy";
+            let untouched = then.untouched && steps.is_empty();
+            let mut step = self.write(&addr, "tests", title, written, &Draft { untouched, ..then.clone() });
+            step.needs = steps.iter().map(|step| step.id.clone()).collect();
+            step.needs.extend(joining.iter().map(|(_, join)| join.clone()));
+            steps.push(step);
+        }
         let mut change = change(addr.clone(), action, &differences, context.memory);
         change.risk = Risk::Reachability;
         if differences.is_empty() {
             change.reason = "its mark is not that of what it holds".to_owned();
         }
-        let mut notes = draft.notes.clone();
-        notes.extend(self.absent(devices));
-        Finding::Changed(Changed {
-            change,
-            steps: vec![self.write(&addr, &title, text, &draft)],
-            desired,
-            seen: text.clone(),
-            notes,
-        })
+        let mut notes = then.notes.clone();
+        notes.extend(self.absent(&there));
+        Finding::Changed(Changed { change, steps, desired, seen: text.clone(), notes })
     }
 
     fn removal(&self, context: &Context<'_>) -> Option<Removal> {
@@ -272,7 +297,7 @@ impl Resource for TailnetPolicy<'_> {
         let gone = Section::default();
         let draft = Draft { section: gone, text: bare, untouched: false, notes: Vec::new() };
         let title = format!("take the section of {} out of the tailnet's policy", self.owner());
-        let mut step = self.write(&addr, &title, text, &draft);
+        let mut step = self.write(&addr, "write", &title, text, &draft);
         let taken = answer(
             requests::policy(),
             vec![Expect::new("policy", Matcher::Equals(draft.text.trim_end_matches('\n').to_owned()))],
@@ -314,17 +339,15 @@ impl TailnetPolicy<'_> {
             .hint(format!("to write over it: `--take-over {addr}`"))
     }
 
-    /// Members that no device bears the tag of yet: nothing is tested of them, and nobody reaches them.
-    fn absent(&self, devices: &[TailnetDevice]) -> Option<String> {
-        let tags = Presence::of(devices).tags;
+    /// Members that no device bears the tag of, and that do not join now: nothing is tested of them, and nobody reaches
+    /// them.
+    fn absent(&self, there: &Presence) -> Option<String> {
         let members = members(self.blueprint).into_iter().map(|guest| (tag_of(&self.blueprint.name, &guest), guest));
-        let absent: Vec<String> =
-            members.filter(|(tag, _)| !tags.contains(tag)).map(|(tag, guest)| format!("{guest} (`{tag}`)")).collect();
-        (!absent.is_empty()).then(|| {
-            format!(
-                "not in the tailnet yet: {}; in each of them run `tailscale up --hostname NAME --auth-key …` with a one-off key that has its tag",
-                absent.join(", ")
-            )
-        })
+        let absent: Vec<String> = members
+            .filter(|(tag, _)| !there.tags.contains(tag))
+            .map(|(tag, guest)| format!("{guest} (`{tag}`)"))
+            .collect();
+        (!absent.is_empty())
+            .then(|| format!("not in the tailnet yet, and not tested by its policy: {}", absent.join(", ")))
     }
 }

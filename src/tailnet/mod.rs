@@ -25,4 +25,4 @@ pub use leaks::{Leak, LeakKind, leaks};
 pub use policy::{Policy, Rule, RuleKind, SshRule, TestCase};
 pub use presence::Presence;
 pub use section::{Block, Section};
-pub use wanted::{members, tag_of, wanted};
+pub use wanted::{has_terminals, members, tag_of, wanted};

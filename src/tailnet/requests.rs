@@ -3,6 +3,8 @@
 //! The words are the house's own: an adapter says them in the dialect of Tailscale or of Headscale. They go through the
 //! same door as Proxmox's and are told apart by [`ROOT`], a path that Proxmox VE does not have.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use crate::ports::{Method, Request};
@@ -58,6 +60,36 @@ pub fn devices() -> Request {
     request(Method::Get, "devices", Vec::new())
 }
 
+/// Lists the devices without those with these ids.
+#[must_use]
+pub fn devices_besides(known: &BTreeSet<String>) -> Request {
+    request(Method::Get, "devices", vec![("besides", joined(known))])
+}
+
+/// Removes every device with this tag that is none of these: what joined since they were listed.
+#[must_use]
+pub fn remove_joined(tag: &str, known: &BTreeSet<String>) -> Request {
+    request(Method::Delete, "devices", vec![("tag", tag.to_owned()), ("besides", joined(known))])
+}
+
+/// Gives a device this tag and takes all others from it.
+#[must_use]
+pub fn set_tags<'a>(id: &str, tags: impl IntoIterator<Item = &'a str>) -> Request {
+    let tags = tags.into_iter().collect::<Vec<_>>().join(",");
+    request(Method::Put, &format!("devices/{id}/tags"), vec![("tags", tags)])
+}
+
+/// Sets whether the key of a device ends by itself.
+#[must_use]
+pub fn set_expiry(id: &str, expires: bool) -> Request {
+    request(Method::Put, &format!("devices/{id}/expiry"), vec![("expires", u8::from(expires).to_string())])
+}
+
+/// Ids as one parameter. No id has a comma in it: Tailscale's are alphanumeric, Headscale's are numbers.
+fn joined(ids: &BTreeSet<String>) -> String {
+    ids.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+}
+
 /// Removes a device.
 #[must_use]
 pub fn remove_device(id: &str) -> Request {
@@ -72,8 +104,35 @@ pub fn new_key(tag: &str, description: &str) -> Request {
     request(Method::Post, "keys", params)
 }
 
-/// Takes an auth key back.
+/// Takes back every auth key that was made with this tag and this description.
 #[must_use]
-pub fn remove_key(id: &str) -> Request {
-    request(Method::Delete, &format!("keys/{id}"), Vec::new())
+pub fn remove_keys(tag: &str, description: &str) -> Request {
+    let params = vec![("tag", tag.to_owned()), ("description", description.to_owned())];
+    request(Method::Delete, "keys", params)
+}
+
+/// What an auth key of a guest is described by: no two guests have the same. Tailscale takes at most 50 letters, digits,
+/// dashes and spaces.
+#[must_use]
+pub fn key_description(inventory: &str, guest: &str) -> String {
+    let plain = format!("infra {inventory} {guest}");
+    let fits = plain.len() <= 50 && plain.bytes().all(|b| b.is_ascii_alphanumeric() || b"- ".contains(&b));
+    if fits { plain } else { format!("infra {}", &digest(&plain)[..32]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_of_keys_are_what_the_control_plane_takes_and_tell_guests_apart() {
+        assert_eq!(key_description("vrooli", "plan-hq"), "infra vrooli plan-hq");
+        let long =
+            |end: &str| key_description("an-inventory-with-a-long-name", &format!("a-guest-with-a-long-name-{end}"));
+        for description in [long("a"), long("b"), key_description("a.b_c", "d")] {
+            assert!(description.len() <= 50, "{description}");
+            assert!(description.bytes().all(|b| b.is_ascii_alphanumeric() || b"- ".contains(&b)), "{description}");
+        }
+        assert_ne!(long("a"), long("b"));
+    }
 }

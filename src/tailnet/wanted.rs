@@ -32,9 +32,14 @@ pub(super) fn member_tags(blueprint: &Blueprint) -> BTreeSet<String> {
 /// Guests that join the tailnet: those that somebody in it has access to, and those that are to join anyway.
 #[must_use]
 pub fn members(blueprint: &Blueprint) -> BTreeSet<GuestName> {
-    let Some(tailnet) = &blueprint.tailnet else { return BTreeSet::new() };
-    let reached = ways(blueprint).into_iter().map(|way| way.to);
-    reached.chain(tailnet.members.iter().cloned()).filter(|guest| blueprint.guests.contains_key(guest)).collect()
+    blueprint.tailnet_members()
+}
+
+/// Whether terminals of a guest go over Tailscale SSH: somebody may reach its port 22, and the inventory asks for it.
+#[must_use]
+pub fn has_terminals(blueprint: &Blueprint, guest: &GuestName) -> bool {
+    let asked = blueprint.tailnet.as_ref().is_some_and(|tailnet| tailnet.ssh.is_some());
+    asked && ways(blueprint).iter().any(|way| way.to == *guest && way.is_terminal())
 }
 
 /// A flow from the tailnet to a guest.
@@ -46,6 +51,12 @@ pub(super) struct Way {
     pub(super) tag: String,
     pub(super) transport: Transport,
     pub(super) ports: (u16, u16),
+}
+
+impl Way {
+    fn is_terminal(&self) -> bool {
+        self.transport == Transport::Tcp && (self.ports.0..=self.ports.1).contains(&22)
+    }
 }
 
 pub(super) fn ways(blueprint: &Blueprint) -> BTreeSet<Way> {
@@ -139,7 +150,7 @@ fn rules(style: PolicyStyle, ways: &BTreeSet<Way>) -> Block {
 fn terminals(tailnet: &Tailnet, ways: &BTreeSet<Way>) -> Vec<String> {
     let Some(ssh) = &tailnet.ssh else { return Vec::new() };
     let action = if ssh.check { "check" } else { "accept" };
-    let with = ways.iter().filter(|way| way.transport == Transport::Tcp && (way.ports.0..=way.ports.1).contains(&22));
+    let with = ways.iter().filter(|way| way.is_terminal());
     let pairs: BTreeSet<(&str, &str)> = with.map(|way| (way.from.as_str(), way.tag.as_str())).collect();
     pairs
         .into_iter()

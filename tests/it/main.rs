@@ -69,5 +69,6 @@ mod sh_real;
 mod ssh_real;
 mod stack_real;
 mod tailnet;
+mod tailnet_join;
 mod verify;
 mod zones_lab;

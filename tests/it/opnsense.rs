@@ -227,8 +227,14 @@ async fn found(api: &OpnSenseApi, blueprint: &Blueprint) -> Finding {
     let rows = data(&api.send(&requests::aliases()).await.unwrap());
     observed.opnsense.aliases = Fact::complete(serde_json::from_value(rows).unwrap());
     let (memory, allowed, unfinished) = (BTreeMap::new(), Allowed::default(), BTreeSet::new());
-    let context =
-        Context { blueprint, observed: &observed, memory: &memory, allowed: &allowed, unfinished: &unfinished };
+    let context = Context {
+        blueprint,
+        observed: &observed,
+        memory: &memory,
+        allowed: &allowed,
+        unfinished: &unfinished,
+        together: true,
+    };
     let all = resources::of(Part::Guests, blueprint);
     let names = all.iter().find(|resource| resource.addr().kind == Kind::DnsRecords).unwrap();
     names.find(&context)

@@ -1,7 +1,7 @@
 //! A lab in this process with virtual time: a host, its doors, and the whole way from inventory to run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -69,6 +69,9 @@ pub struct Rig {
     pub parallelism: usize,
     state: tempfile::TempDir,
     runs: Mutex<u64>,
+    tailnet: Mutex<Option<Arc<dyn Api>>>,
+    /// At which begin or end of an operation the next run is dropped where it stands; never, if 0.
+    pub dropped_at: AtomicUsize,
     shut: Mutex<BTreeSet<String>>,
 }
 
@@ -113,7 +116,21 @@ impl Rig {
         let world = scenario.world(&scenario.sites[0], SECRET, clock.now()).unwrap();
         let site = LiveSite::new(world, Arc::<VirtualClock>::clone(&clock), Vec::new(), None).unwrap();
         let state = tempfile::tempdir().unwrap();
-        Self { site, clock, parallelism: 4, state, runs: Mutex::new(0), shut: Mutex::default() }
+        Self {
+            site,
+            clock,
+            parallelism: 4,
+            state,
+            runs: Mutex::new(0),
+            tailnet: Mutex::default(),
+            dropped_at: AtomicUsize::new(0),
+            shut: Mutex::default(),
+        }
+    }
+
+    /// From now on there is a tailnet's control plane behind this door.
+    pub fn with_tailnet(&self, api: Arc<dyn Api>) {
+        *self.tailnet.lock().unwrap() = Some(api);
     }
 
     /// From now on the APIs of these hosts do not open, and those of all others do.
@@ -123,6 +140,21 @@ impl Rig {
 
     pub fn faults(&self, faults: Vec<Fault>) {
         self.site.set_faults(faults).unwrap();
+    }
+
+    /// Everything that runs have written.
+    pub fn written(&self) -> String {
+        fn below(directory: &std::path::Path, text: &mut String) {
+            for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+                match entry.path() {
+                    path if path.is_dir() => below(&path, text),
+                    path => text.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap())),
+                }
+            }
+        }
+        let mut text = String::new();
+        below(self.state.path(), &mut text);
+        text
     }
 
     fn state_dir(&self) -> &Utf8Path {
@@ -144,9 +176,13 @@ impl Rig {
             (host.name.clone(), door)
         });
         let site = |host: &HostName| blueprint.hosts.get(host).map(|host| host.site.as_str());
-        Doors::new(doors.collect(), Arc::<VirtualClock>::clone(&self.clock), 7)
+        let doors = Doors::new(doors.collect(), Arc::<VirtualClock>::clone(&self.clock), 7)
             .in_sites(site)
-            .with_secrets(Arc::new(StandIns))
+            .with_secrets(Arc::new(StandIns));
+        match &*self.tailnet.lock().unwrap() {
+            Some(tailnet) => doors.with_tailnet(Arc::clone(tailnet)),
+            None => doors,
+        }
     }
 
     pub async fn observe(&self, blueprint: &Blueprint) -> Observed {
@@ -227,7 +263,14 @@ impl Rig {
             operator: "test@rig".into(),
         };
         let mut failures: BTreeMap<String, String> = BTreeMap::new();
+        let left = AtomicUsize::new(self.dropped_at.swap(0, Ordering::SeqCst));
         let sink = |event: &Event| {
+            if matches!(event.what, What::OpStarted { .. } | What::OpFinished { .. })
+                && left.load(Ordering::SeqCst) > 0
+                && left.fetch_sub(1, Ordering::SeqCst) == 1
+            {
+                stop.now.cancel();
+            }
             if let What::StepFinished { step, outcome: Outcome::Failed { why, .. } } = &event.what {
                 failures.insert(step.to_string(), why.clone());
             }

@@ -289,7 +289,7 @@ fn refused(desk: &Desk, args: &[&str]) -> String {
 const TARGET: &str = "tailnet_policy.vrooli";
 
 #[test]
-fn plan_apply_drift_take_over_and_rollback_of_the_policy() {
+fn plan_apply_drift_and_take_over_of_the_policy() {
     let desk = desk();
     let plan = desk.run(2, &["plan", "--lab", "--detailed-exitcode", "--target", TARGET, "--full"]);
     assert!(plan.contains("+ create   tailnet_policy.vrooli"), "{plan}");
@@ -421,4 +421,29 @@ fn a_tag_that_is_one_thing_here_and_another_there_is_refused_with_both() {
     write_policy(&desk, "{\"tagOwners\": {\"tag:infra-vrooli-plan-hq\": []}, \"grants\": []}");
     let said = refused(&desk, &["plan", "--lab", "--target", TARGET]);
     assert!(said.contains("`tag:infra-vrooli-plan-hq` is the tag of a guest"), "{said}");
+}
+
+#[test]
+fn guests_of_the_lab_join_and_their_keys_are_nowhere() {
+    fn files(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+        let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    }
+    let desk = desk();
+    // As if it were said in full: every event, every command and every request.
+    let output = desk.command(&["-vv", "apply", "--lab", "--yes", "--output", "jsonl"]).output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let kept = kept(&desk);
+    let keys = kept["tailnet"]["keys"].as_array().unwrap();
+    assert!(keys.len() == 2 && keys.iter().all(|key| key["used"] == true), "{keys:?}");
+    let tags: Vec<&str> =
+        kept["tailnet"]["devices"].as_array().unwrap().iter().map(|d| d["tags"][0].as_str().unwrap()).collect();
+    assert!(tags.contains(&"tag:infra-vrooli-plan-hq") && tags.contains(&"tag:infra-vrooli-proj-x"), "{tags:?}");
+    assert!(said.contains("tailnet_device.proj-x") && !said.contains("tskey-auth"), "{said}");
+    for path in files(&desk.path(".")) {
+        let text = std::fs::read(&path).unwrap();
+        assert!(!String::from_utf8_lossy(&text).contains("tskey-auth"), "{}", path.display());
+    }
+    assert!(desk.run(0, &["plan", "--lab", "--detailed-exitcode"]).starts_with("No changes."));
 }

@@ -79,7 +79,7 @@ pub(super) fn blueprint(draft: &Draft<'_>) -> Option<Blueprint> {
             flows.push(flow);
         }
     }
-    Some(Blueprint {
+    let mut blueprint = Blueprint {
         name,
         pool,
         hosts,
@@ -92,7 +92,9 @@ pub(super) fn blueprint(draft: &Draft<'_>) -> Option<Blueprint> {
         dns,
         tailnet: tailnet::tailnet(draft)?,
         models: models::models(draft)?,
-    })
+    };
+    blueprint.give_tunnels();
+    Some(blueprint)
 }
 
 /// The file name on the storage. PVE takes only `.qcow2`, `.raw` and `.vmdk` for the content type

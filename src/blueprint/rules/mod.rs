@@ -71,6 +71,7 @@ mod ssh_keys_present;
 mod startup_order;
 mod tag_reserved;
 mod tailnet;
+mod tailnet_member;
 mod timeout_order;
 mod vmid_unique;
 
@@ -127,6 +128,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { id: "service-recipe", check: service_recipe::check },
     Rule { id: "service-settings", check: service_settings::check },
     Rule { id: "tailnet", check: tailnet::check },
+    Rule { id: "tailnet-member", check: tailnet_member::check },
     Rule { id: "service-known", check: service_known::check },
     Rule { id: "exposes-known", check: exposes_known::check },
     Rule { id: "flow-audience", check: flow_audience::check },

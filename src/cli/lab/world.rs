@@ -185,6 +185,9 @@ impl LabWorld {
         let kept = absolute.join("tailnet.json");
         let ip = listen.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip());
         let tailnet = ServedTailnet::start(Some(kept.as_std_path()), ip, Arc::new(SystemClock)).await?;
+        for host in running.hosts.values() {
+            host.site.change(|world| world.uplink = tailnet.uplink())?;
+        }
         let reach = TailnetReach { url: tailnet.url.clone(), fingerprint: tailnet.fingerprint, key: tailnet.token() };
         world.tailnet = Some(reach.clone());
         let kept = absolute.join("opnsense.json");

@@ -84,6 +84,16 @@ pub fn answers_names(world: &World, vmid: u32, server: IpAddr) -> bool {
     host.online && host_firewall::judge(&host.enforced.cluster, &host.enforced.host, place, seen) == Verdict::Accept
 }
 
+/// Whether a TCP connection that a guest opens to somewhere outside gets past its own chains.
+#[must_use]
+pub fn leaves(world: &World, vmid: u32, dest: IpAddr, port: u16) -> bool {
+    let Some((source, here)) = world.guests.get(&vmid).and_then(|guest| Some((address(guest)?, guest))) else {
+        return false;
+    };
+    let packet = Packet { inbound: false, source, dest, protocol: "tcp", port: Some(port) };
+    here.has_booted(world.now_ms) && at(world, vmid, here, packet) == Verdict::Accept
+}
+
 /// Whether a guest's first interface has a bridge of the firewall's.
 fn filtered(guest: &Guest) -> bool {
     guest.config.get("net0").is_some_and(|net| Properties::parse(net).is_on("firewall"))

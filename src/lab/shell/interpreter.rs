@@ -37,17 +37,24 @@ pub fn reads_input(line: &str) -> bool {
                     _ => "",
                 })
                 .collect();
-            let reads = match words[..] {
-                ["cat" | "sh"] | ["dd" | "tee", ..] | ["sh", "-s"] | ["cat", "-"] => true,
-                ["sh", "-c", inner] => reads_input(inner),
-                _ => false,
-            };
+            let reads = wants_input(&words);
             if reads && !simple.redirects.contains(&Redirect::NoInput) {
                 return true;
             }
         }
     }
     false
+}
+
+fn wants_input(words: &[&str]) -> bool {
+    match words {
+        ["cat" | "sh"] | ["dd" | "tee", ..] | ["sh", "-s"] | ["cat", "-"] => true,
+        ["sh", "-c", inner] => reads_input(inner),
+        // What is run in a container has the input of whoever runs it, in a VM only if it is passed on.
+        ["pct", "exec", _, "--", inner @ ..] => wants_input(inner),
+        ["qm", "guest", "exec", options @ ..] => options.windows(2).any(|pair| pair == ["--pass-stdin", "1"]),
+        _ => false,
+    }
 }
 
 type Find = fn(&str) -> Option<Program>;
@@ -166,6 +173,18 @@ impl Machine<'_> {
             "exit" => {
                 return Some(args.first().and_then(|code| code.parse().ok()).unwrap_or(self.status));
             }
+            "." => {
+                let Ok(text) = tree::read(self.world, self.node, args.first().map_or("", String::as_str)) else {
+                    self.complain(line, &format!(".: cannot open {}: No such file", args.join(" ")));
+                    return Some(2);
+                };
+                let text = String::from_utf8_lossy(&text).into_owned();
+                let settings = text.lines().filter_map(|line| line.split_once('='));
+                let settings = settings.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()));
+                self.variables.extend(settings);
+                self.status = 0;
+                return None;
+            }
             "wait" if args.is_empty() => {
                 self.status = 0;
                 return None;
@@ -196,7 +215,17 @@ impl Machine<'_> {
             };
             (127, Vec::new(), message.into_bytes())
         };
-        for redirect in &simple.redirects {
+        // Errors go where the output goes by then: `>FILE 2>&1` is both into the file.
+        let gone = |redirect: &Redirect| matches!(redirect, Redirect::Write(_) | Redirect::Append(_) | Redirect::NoOut);
+        let mut redirects: Vec<&Redirect> = simple.redirects.iter().collect();
+        if let (Some(to), Some(errors)) = (
+            redirects.iter().position(|redirect| gone(redirect)),
+            redirects.iter().position(|redirect| **redirect == Redirect::ErrToOut),
+        ) && to < errors
+        {
+            redirects.swap(to, errors);
+        }
+        for redirect in redirects {
             match redirect {
                 Redirect::NoInput => {}
                 Redirect::OutToErr => stderr.append(&mut stdout),

@@ -97,7 +97,7 @@ impl Tailnet {
                 }
                 None => refused(404, "key not found"),
             },
-            (method, ["device", id, rest @ ..]) => self.one_device(method, id, rest, call.body),
+            (method, ["device", id, rest @ ..]) => self.one_device(method, id, rest, call.body, now),
             _ => refused(404, "not found"),
         }
     }
@@ -236,7 +236,7 @@ impl Tailnet {
         answer(200, &body)
     }
 
-    fn one_device(&mut self, method: &str, id: &str, rest: &[&str], body: &[u8]) -> Answer {
+    fn one_device(&mut self, method: &str, id: &str, rest: &[&str], body: &[u8], now: Timestamp) -> Answer {
         let Some(at) = self.devices.iter().position(|device| device.id == id) else {
             return refused(404, "no manageable device matching this ID found");
         };
@@ -256,9 +256,31 @@ impl Tailnet {
             }
             ("POST", ["key"]) => {
                 let asked: Value = serde_json::from_slice(body).unwrap_or_default();
-                if asked.get("keyExpiryDisabled").and_then(Value::as_bool) == Some(true) {
-                    self.devices[at].expires = None;
+                match asked.get("keyExpiryDisabled").and_then(Value::as_bool) {
+                    Some(true) => self.devices[at].expires = None,
+                    Some(false) => {
+                        let ends = now.checked_add(SignedDuration::from_secs(2 * LONGEST)).unwrap_or(now);
+                        self.devices[at].expires.get_or_insert(ends);
+                    }
+                    None => return refused(400, "invalid request body"),
                 }
+                answer(200, &json!({}))
+            }
+            ("POST", ["tags"]) => {
+                let asked: Value = serde_json::from_slice(body).unwrap_or_default();
+                let Some(tags) = asked.get("tags").and_then(Value::as_array) else {
+                    return refused(400, "invalid request body");
+                };
+                let tags: Vec<String> = tags.iter().filter_map(|tag| tag.as_str().map(str::to_owned)).collect();
+                let owned = judge::tags(&self.policy);
+                if let Some(unknown) = tags.iter().find(|tag| !owned.contains(*tag)) {
+                    return refused(400, &format!("requested tags [{unknown}] are invalid or not permitted"));
+                }
+                if tags.is_empty() {
+                    return refused(400, "tagged nodes cannot be untagged without reauth");
+                }
+                let device = &mut self.devices[at];
+                (device.tags, device.user) = (tags, String::new());
                 answer(200, &json!({}))
             }
             _ => refused(404, "not found"),

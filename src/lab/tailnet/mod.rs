@@ -10,6 +10,8 @@ mod hujson;
 pub mod judge;
 pub mod served;
 pub mod state;
+mod uplink;
 
 pub use served::ServedTailnet;
 pub use state::{Device, Tailnet};
+pub use uplink::{ControlPlane, Uplink};

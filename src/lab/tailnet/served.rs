@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::Call;
 use super::state::Tailnet;
+use super::uplink::{ControlPlane, Uplink};
 use crate::lab::LabError;
 use crate::lab::accept::accept;
 use crate::lab::persist::write_private;
@@ -69,7 +70,29 @@ impl std::fmt::Debug for ServedTailnet {
     }
 }
 
+/// What guests register with.
+struct Registrar(Arc<Shared>, String);
+
+impl ControlPlane for Registrar {
+    fn url(&self) -> String {
+        self.1.clone()
+    }
+
+    fn with(&self, act: &mut dyn FnMut(&mut Tailnet)) {
+        let mut kept = self.0.lock();
+        act(&mut kept.tailnet);
+        // Who cannot keep it says so at the next request.
+        let _ = self.0.keep(&kept);
+    }
+}
+
 impl ServedTailnet {
+    /// The way to it for the guests of a lab.
+    #[must_use]
+    pub fn uplink(&self) -> Uplink {
+        Uplink::to(Arc::new(Registrar(Arc::clone(&self.shared), self.url.clone())))
+    }
+
     /// Serves what a file holds, or a new tailnet that is then kept in it; without one in memory only.
     ///
     /// # Errors

@@ -131,6 +131,35 @@ impl Tailnet {
     /// # Errors
     /// When the key is unknown, used, taken back or past its time, or its tags have no owner any more.
     pub fn join(&mut self, hostname: &str, key: &str, now: Timestamp) -> Result<Device, String> {
+        let (tags, authorized) = self.show(key, now)?;
+        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
+        self.add(hostname, &tags, "");
+        let device = self.devices.last_mut().expect("one was just added");
+        device.authorized = authorized;
+        Ok(device.clone())
+    }
+
+    /// A device that is listed shows an auth key: it stays what it is called, and has the key's tags and no end.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub fn join_again(&mut self, id: &str, hostname: &str, key: &str, now: Timestamp) -> Result<Device, String> {
+        let (tags, authorized) = self.show(key, now)?;
+        let device = self.devices.iter_mut().find(|device| device.id == id).ok_or("node not found")?;
+        let (hostname, user) = (hostname.to_owned(), String::new());
+        *device = Device { tags, authorized, hostname, user, expires: None, ..device.clone() };
+        Ok(device.clone())
+    }
+
+    /// The key of a device ends now: it was logged out.
+    pub fn end_key(&mut self, id: &str, now: Timestamp) {
+        if let Some(device) = self.devices.iter_mut().find(|device| device.id == id) {
+            device.expires = Some(now);
+        }
+    }
+
+    /// Uses a key up: the tags that it gives, and whether who shows it needs no approval.
+    fn show(&mut self, key: &str, now: Timestamp) -> Result<(Vec<String>, bool), String> {
         let digest = hex(key);
         let invalid = || "invalid key: unable to validate API key".to_owned();
         let known = self.keys.iter().position(|key| key.digest == digest).ok_or_else(invalid)?;
@@ -144,11 +173,7 @@ impl Tailnet {
             return Err(format!("requested tags [{tag}] are invalid or not permitted"));
         }
         self.keys[known].used = true;
-        let tags: Vec<&str> = tags.iter().map(String::as_str).collect();
-        self.add(hostname, &tags, "");
-        let device = self.devices.last_mut().expect("one was just added");
-        device.authorized = authorized;
-        Ok(device.clone())
+        Ok((tags, authorized))
     }
 }
 

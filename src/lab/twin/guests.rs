@@ -2,8 +2,8 @@
 
 use super::disks;
 use super::original::{Original, Told, kind};
-use crate::lab::guest_edge;
 use crate::lab::world::{Guest, GuestKind, Pending, Run, World};
+use crate::lab::{guest_edge, guest_tailscale};
 use crate::model::observed::{GuestConfig, GuestListing, Power, Site};
 
 /// Puts every guest there that was seen.
@@ -62,6 +62,15 @@ pub(super) fn seed_looks(world: &mut World, original: &Original<'_>) {
     for (vmid, read) in original.hosts.iter().flat_map(|host| &host.there.looks) {
         if let (Some(look), Some(guest)) = (read.value(), world.guests.get_mut(&vmid.get())) {
             guest_edge::seed(guest, look);
+        }
+    }
+}
+
+/// Puts Tailscale into the guests that it was seen in.
+pub(super) fn seed_tailscale(world: &mut World, original: &Original<'_>) {
+    for (vmid, read) in original.hosts.iter().flat_map(|host| &host.there.tailscale) {
+        if let (Some(seen), Some(guest)) = (read.value(), world.guests.get_mut(&vmid.get())) {
+            guest_tailscale::seed(guest, seen);
         }
     }
 }

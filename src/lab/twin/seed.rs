@@ -46,6 +46,7 @@ pub fn of(original: &Original<'_>, secret: &str, now: Timestamp) -> Twin {
     pools(&mut world, site, &mut told);
     guests::seed(&mut world, site, &mut told);
     guests::seed_looks(&mut world, original);
+    guests::seed_tailscale(&mut world, original);
     if let Some(mappings) = told.take("PCI mappings", &site.mappings) {
         for (name, mapping) in mappings {
             let description = Some(mapping.description.clone()).filter(|text| !text.is_empty());

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::lab::tailnet::Uplink;
+
 use super::{Access, Caller, Firewall, Guest, GuestKind, Node, Storage, Task, TaskState, Version, Volume, Work};
 
 /// One site: a cluster, or a single host.
@@ -75,6 +77,9 @@ pub struct World {
     pub doors_open: bool,
     /// Faults that wait for a task: type, how many of it still pass, text.
     pub dooms: Vec<(String, u32, String)>,
+    /// The tailnet's control plane, as far as guests reach it.
+    #[serde(skip)]
+    pub uplink: Uplink,
 }
 
 /// A resource pool.

@@ -13,6 +13,7 @@ pub mod guards;
 pub mod guest_config;
 pub mod guest_firewalls;
 pub mod guest_looks;
+pub mod guest_tailscale;
 pub mod guests;
 pub mod host_firewall;
 pub mod listeners;

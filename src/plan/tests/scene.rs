@@ -101,6 +101,7 @@ pub(in crate::plan) fn bare() -> Observed {
         bridges: Fact::complete(vec!["vmbr0".parse().unwrap()]),
         appliances: Fact::default(),
         looks: BTreeMap::new(),
+        tailscale: BTreeMap::new(),
     };
     let site = Site {
         version: Fact::complete("9.2.11".into()),

@@ -1,9 +1,4 @@
-//! A tailnet's control plane over HTTPS, in the dialect of Tailscale or of Headscale.
-//!
-//! Owns how the house's own requests ([`crate::tailnet::requests`]) are said to either, and how answers come back in
-//! the envelope that everything else reads. A policy is written only over the very text that it was planned from, by
-//! `If-Match`; Headscale has no such thing, so that there a moment is left between looking and writing. Must not retry.
-//! Facts: <https://tailscale.com/api>, <https://headscale.net/stable/ref/api/>.
+//! The API's door, its requests one by one, and the policy.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -14,14 +9,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::https::{causes, failure};
-use super::tls::{Trust, client_config, public_config};
+use super::super::https::{causes, failure};
+use super::super::tls::{Trust, client_config, public_config};
 use crate::ports::{Api, BoxFuture, Method, Request, Response, TransportError};
 use crate::tailnet::requests::{ROOT, digest};
 
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(super) const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const HUJSON: &str = "application/hujson";
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 /// How an OAuth client's secret begins; what follows to the next dash is the client's id.
 const CLIENT: &str = "tskey-client-";
 /// An access token is good for an hour; asked for anew a while before.
@@ -60,7 +55,7 @@ pub struct TailnetTarget {
 /// One control plane.
 pub struct TailnetApi {
     client: reqwest::Client,
-    target: TailnetTarget,
+    pub(super) target: TailnetTarget,
     peer: String,
     token: Mutex<Option<(SecretString, Instant)>>,
 }
@@ -77,10 +72,10 @@ impl fmt::Debug for TailnetApi {
 pub struct TailnetError(String);
 
 /// What came back.
-struct Raw {
-    status: u16,
-    etag: Option<String>,
-    body: Vec<u8>,
+pub(super) struct Raw {
+    pub status: u16,
+    pub etag: Option<String>,
+    pub body: Vec<u8>,
 }
 
 impl Raw {
@@ -88,16 +83,16 @@ impl Raw {
         self.status < 300
     }
 
-    fn json(&self) -> Option<Value> {
+    pub fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body).ok()
     }
 }
 
-fn good(data: &Value) -> Response {
+pub(super) fn good(data: &Value) -> Response {
     Response { status: 200, reason: "OK".into(), body: json!({ "data": data }).to_string().into_bytes() }
 }
 
-fn bad(status: u16, message: &str) -> Response {
+pub(super) fn bad(status: u16, message: &str) -> Response {
     let body = json!({ "data": null, "message": message }).to_string().into_bytes();
     Response { status, reason: message.to_owned(), body }
 }
@@ -117,7 +112,7 @@ fn refusal(status: u16, body: Option<&Value>) -> Response {
 }
 
 /// The value of a parameter.
-fn param<'r>(request: &'r Request, name: &str) -> &'r str {
+pub(super) fn param<'r>(request: &'r Request, name: &str) -> &'r str {
     request.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
 }
 
@@ -197,7 +192,12 @@ impl TailnetApi {
         Ok(Raw { status, etag, body })
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<Body<'_>>) -> Result<Asked, TransportError> {
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Body<'_>>,
+    ) -> Result<Asked, TransportError> {
         let token = match self.bearer().await? {
             Ok(token) => token,
             Err(refused) => return Ok(Err(refused)),
@@ -227,7 +227,7 @@ impl TailnetApi {
         if raw.is_good() { Ok(Ok(raw)) } else { Ok(Err(refusal(raw.status.max(400), raw.json().as_ref()))) }
     }
 
-    fn tailnet(&self, rest: &str) -> String {
+    pub(super) fn tailnet(&self, rest: &str) -> String {
         format!("/tailnet/{}/{rest}", utf8_percent_encode(&self.target.name, COMPONENT))
     }
 
@@ -245,22 +245,17 @@ impl TailnetApi {
             }
             // Judged when it is written: the API has nothing that only looks.
             (Dialect::Headscale, Method::Post, ("policy", "check")) => Ok(good(&Value::Null)),
-            (Dialect::Tailscale, Method::Get, ("devices", "")) => {
-                self.ask(Method::Get, &self.tailnet("devices"), None).await?.map(|raw| good(&devices(&raw, "devices")))
+            (_, Method::Get, ("devices", "")) => {
+                self.devices(param(request, "besides")).await?.map(|all| good(&Value::Array(all)))
             }
-            (Dialect::Headscale, Method::Get, ("devices", "")) => {
-                self.ask(Method::Get, "/node", None).await?.map(|raw| good(&devices(&raw, "nodes")))
+            (_, Method::Delete, ("devices", "")) => self.remove_joined(request).await?,
+            (_, Method::Delete, ("devices", id)) => {
+                self.ask(Method::Delete, &self.device(id), None).await?.map(|_| good(&Value::Null))
             }
-            (dialect, Method::Delete, ("devices", id)) => {
-                let id = utf8_percent_encode(id, COMPONENT);
-                let path = if dialect == Dialect::Tailscale { format!("/device/{id}") } else { format!("/node/{id}") };
-                self.ask(Method::Delete, &path, None).await?.map(|_| good(&Value::Null))
-            }
+            (dialect, Method::Put, ("devices", rest)) => self.change_device(dialect, rest, request).await?,
             (_, Method::Post, ("keys", "")) => self.new_key(request).await?,
-            (Dialect::Tailscale, Method::Delete, ("keys", id)) => {
-                let path = self.tailnet(&format!("keys/{}", utf8_percent_encode(id, COMPONENT)));
-                self.ask(Method::Delete, &path, None).await?.map(|_| good(&Value::Null))
-            }
+            (Dialect::Tailscale, Method::Delete, ("keys", "")) => self.revoke_keys(request).await?,
+            (Dialect::Headscale, Method::Delete, ("keys", "")) => self.expire_keys(request).await?,
             _ => Err(bad(501, "this control plane has no such thing")),
         };
         Ok(answered.unwrap_or_else(|refused| refused))
@@ -317,45 +312,16 @@ impl TailnetApi {
             Err(refused) => refused,
         })
     }
-
-    async fn new_key(&self, request: &Request) -> Result<Result<Response, Response>, TransportError> {
-        let seconds: i64 = param(request, "expiry").parse().unwrap_or(600);
-        let (tag, description) = (param(request, "tag"), param(request, "description"));
-        let (path, body) = match self.target.dialect {
-            Dialect::Tailscale => {
-                let create = json!({ "reusable": false, "ephemeral": false, "preauthorized": true, "tags": [tag] });
-                let body = json!({
-                    "capabilities": { "devices": { "create": create } },
-                    "expirySeconds": seconds,
-                    "description": description,
-                });
-                (self.tailnet("keys"), body)
-            }
-            Dialect::Headscale => {
-                let ends = jiff::Timestamp::now().checked_add(jiff::SignedDuration::from_secs(seconds));
-                let ends = ends.map(|ends| ends.to_string()).unwrap_or_default();
-                let body = json!({ "reusable": false, "ephemeral": false, "expiration": ends, "aclTags": [tag] });
-                ("/preauthkey".to_owned(), body)
-            }
-        };
-        let text = body.to_string();
-        let asked = self.ask(Method::Post, &path, Some(Body { text: &text, kind: JSON, if_match: None })).await?;
-        Ok(asked.map(|raw| {
-            let body = raw.json().unwrap_or_default();
-            let key = body.get("preAuthKey").unwrap_or(&body);
-            good(&json!({ "id": key.get("id"), "key": key.get("key") }))
-        }))
-    }
 }
 
 /// What is sent.
-struct Body<'a> {
-    text: &'a str,
-    kind: &'static str,
-    if_match: Option<String>,
+pub(super) struct Body<'a> {
+    pub text: &'a str,
+    pub kind: &'static str,
+    pub if_match: Option<String>,
 }
 
-type Asked = Result<Raw, Response>;
+pub(super) type Asked = Result<Raw, Response>;
 
 /// The judgement of a policy: 200 whatever it is, told by the body.
 fn checked(raw: &Raw) -> Response {
@@ -363,45 +329,6 @@ fn checked(raw: &Raw) -> Response {
     let message = body.as_ref().and_then(|body| body.get("message")).and_then(Value::as_str).unwrap_or_default();
     // Groups that an identity provider does not keep (yet) are a warning.
     if message.is_empty() || message == "warning(s) found" { good(&Value::Null) } else { refusal(400, body.as_ref()) }
-}
-
-/// Devices in the words of the model, of either control plane.
-fn devices(raw: &Raw, key: &str) -> Value {
-    let body = raw.json().unwrap_or_default();
-    let list = body.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let text = |value: Option<&Value>| match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        _ => String::new(),
-    };
-    let words = |device: &Value, keys: &[&str]| -> Vec<String> {
-        let lists = keys.iter().filter_map(|key| device.get(key).and_then(Value::as_array)).flatten();
-        let mut words: Vec<String> = lists.filter_map(|word| word.as_str().map(str::to_owned)).collect();
-        words.dedup();
-        words
-    };
-    let one = |device: &Value| {
-        let headscale = device.get("givenName").is_some();
-        let disabled = device.get("keyExpiryDisabled").and_then(Value::as_bool).unwrap_or(false);
-        let user = if headscale {
-            let user = device.get("user");
-            let email = text(user.and_then(|user| user.get("email")));
-            if email.is_empty() { text(user.and_then(|user| user.get("name"))) } else { email }
-        } else {
-            text(device.get("user"))
-        };
-        let expires = text(device.get(if headscale { "expiry" } else { "expires" }));
-        json!({
-            "id": text(device.get("nodeId").or_else(|| device.get("id"))),
-            "hostname": text(device.get(if headscale { "name" } else { "hostname" })),
-            "tags": words(device, if headscale { &["tags", "forcedTags", "validTags"] } else { &["tags"] }),
-            "user": user,
-            "addresses": words(device, if headscale { &["ipAddresses"] } else { &["addresses"] }),
-            "authorized": headscale || device.get("authorized").and_then(Value::as_bool).unwrap_or(false),
-            "expires": if disabled || expires.starts_with("0001-") { String::new() } else { expires },
-        })
-    };
-    Value::Array(list.iter().map(one).collect())
 }
 
 impl Api for TailnetApi {
