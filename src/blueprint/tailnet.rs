@@ -60,6 +60,8 @@ pub struct Tailnet {
     pub ssh: Option<TailnetSsh>,
     /// Guests that join although nobody has access to them.
     pub members: BTreeSet<GuestName>,
+    /// Who administers the hosts over it; `None` if nothing is said of that.
+    pub operators: Option<Vec<String>>,
     /// Where it was declared.
     pub span: Span,
 }

@@ -1,13 +1,13 @@
 //! One step from its first operation to its last.
 
-use super::guard::Armed;
+use super::guard::{Armed, reconnect};
 use super::ops::{Effect, Hands, OpError, Warning, carry_out};
 use super::teller::Teller;
 use crate::client::Doors;
 use crate::event::{Outcome, What};
 use crate::model::HostName;
 use crate::model::guard::GuardAct;
-use crate::model::step::{Op, Step};
+use crate::model::step::{Op, Step, Undo};
 
 /// What came of a list of operations.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +65,9 @@ pub(super) async fn carry_out_all(doors: &Doors, step: &Step, ops: &[Op], undoin
                 let (error, reverted) = held.give_up(doors, error, teller).await;
                 (Err(error), reverted && changed_before.is_some_and(|before| !before))
             }
+            (Err(error), None) if !undoing && changed && is_bare_look(&ops[at]) => {
+                put_back(hands.as_ref(), step, error, teller).await
+            }
             (done, held) => {
                 armed = held;
                 (done, false)
@@ -102,6 +105,30 @@ pub(super) async fn carry_out_all(doors: &Doors, step: &Step, ops: &[Op], undoin
     StepEnd { outcome, left: Left::Whole }
 }
 
+/// A host is not reached any more by what it cannot take back itself: the step's own undo, at once.
+async fn put_back(
+    hands: Option<&Hands<'_>>,
+    step: &Step,
+    error: OpError,
+    teller: &Teller,
+) -> (Result<Warning, OpError>, bool) {
+    let (Some(hands), Undo::Ops { ops }) = (hands, &step.undo) else { return (Err(error), false) };
+    teller.waiting("until what the step changed is put back".to_owned());
+    for at in 0..ops.len() {
+        if let Err(failed) = carry_out(hands, ops, at, teller).await {
+            let why = format!("{}; and what the step changed could not be put back: {}", error.why, failed.why);
+            return (Err(OpError { why, ..error }), false);
+        }
+    }
+    let why = format!("{}; what the step changed was put back", error.why);
+    (Err(OpError { why, ..error }), true)
+}
+
+/// Whether it is a look whether hosts are still reached, with nothing armed on any.
+fn is_bare_look(op: &Op) -> bool {
+    matches!(op, Op::Guard { guard, act: GuardAct::Reconnect { .. } } if guard.seconds == 0)
+}
+
 fn is_guard(op: &Op) -> bool {
     matches!(op, Op::Guard { .. })
 }
@@ -122,8 +149,11 @@ async fn guard(
             Ok(None)
         }
         GuardAct::Reconnect { hosts, after_s, within_s } => {
-            let held = armed.as_ref().ok_or_else(not_armed)?;
-            held.reconnect(doors, hosts, (*after_s, *within_s), teller).await?;
+            // Without a guard nothing but this run takes the change back: what changed is not on the host.
+            if armed.is_none() && guard.seconds > 0 {
+                return Err(not_armed());
+            }
+            reconnect(doors, hosts, (*after_s, *within_s), teller).await?;
             Ok(None)
         }
         GuardAct::Disarm => {

@@ -41,6 +41,10 @@ pub struct TailnetSection {
     pub groups: Option<BTreeMap<Spanned<String>, Vec<Spanned<Selector>>>>,
     /// Terminals over Tailscale SSH, for whoever has `access` to port 22; sshd of the guest unless given.
     pub ssh: Option<Spanned<TailnetSsh>>,
+    /// Who administers the hosts themselves over the tailnet: a rule for their API and SSH is kept for each. An empty
+    /// list says that nobody does.
+    #[schemars(example = &["autogroup:admin"])]
+    pub operators: Option<Vec<Spanned<Selector>>>,
     /// Guests that join although nobody has `access` to them.
     pub members: Option<Vec<Spanned<GuestName>>>,
 }

@@ -32,6 +32,9 @@ pub struct TailnetDevice {
     /// Its addresses in the tailnet.
     #[serde(default)]
     pub addresses: Vec<String>,
+    /// Networks that it leads to for others, approved ones alone.
+    #[serde(default)]
+    pub routes: Vec<String>,
     /// Whether it was approved.
     #[serde(default)]
     pub authorized: bool,

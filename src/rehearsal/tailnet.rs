@@ -40,6 +40,7 @@ impl TwinTailnet {
             tags: device.tags.clone(),
             user: device.user.clone(),
             addresses: device.addresses.clone(),
+            routes: device.routes.clone(),
             authorized: device.authorized,
             expires: device.expires.parse().ok(),
         });

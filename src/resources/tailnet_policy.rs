@@ -10,13 +10,14 @@ use super::{Changed, Context, Finding, Removal, Resource, tailnet_device};
 use crate::blueprint::{Blueprint, ControlPlane, Host, Tailnet};
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::model::change::{Action, Risk};
+use crate::model::guard::{Guard, GuardAct};
 use crate::model::step::{Condition, Expect, Matcher, Op, Step, Undo};
 use crate::model::tailnet::TailnetDevice;
 use crate::model::{Addr, HostName, Kind};
 use crate::tailnet::{
     Conflict, LeakKind, Policy, Presence, Section, conflicts, edit, find, leaks, members, normalised,
 };
-use crate::tailnet::{remove, requests, tag_of, wanted, was_written, without_default};
+use crate::tailnet::{Path, cuts, losses, paths, remove, requests, tag_of, wanted, was_written, without_default};
 
 struct TailnetPolicy<'a> {
     blueprint: &'a Blueprint,
@@ -149,6 +150,57 @@ impl TailnetPolicy<'_> {
         format!(">>> infra {} {}:", self.owner(), section.digest())
     }
 
+    /// The ways to hosts that lead over the tailnet, or may; refused, if one that is open would not be any more.
+    fn paths_kept(
+        &self,
+        context: &Context<'_>,
+        text: &str,
+        draft: &Draft,
+        there: &Presence,
+    ) -> Result<Vec<HostName>, Diagnostics> {
+        let (Ok(old), Ok(new)) = (Policy::read(text), Policy::read(&draft.text)) else { return Ok(Vec::new()) };
+        let seen = context.observed.hosts.iter();
+        let operators =
+            seen.filter_map(|(host, seen)| Some((host.clone(), *seen.entrance.operator.value()?))).collect();
+        let paths = paths(self.blueprint, there, &operators);
+        let mut problems = Diagnostics::new();
+        for cut in cuts(self.blueprint, (&old, &new), there, &paths) {
+            let Path { host, address, operator } = &cut.path;
+            let mut problem = Diagnostic::error(
+                "plan.locked-out",
+                format!("this would cut the way to host `{}` over the tailnet", host.name),
+            )
+            .at(self.tailnet.span, "")
+            .cause(format!("no rule would let {} reach {address} any more", cut.devices.join(", ")));
+            problem = match operator {
+                Some(_) => problem.cause("that is from where the host sees us come"),
+                None => {
+                    problem.cause("which of them we are is not known: the host does not see us come from the tailnet")
+                }
+            };
+            problem = problem.hint(
+                "under `tailnet`, write `operators: [autogroup:admin]`, or who else administers the hosts over it",
+            );
+            problems.push(match operator {
+                Some(_) => problem.hint("or come another way"),
+                None => problem.hint("if nobody administers them over it: `operators: []`"),
+            });
+        }
+        if problems.has_errors() {
+            return Err(problems);
+        }
+        let hosts: std::collections::BTreeSet<HostName> = paths.iter().map(|path| path.host.name.clone()).collect();
+        Ok(hosts.into_iter().collect())
+    }
+
+    /// What a change takes away that is no guest of ours.
+    fn lost(&self, text: &str, draft: &Draft, there: &Presence) -> Vec<String> {
+        match (Policy::read(text), Policy::read(&draft.text)) {
+            (Ok(old), Ok(new)) => losses(self.blueprint, (&old, &new), there),
+            _ => Vec::new(),
+        }
+    }
+
     fn write(&self, addr: &Addr, what: &str, title: &str, from: &str, draft: &Draft) -> Step {
         let mark = self.mark(&draft.section);
         let written = answer(requests::policy(), vec![Expect::new("policy", Matcher::Contains(mark))]);
@@ -168,6 +220,14 @@ impl TailnetPolicy<'_> {
         step.exclusive = vec!["tailnet/policy".to_owned()];
         step
     }
+}
+
+/// New connections to hosts that are reached over the tailnet. No host can take back what a control plane was told, so
+/// nothing is armed: if they fail, the step's undo puts the old policy back at once, past the hosts. A connection that stands is no
+/// proof, as a tailnet's filter looks at the first packet alone.
+fn reconnect(hosts: Vec<HostName>) -> Option<Op> {
+    let guard = Guard { name: "tailnet".to_owned(), files: Vec::new(), then: Vec::new(), seconds: 0 };
+    (!hosts.is_empty()).then(|| Op::Guard { guard, act: GuardAct::Reconnect { hosts, after_s: 10, within_s: 45 } })
 }
 
 /// The control plane itself judges the policy and runs its tests before it is written.
@@ -251,6 +311,11 @@ impl Resource for TailnetPolicy<'_> {
         {
             return Finding::Refused(self.edited(&addr, &found.section, &then.section).into());
         }
+        let known = Presence::of(devices);
+        let reached = match self.paths_kept(context, text, &then, &known) {
+            Ok(reached) => reached,
+            Err(problems) => return Finding::Refused(problems),
+        };
         let action = if found.is_some() { Action::Update } else { Action::Create };
         let mut steps = Vec::new();
         let mut written = text.as_str();
@@ -259,7 +324,9 @@ impl Resource for TailnetPolicy<'_> {
                 Action::Create => format!("put the section of {} into the tailnet's policy", self.owner()),
                 _ => format!("write the section of {} in the tailnet's policy", self.owner()),
             };
-            steps.push(self.write(&addr, "write", &title, text, &now));
+            let mut step = self.write(&addr, "write", &title, text, &now);
+            step.ops.extend(reconnect(reached));
+            steps.push(step);
             written = &now.text;
         }
         if then.text != written {
@@ -276,7 +343,15 @@ impl Resource for TailnetPolicy<'_> {
             change.reason = "its mark is not that of what it holds".to_owned();
         }
         let mut notes = then.notes.clone();
+        notes.extend(self.lost(text, &then, &known));
         notes.extend(self.absent(&there));
+        if self.tailnet.control == ControlPlane::Headscale {
+            notes.push(
+                "Headscale takes a policy over its API only with `policy.mode: database`, and cannot be asked which it has: \
+                 with `file` the step fails and nothing is changed"
+                    .to_owned(),
+            );
+        }
         Finding::Changed(Changed { change, steps, desired, seen: text.clone(), notes })
     }
 
@@ -294,8 +369,15 @@ impl Resource for TailnetPolicy<'_> {
                 .hint("put `\"grants\": [],` into the policy outside of our marks first"),
             );
         }
+        let mut look = None;
         let gone = Section::default();
         let draft = Draft { section: gone, text: bare, untouched: false, notes: Vec::new() };
+        let devices = context.observed.tailnet.devices.value().map_or(&[][..], Vec::as_slice);
+        let there = Presence::of(devices);
+        match self.paths_kept(context, text, &draft, &there) {
+            Ok(reached) => look = reconnect(reached),
+            Err(problems) => refused.extend(problems),
+        }
         let title = format!("take the section of {} out of the tailnet's policy", self.owner());
         let mut step = self.write(&addr, "write", &title, text, &draft);
         let taken = answer(
@@ -307,6 +389,7 @@ impl Resource for TailnetPolicy<'_> {
             call_until(requests::set_policy(&draft.text, text, false), taken.clone()),
             check(taken, "the policy still holds our section"),
         ];
+        step.ops.extend(look);
         Some(Removal {
             change: change(addr, Action::Destroy, &[], context.memory),
             steps: vec![step],

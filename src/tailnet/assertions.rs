@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::decide::Packet;
 use super::policy::Policy;
-use super::presence::{Presence, addresses};
+use super::presence::Presence;
 use super::wanted::{Way, member_tags, spaced};
 use crate::blueprint::Blueprint;
 use crate::model::Transport;
@@ -38,7 +38,7 @@ pub(super) fn tests(blueprint: &Blueprint, ways: &BTreeSet<Way>, whole: &Policy,
     let hosts: BTreeSet<String> = blueprint
         .hosts
         .values()
-        .flat_map(addresses)
+        .flat_map(crate::blueprint::Host::addresses)
         .filter(std::net::IpAddr::is_ipv4)
         .map(|address| address.to_string())
         .collect();

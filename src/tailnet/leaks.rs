@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::assertions::WITNESS;
 use super::decide::{Packet, Side, network};
 use super::policy::{Policy, Rule};
-use super::presence::{Presence, addresses, identities, tailnet_networks};
+use super::presence::{Presence, identities, tailnet_networks};
 use super::section::Section;
 use super::wanted::{member_tags, ways};
 use crate::blueprint::{Blueprint, Flow, Party};
@@ -195,7 +195,7 @@ fn outward(
     let networks = policy.networks(to);
     if !networks.is_empty() {
         let kinds = networks.iter().filter_map(|network| {
-            let hosts = blueprint.hosts.values().flat_map(addresses);
+            let hosts = blueprint.hosts.values().flat_map(crate::blueprint::Host::addresses);
             if hosts.into_iter().any(|host| network.contains(&host)) {
                 return Some(LeakKind::ToHost);
             }

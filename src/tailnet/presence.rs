@@ -39,7 +39,7 @@ impl Presence {
 
     /// Whether a device is this host: by an address, or by its name.
     pub(super) fn is_host(device: &TailnetDevice, host: &Host) -> bool {
-        let known = addresses(host);
+        let known = host.addresses();
         let named = |name: &str| {
             let label = name.split('.').next().unwrap_or_default();
             !label.is_empty() && device.hostname.eq_ignore_ascii_case(label)
@@ -55,13 +55,6 @@ impl Presence {
 pub(super) fn identities(device: &TailnetDevice) -> impl Iterator<Item = &str> {
     let login = Some(device.user.as_str()).filter(|user| device.tags.is_empty() && !user.is_empty());
     device.tags.iter().map(String::as_str).chain(login)
-}
-
-/// Addresses that the inventory knows a host by. What leads to it over the loopback is a tunnel of this machine's.
-pub(super) fn addresses(host: &Host) -> BTreeSet<IpAddr> {
-    let ssh = host.access.ssh.as_ref().map(|ssh| ssh.host.as_str());
-    let known = [Some(host.access.api.host.as_str()), ssh].into_iter().flatten();
-    known.filter_map(|text| text.parse().ok()).filter(|address: &IpAddr| !address.is_loopback()).collect()
 }
 
 /// The networks that a tailnet's addresses are from (<https://tailscale.com/kb/1015>).

@@ -6,15 +6,17 @@
 //! a policy that fails one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use serde_json::json;
 
-use super::assertions::tests;
+use super::assertions::{HOST_PORTS, tests};
 use super::edit::edit;
+use super::lockout::host_addresses;
 use super::policy::Policy;
 use super::presence::Presence;
 use super::section::{Block, Section};
-use crate::blueprint::{Blueprint, Flow, Party, PolicyStyle, Tailnet};
+use crate::blueprint::{Blueprint, Flow, Host, Party, PolicyStyle, Tailnet};
 use crate::model::{EnvironmentName, GuestName, Transport};
 
 /// The tag of a guest. It bears the inventory's name, as a tailnet may serve several that call guests alike, and
@@ -81,7 +83,7 @@ pub fn wanted(blueprint: &Blueprint, outside: &Policy, presence: &Presence) -> S
     let mut blocks = vec![
         Block { key: "groups".into(), entries: named(&tailnet.groups, &outside.groups) },
         Block { key: "tagOwners".into(), entries: owners(tailnet, &ways, &members, outside) },
-        rules(tailnet.style, &ways),
+        rules(tailnet.style, &ways, operators(blueprint, tailnet, presence)),
         Block { key: "ssh".into(), entries: terminals(tailnet, &ways) },
     ];
     let bare = Section { blocks: blocks.iter().filter(|block| !block.entries.is_empty()).cloned().collect() };
@@ -116,14 +118,48 @@ fn owners(tailnet: &Tailnet, ways: &BTreeSet<Way>, members: &BTreeSet<String>, o
     named(&tags, &outside.tag_owners)
 }
 
-/// One rule per source and guest.
-fn rules(style: PolicyStyle, ways: &BTreeSet<Way>) -> Block {
+/// Rules by which hosts are administered over the tailnet: one per operator and host, for its API and SSH.
+fn operators(blueprint: &Blueprint, tailnet: &Tailnet, presence: &Presence) -> Vec<String> {
+    let mut entries = Vec::new();
+    for host in blueprint.hosts.values() {
+        let addresses = host_addresses(host, presence);
+        for from in tailnet.operators.iter().flatten().filter(|_| !addresses.is_empty()) {
+            let ports = host_ports(host);
+            entries.push(spaced(&match tailnet.style {
+                PolicyStyle::Grants => {
+                    let ip: Vec<String> = ports.iter().map(|port| format!("tcp:{port}")).collect();
+                    json!({"src": [from], "dst": addresses, "ip": ip})
+                }
+                PolicyStyle::Acls => {
+                    let ports = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
+                    let to = addresses.iter().map(|address| match address {
+                        IpAddr::V4(address) => format!("{address}:{ports}"),
+                        IpAddr::V6(address) => format!("[{address}]:{ports}"),
+                    });
+                    json!({"action": "accept", "proto": "tcp", "src": [from], "dst": to.collect::<Vec<_>>()})
+                }
+            }));
+        }
+    }
+    entries
+}
+
+/// Ports that a host is administered by: as it is reached, unless that is a tunnel of this machine's.
+fn host_ports(host: &Host) -> BTreeSet<u16> {
+    let direct = |name: &str| name != "localhost" && !name.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    let ssh = host.access.ssh.as_ref().filter(|ssh| direct(&ssh.host)).map(|ssh| ssh.port);
+    let api = Some(&host.access.api).filter(|api| direct(&api.host)).map(|api| api.port);
+    HOST_PORTS.into_iter().chain(ssh).chain(api).collect()
+}
+
+/// One rule per source and guest, after those of operators.
+fn rules(style: PolicyStyle, ways: &BTreeSet<Way>, operators: Vec<String>) -> Block {
     let mut pairs: BTreeMap<(&str, &str), BTreeMap<Transport, Vec<String>>> = BTreeMap::new();
     for Way { from, tag, transport, ports: (first, last), .. } in ways {
         let range = if first == last { first.to_string() } else { format!("{first}-{last}") };
         pairs.entry((from, tag)).or_default().entry(*transport).or_default().push(range);
     }
-    let mut entries = Vec::new();
+    let mut entries = operators;
     for ((from, to), ports) in pairs {
         match style {
             PolicyStyle::Grants => {

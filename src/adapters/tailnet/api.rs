@@ -21,6 +21,10 @@ pub(super) const JSON: &str = "application/json";
 const CLIENT: &str = "tskey-client-";
 /// An access token is good for an hour; asked for anew a while before.
 const TOKEN_LIFE: Duration = Duration::from_secs(50 * 60);
+/// What a Headscale says whose database holds no policy yet (`ErrPolicyNotFound`, 0.23 to 0.29), with status 500.
+const NO_POLICY: &str = "acl policy not found";
+/// What that is taken for.
+const EMPTY: &str = "{}";
 /// A policy with nothing but the rule that every tailnet begins with, and not the one that it was made with.
 const SAVED: &str = "somebody has saved this policy before, so its rule that lets everybody reach everything may be \
     meant (taking back an earlier run saves it, too): take that rule out in the admin console, or plan with \
@@ -261,13 +265,20 @@ impl TailnetApi {
         Ok(answered.unwrap_or_else(|refused| refused))
     }
 
-    /// The policy and its tag.
+    /// The policy and its tag. A new Headscale has none in its database, and says so as a fault of its own.
     async fn policy(&self) -> Result<Result<(String, Option<String>), Response>, TransportError> {
         let path = match self.target.dialect {
             Dialect::Tailscale => self.tailnet("acl"),
             Dialect::Headscale => "/policy".to_owned(),
         };
-        Ok(self.ask(Method::Get, &path, None).await?.and_then(|raw| {
+        let asked = self.ask(Method::Get, &path, None).await?;
+        if let (Dialect::Headscale, Err(refused)) = (self.target.dialect, &asked)
+            && refused.status == 500
+            && refused.reason.contains(NO_POLICY)
+        {
+            return Ok(Ok((EMPTY.to_owned(), None)));
+        }
+        Ok(asked.and_then(|raw| {
             let text = match self.target.dialect {
                 Dialect::Tailscale => String::from_utf8(raw.body.clone()).ok(),
                 Dialect::Headscale => {

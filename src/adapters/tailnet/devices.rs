@@ -19,7 +19,8 @@ impl TailnetApi {
     /// Devices without those with the ids in `besides`.
     pub(super) async fn devices(&self, besides: &str) -> Result<Result<Vec<Value>, Response>, TransportError> {
         let (path, key) = match self.target.dialect {
-            Dialect::Tailscale => (self.tailnet("devices"), "devices"),
+            // routes are told only if all fields are asked for
+            Dialect::Tailscale => (self.tailnet("devices?fields=all"), "devices"),
             Dialect::Headscale => ("/node".to_owned(), "nodes"),
         };
         let known: Vec<&str> = besides.split(',').collect();
@@ -109,6 +110,8 @@ fn devices(raw: &Raw, key: &str) -> Option<Vec<Value>> {
             "tags": tags,
             "user": user,
             "addresses": words(device, if headscale { &["ipAddresses"] } else { &["addresses"] }),
+            // Headscale: approved ones, whether or not their device is connected; before 0.26 those in use.
+            "routes": words(device, if headscale { &["approvedRoutes", "subnetRoutes"] } else { &["enabledRoutes"] }),
             "authorized": headscale || device.get("authorized").and_then(Value::as_bool).unwrap_or(false),
             "expires": if disabled || expires.starts_with("0001-") { String::new() } else { expires },
             "last_seen": text(device.get("lastSeen")),
@@ -137,7 +140,7 @@ mod tests {
         let read = devices(&raw(&json!({ "nodes": [node] })), "nodes").unwrap();
         let wanted = json!({
             "id": "7", "hostname": "plan-hq", "name": "", "tagged": "tag:a,tag:b", "tags": ["tag:a", "tag:b"],
-            "user": "ann", "addresses": ["100.64.0.2"], "authorized": true, "expires": "",
+            "user": "ann", "addresses": ["100.64.0.2"], "routes": [], "authorized": true, "expires": "",
             "last_seen": "2026-11-21T09:00:00Z",
         });
         assert_eq!(read, [wanted]);

@@ -55,6 +55,7 @@ pub(super) fn tailnet(draft: &Draft<'_>) -> Option<Option<Tailnet>> {
         groups: own.groups.iter().flatten().map(|(name, who)| (named("group", &name.value), words(who))).collect(),
         ssh,
         members: own.members.iter().flatten().map(|guest| guest.value.clone()).collect(),
+        operators: own.operators.as_deref().map(words),
         span: own.span,
     }))
 }

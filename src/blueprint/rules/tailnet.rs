@@ -52,6 +52,16 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             report.push(problem.at(guest.span, "").hint_maybe(hint));
         }
     }
+    for who in tailnet.operators.iter().flatten() {
+        let guests = ["*", "autogroup:tagged", "autogroup:danger-all"].contains(&who.value.0.as_str());
+        if guests || who.value.0.starts_with("tag:infra-") {
+            report.push(
+                Diagnostic::error(CODE, format!("`{}` would let guests administer the hosts", who.value.0))
+                    .at(who.span, "")
+                    .hint("name people or their devices: `autogroup:admin`, `group:…`, a login, a tag of yours"),
+            );
+        }
+    }
     let names = tailnet.tags.iter().flatten().map(|(name, _)| ("tag", name));
     for (kind, name) in names.chain(tailnet.groups.iter().flatten().map(|(name, _)| ("group", name))) {
         let bare = name.value.strip_prefix(&format!("{kind}:")).unwrap_or(&name.value);
@@ -98,6 +108,8 @@ mod tests {
             "members: [proj-y]",
             "tags: { 1phone: [] }",
             "groups: { staff: [tag:phone] }",
+            "operators: ['autogroup:tagged']",
+            "operators: ['tag:infra-test-proj-x']",
             "fingerprint: 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF, ca_file: a.pem",
         ] {
             assert_eq!(codes(&format!("tailnet: {{ key: secret:t, {wrong} }}")), ["inventory.tailnet"], "{wrong}");

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::arm::Armed;
 use crate::client::{CallError, Doors};
 use crate::exec::ops::{Effect, OpError};
 use crate::exec::teller::Teller;
@@ -15,38 +14,35 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// How long `true` may take.
 const LIMIT: Duration = Duration::from_secs(15);
 
-impl Armed {
-    /// Makes new connections to all of these hosts, over SSH and to the API.
-    pub async fn reconnect(
-        &self,
-        doors: &Doors,
-        hosts: &[HostName],
-        (after_s, within_s): (u32, u32),
-        teller: &Teller,
-    ) -> Result<(), OpError> {
-        let clock = doors.clock();
-        if after_s > 0 {
-            teller.waiting(format!("{after_s} s until the change has surely taken effect"));
-            clock.sleep(Duration::from_secs(after_s.into())).await;
-        }
-        let began = clock.now();
-        loop {
-            let mut shut = Ok(());
-            for host in hosts {
-                shut = enter(doors, host).await;
-                if shut.is_err() {
-                    break;
-                }
+/// Makes new connections to all of these hosts, over SSH and to the API.
+pub async fn reconnect(
+    doors: &Doors,
+    hosts: &[HostName],
+    (after_s, within_s): (u32, u32),
+    teller: &Teller,
+) -> Result<(), OpError> {
+    let clock = doors.clock();
+    if after_s > 0 {
+        teller.waiting(format!("{after_s} s until the change has surely taken effect"));
+        clock.sleep(Duration::from_secs(after_s.into())).await;
+    }
+    let began = clock.now();
+    loop {
+        let mut shut = Ok(());
+        for host in hosts {
+            shut = enter(doors, host).await;
+            if shut.is_err() {
+                break;
             }
-            match shut {
-                Ok(()) => return Ok(()),
-                Err(why) if clock.now().duration_since(began).as_secs() >= i64::from(within_s) => {
-                    return Err(OpError::new(why, None, Effect::None));
-                }
-                Err(why) => teller.waiting(why),
-            }
-            clock.sleep(PAUSE).await;
         }
+        match shut {
+            Ok(()) => return Ok(()),
+            Err(why) if clock.now().duration_since(began).as_secs() >= i64::from(within_s) => {
+                return Err(OpError::new(why, None, Effect::None));
+            }
+            Err(why) => teller.waiting(why),
+        }
+        clock.sleep(PAUSE).await;
     }
 }
 

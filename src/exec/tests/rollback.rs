@@ -1,6 +1,7 @@
 //! The way back, and stopping.
 
 use super::*;
+use crate::model::guard::{Guard, GuardAct};
 
 #[tokio::test]
 async fn a_failure_is_taken_back_in_reverse_order() {
@@ -136,4 +137,18 @@ async fn stopping_twice_drops_everything_and_the_journal_tells_where_it_stood() 
     assert_eq!(step.outcome, None);
     assert!(!step.op.as_ref().unwrap().2, "its operation began and is not known to have ended");
     assert!(matches!(seen.events.last().unwrap().what, What::RunFinished { outcome: RunOutcome::Interrupted }));
+}
+
+#[tokio::test]
+async fn what_no_host_takes_back_is_put_back_at_once_if_a_host_is_not_reached_anew() {
+    let host = Host::new(&[]);
+    let guard = Guard { name: "tailnet".to_owned(), files: Vec::new(), then: Vec::new(), seconds: 0 };
+    let act = GuardAct::Reconnect { hosts: vec!["hq".parse().unwrap()], after_s: 0, within_s: 0 };
+    let ops = vec![set_memory("512"), Op::Guard { guard, act }];
+    let memory = Step { undo: Undo::Ops { ops: vec![set_memory("256")] }, ..step("memory", ops) };
+    let seen = host.apply(vec![guest("104"), after(memory, &["create-104"])], OnFailure::Keep).await;
+    assert_eq!(seen.applied.ended, Ended::Failed);
+    assert!(seen.why("memory").contains("was put back"), "{}", seen.why("memory"));
+    let memory = "PUT /nodes/hq/lxc/104/config";
+    assert_eq!(host.writes(), ["POST /nodes/hq/lxc", memory, memory]);
 }

@@ -79,7 +79,16 @@ impl Tailnet {
             ("POST", ["tailnet", _, "acl"]) => self.set_policy(call),
             ("POST", ["tailnet", _, "acl", "validate"]) => self.validate(call.body),
             ("GET", ["tailnet", _, "devices"]) => {
-                answer(200, &json!({ "devices": self.devices.iter().map(device).collect::<Vec<_>>() }))
+                // Routes are told only to whoever asks for every field.
+                let all = call.query.split('&').any(|pair| pair == "fields=all");
+                let one = |device: &Device| {
+                    let mut shown = self::device(device);
+                    if all {
+                        shown["enabledRoutes"] = json!(device.routes);
+                    }
+                    shown
+                };
+                answer(200, &json!({ "devices": self.devices.iter().map(one).collect::<Vec<_>>() }))
             }
             ("GET", ["tailnet", _, "keys"]) => {
                 let live = self.keys.iter().filter(|key| key.revoked.is_none() && key.expires > now && !key.used);

@@ -22,6 +22,9 @@ pub struct Device {
     pub user: String,
     /// Its addresses.
     pub addresses: Vec<String>,
+    /// Networks that it leads to for others.
+    #[serde(default)]
+    pub routes: Vec<String>,
     /// Whether it was approved.
     pub authorized: bool,
     /// When its key ends; tagged devices have none by default.
@@ -120,6 +123,7 @@ impl Tailnet {
                 format!("100.64.{}.{}", number / 250, number % 250 + 1),
                 format!("fd7a:115c:a1e0::{:x}", number + 1),
             ],
+            routes: Vec::new(),
             authorized: true,
             expires: None,
         });
