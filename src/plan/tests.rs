@@ -30,9 +30,9 @@ fn bare_host_gets_everything_in_an_order_that_works() {
     let kinds: BTreeSet<_> = plan.changes.iter().map(|change| change.addr.kind).collect();
     assert_eq!(
         kinds.len(),
-        crate::resources::KINDS.len() - 4,
-        "every kind takes part but routes and zones, which need their programs there, and the policy of a tailnet and \
-         names in an OPNsense, which it has not"
+        crate::resources::KINDS.len() - 5,
+        "every kind takes part but routes and zones, which need their programs there, and a tailnet's policy and \
+         devices and names in an OPNsense, which it has not"
     );
     let at = |id: &str| plan.steps.iter().position(|step| step.id.0 == id).unwrap_or_else(|| panic!("no step {id}"));
     assert!(at("guest_firewall.plan-hq/set") < at("vm.plan-hq/start"), "no guest runs before its firewall is set");

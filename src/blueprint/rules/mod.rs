@@ -4,6 +4,7 @@
 //! alone and reports under the code `inventory.<id>`; it says nothing about what is missing or was
 //! refused before, so that one mistake is one message.
 
+mod access_without_tailnet;
 mod address_in_subnet;
 mod address_unique;
 mod dataset_mount;
@@ -45,7 +46,6 @@ mod model_names;
 mod model_reachable;
 mod model_runs;
 mod name_collision;
-mod not_yet;
 mod number_range;
 mod opnsense;
 mod required;
@@ -158,7 +158,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { id: "model-reachable", check: model_reachable::check },
     Rule { id: "timeout-order", check: timeout_order::check },
     Rule { id: "gateway-limits", check: gateway_limits::check },
-    Rule { id: "not-yet", check: not_yet::check },
+    Rule { id: "access-without-tailnet", check: access_without_tailnet::check },
 ];
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ mod tests {
         assert_eq!(
             github(&diagnostics, &sources),
             "::error file=inv/a b%2Cc.yaml,line=2,col=7,title=inventory.value::5 & \"6\" are 100%25 wrong%0Acause: they \
-             are%0Anumbers%0Ahelp: use others\n::warning title=inventory.not-yet::that is not done yet\n"
+             are%0Anumbers%0Ahelp: use others\n::warning title=inventory.access-without-tailnet::that is not done yet\n"
         );
     }
 }

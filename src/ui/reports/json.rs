@@ -112,7 +112,7 @@ mod tests {
                         "related": [{ "file": "inv/a b,c.yaml", "line": 1, "column": 1, "label": "there" }],
                     },
                     {
-                        "code": "inventory.not-yet", "severity": "warning", "summary": "that is not done yet",
+                        "code": "inventory.access-without-tailnet", "severity": "warning", "summary": "that is not done yet",
                         "causes": [], "hints": [], "related": [],
                     },
                 ],

@@ -40,6 +40,6 @@ fn sample() -> (crate::diag::Diagnostics, crate::diag::SourceMap) {
             .related(Span { file, start: 0, end: 4 }, "there")
             .hint("use others"),
     );
-    diagnostics.push(Diagnostic::warning("inventory.not-yet", "that is not done yet"));
+    diagnostics.push(Diagnostic::warning("inventory.access-without-tailnet", "that is not done yet"));
     (diagnostics, sources)
 }

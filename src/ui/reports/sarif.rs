@@ -79,7 +79,10 @@ mod tests {
         let (diagnostics, sources) = super::super::sample();
         let log = sarif(&diagnostics, &sources);
         let run = &log["runs"][0];
-        assert_eq!(run["tool"]["driver"]["rules"], json!([{ "id": "inventory.not-yet" }, { "id": "inventory.value" }]));
+        assert_eq!(
+            run["tool"]["driver"]["rules"],
+            json!([{ "id": "inventory.access-without-tailnet" }, { "id": "inventory.value" }])
+        );
         let first = &run["results"][0];
         assert_eq!((&first["ruleId"], &first["level"]), (&json!("inventory.value"), &json!("error")));
         let place = &first["locations"][0]["physicalLocation"];
