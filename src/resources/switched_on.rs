@@ -17,7 +17,7 @@ const COROSYNC: (u16, u16) = (5404, 5412);
 pub fn consequences(blueprint: &Blueprint, site: &str, observed: &Observed) -> Vec<String> {
     let mut notes = vec![foreign_guests(blueprint, site, observed)];
     let hosts = blueprint.hosts.values().filter(|host| host.site == site);
-    notes.extend(hosts.map(|host| Some(closed(host, observed)?)));
+    notes.extend(hosts.map(|host| closed(host, observed)));
     notes.into_iter().flatten().collect()
 }
 

@@ -227,7 +227,7 @@ impl TailnetPolicy<'_> {
 /// proof, as a tailnet's filter looks at the first packet alone.
 fn reconnect(hosts: Vec<HostName>) -> Option<Op> {
     let guard = Guard { name: "tailnet".to_owned(), files: Vec::new(), then: Vec::new(), seconds: 0 };
-    (!hosts.is_empty()).then(|| Op::Guard { guard, act: GuardAct::Reconnect { hosts, after_s: 10, within_s: 45 } })
+    (!hosts.is_empty()).then_some(Op::Guard { guard, act: GuardAct::Reconnect { hosts, after_s: 10, within_s: 45 } })
 }
 
 /// The control plane itself judges the policy and runs its tests before it is written.

@@ -146,7 +146,7 @@ async fn our_client_writes_twice_without_harm_and_tells_refusals_field_by_field(
     }
     let rows = data(&api.send(&requests::overrides()).await.unwrap());
     let read: Vec<Override> = serde_json::from_value(rows.clone()).unwrap();
-    assert_eq!(read, [own.clone()]);
+    assert_eq!(read, std::slice::from_ref(&own));
     assert_eq!(rows[0]["line"], requests::line(&own));
     data(&api.send(&requests::reconfigure()).await.unwrap());
     assert_eq!(lab.state().answers["nas.example.com"], ["10.2.0.5"]);

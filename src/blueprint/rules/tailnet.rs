@@ -27,14 +27,14 @@ pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
             "write `url: https://headscale.example.com`",
         );
     }
-    if let Some(url) = &tailnet.url {
-        if !api_url(&url.value.0) {
-            error(
-                format!("`{}` is not where an API can be asked safely", url.value.0),
-                url.span,
-                "write `https://`, a name, and a port if it is not 443; the path comes with `control`",
-            );
-        }
+    if let Some(url) = &tailnet.url
+        && !api_url(&url.value.0)
+    {
+        error(
+            format!("`{}` is not where an API can be asked safely", url.value.0),
+            url.span,
+            "write `https://`, a name, and a port if it is not 443; the path comes with `control`",
+        );
     }
     if let (Some(fingerprint), Some(file)) = (&tailnet.fingerprint, &tailnet.ca_file) {
         report.push(
