@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(codes(&format!("tailnet: {{ key: secret:t }}\n{access}")), own);
         assert!(!codes(access).contains(&own[0]), "without a tailnet nobody joins");
         let ingress = "ingress: { guest: proj-x, from: ['tag:phone'], tls: internal }\n\
-                       guests: { proj-x: { internet: false, routes: { a.example.com: 80 } } }";
+                       guests: { proj-x: { internet: false, routes: { a.example.com: 8080 } } }";
         assert_eq!(codes(&format!("tailnet: {{ key: secret:t }}\n{ingress}")), own);
     }
 
