@@ -10,14 +10,15 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::api::Call;
 use super::state::OpnSense;
 use crate::lab::LabError;
+use crate::lab::accept::accept;
 use crate::lab::persist::write_private;
 use crate::lab::running::{Certificate, acceptor, listen, new_certificate};
 use crate::model::Fingerprint;
@@ -86,7 +87,9 @@ impl ServedOpnSense {
         let shared = Arc::new(Shared { state: Mutex::new(kept), file: file.map(Path::to_owned) });
         shared.keep(&shared.lock())?;
         let stop = CancellationToken::new();
-        let task = tokio::spawn(accept(Arc::clone(&shared), listener, acceptor, stop.clone()));
+        let served = Arc::clone(&shared);
+        let serve = move |stream| connection(Arc::clone(&served), stream);
+        let task = tokio::spawn(accept(listener, acceptor, stop.clone(), || true, serve));
         Ok(Self { url: format!("https://{ip}:{port}"), fingerprint, shared, stop, task })
     }
 
@@ -113,24 +116,9 @@ impl ServedOpnSense {
     }
 }
 
-async fn accept(shared: Arc<Shared>, listener: TcpListener, acceptor: TlsAcceptor, stop: CancellationToken) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => {
-                let Ok((stream, _)) = accepted else { continue };
-                let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
-                connections.spawn(async move {
-                    let Ok(tls) = acceptor.accept(stream).await else { return };
-                    let service = service_fn(move |request| respond(Arc::clone(&shared), request));
-                    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(tls), service).await;
-                });
-            }
-            Some(_) = connections.join_next() => {}
-        }
-    }
-    connections.abort_all();
+async fn connection(shared: Arc<Shared>, stream: TlsStream<TcpStream>) {
+    let service = service_fn(move |request| respond(Arc::clone(&shared), request));
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn respond(
