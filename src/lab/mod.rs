@@ -27,6 +27,7 @@ pub mod rules;
 mod running;
 pub mod scenario;
 mod serve;
+pub mod services;
 pub mod shell;
 pub mod site;
 pub mod ssh_keys;

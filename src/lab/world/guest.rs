@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::node::File;
+use super::{Docker, Inside};
 
 /// Which of the two kinds a guest is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -75,6 +76,12 @@ pub struct Guest {
     /// Ports on which something in it listens beside sshd, and until when, in milliseconds.
     #[serde(default)]
     pub listeners: BTreeMap<u16, i64>,
+    /// Its own system: packages, units, the driver of its GPU.
+    #[serde(default)]
+    pub inside: Inside,
+    /// Docker, if it is installed.
+    #[serde(default)]
+    pub docker: Option<Docker>,
 }
 
 /// A change that waits for the next start.
@@ -134,6 +141,8 @@ impl Guest {
             files: BTreeMap::new(),
             directories: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            inside: Inside::default(),
+            docker: None,
         }
     }
 

@@ -11,9 +11,11 @@ mod around;
 mod caller;
 pub mod conf;
 mod copies;
+mod docker;
 mod firewall;
 pub mod firewall_file;
 mod guest;
+mod inside;
 pub mod interfaces;
 pub mod machine;
 mod node;
@@ -34,8 +36,12 @@ pub use access::{Access, Acl, Grantee, Group, Token, User};
 pub use around::{Around, Stranger};
 pub use caller::Caller;
 pub use copies::is_base;
+pub use docker::{
+    Container, ContainerState, Daemon, Docker, DockerNetwork, DockerVolume, HealthCheck, Image, Mount, Published, Store,
+};
 pub use firewall::{Alias, Enforced, Firewall, IpSet, IpSetEntry, Rule, SecurityGroup};
 pub use guest::{Guest, GuestKind, GuestSnapshot, Pending, Run};
+pub use inside::{GpuDriver, GuestUnits, Inside, UnitRun};
 pub use node::{Capacity, File, Network, Node, PciDevice, VolumeGroup};
 pub use privileges::{built_in_roles, known_privileges};
 pub use storage::{Provision, Storage, StorageKind, Volume, content_of, split_volid};
