@@ -5,6 +5,7 @@
 //! nothing left to check.
 
 mod assemble;
+mod catalogue;
 mod dns;
 mod draft;
 mod firewall;
@@ -26,6 +27,7 @@ mod tailnet;
 pub(crate) mod testing;
 mod types;
 
+pub use catalogue::catalogue;
 pub use dns::{Answered, Dns, NameService, OpnSense, RecordData, Zone};
 pub use firewall::{Firewall, HostFirewall, OWN_PREFIX, Rule, SecurityGroup, Verdict};
 pub use flow::{Flow, FlowOrigin, Party};

@@ -51,6 +51,8 @@ pub struct FileMount {
     pub mode: Option<u32>,
     /// The number of the user that it belongs to.
     pub owner: u32,
+    /// The containers that it is given to; none means the one of the service's own name.
+    pub containers: Vec<String>,
 }
 
 /// Something that a service keeps.
@@ -62,6 +64,8 @@ pub struct Volume {
     pub holds: String,
     /// Whether it belongs into backups.
     pub backup: bool,
+    /// The containers that it is given to; none means the one of the service's own name.
+    pub containers: Vec<String>,
 }
 
 /// What a service takes.
@@ -116,6 +120,8 @@ pub struct Backup {
     pub command: Vec<String>,
     /// The end of the copy's file name.
     pub suffix: String,
+    /// The container that it runs in; none means the one of the service's own name.
+    pub container: Option<String>,
 }
 
 /// A secret that a service holds.
@@ -131,6 +137,8 @@ pub struct Secret {
     pub owner: u32,
     /// Whether the service goes without.
     pub optional: bool,
+    /// The containers that it is given to; none means the one of the service's own name.
+    pub containers: Vec<String>,
 }
 
 /// Where a service stands between a person and a model.

@@ -117,6 +117,7 @@ fn recipe(template: &Template, texts: BTreeMap<String, TemplateText>) -> Option<
                 mount: file.mount.as_ref()?.value.0.clone(),
                 mode: file.mode.as_ref().map(|mode| mode.value.0),
                 owner: file.owner.map_or(0, |owner| owner.value),
+                containers: words(file.containers.as_ref()),
             })
         }),
         volumes: parts(template.volumes.as_ref(), |_, volume| {
@@ -124,13 +125,15 @@ fn recipe(template: &Template, texts: BTreeMap<String, TemplateText>) -> Option<
                 mount: volume.mount.as_ref()?.value.0.clone(),
                 holds: volume.holds.as_ref()?.value.clone(),
                 backup: flag(volume.backup, true),
+                containers: words(volume.containers.as_ref()),
             })
         }),
         needs: needs.unwrap_or_default(),
         depends_on: parts(template.depends_on.as_ref(), |_, demand| Some(*demand == Demand::Required)),
         backup: template.backup.as_ref().and_then(|backup| {
             let suffix = backup.suffix.as_ref()?.value.clone();
-            Some(Backup { command: words(backup.command.as_ref()), suffix })
+            let container = backup.container.as_ref().map(|container| container.value.clone());
+            Some(Backup { command: words(backup.command.as_ref()), suffix, container })
         }),
         secrets: parts(template.secrets.as_ref(), |_, secret| {
             Some(Secret {
@@ -139,6 +142,7 @@ fn recipe(template: &Template, texts: BTreeMap<String, TemplateText>) -> Option<
                 env: secret.env.as_ref().map(|variable| variable.value.0.clone()),
                 owner: secret.owner.map_or(0, |owner| owner.value),
                 optional: flag(secret.optional, false),
+                containers: words(secret.containers.as_ref()),
             })
         }),
         internet: flag(template.internet, true),

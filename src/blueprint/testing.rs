@@ -90,6 +90,12 @@ pub(crate) fn with(over: &str) -> Blueprint {
     blueprint.unwrap_or_else(|| panic!("this is good as well: {diagnostics:#?}"))
 }
 
+/// As [`with`], with services by name, and files of theirs by `service/file`.
+pub(crate) fn with_services(over: &str, services: &[(&str, &str)]) -> Blueprint {
+    let (blueprint, diagnostics) = check(over, &[], services);
+    blueprint.unwrap_or_else(|| panic!("this is good as well: {diagnostics:#?}"))
+}
+
 /// Codes of what is said about the good inventory with `over` laid over it.
 pub(crate) fn codes(over: &str) -> Vec<&'static str> {
     codes_with_profiles(over, &[])

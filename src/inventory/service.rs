@@ -110,6 +110,9 @@ pub struct ServiceFile {
     pub mode: Option<Spanned<FileMode>>,
     /// Who owns it, as the number of a user; root unless given.
     pub owner: Option<Spanned<u32>>,
+    /// The containers of its project that see it; the one of the service's own name unless given.
+    #[schemars(example = &["worker"])]
+    pub containers: Option<Vec<Spanned<String>>>,
 }
 
 /// Something that a service keeps.
@@ -123,6 +126,9 @@ pub struct ServiceVolume {
     pub holds: Option<Spanned<String>>,
     /// Whether it belongs into backups; it does unless said otherwise. What can be fetched again need not.
     pub backup: Option<Spanned<bool>>,
+    /// The containers of its project that see it; the one of the service's own name unless given.
+    #[schemars(example = &["worker"])]
+    pub containers: Option<Vec<Spanned<String>>>,
 }
 
 /// What a service takes.
@@ -180,6 +186,8 @@ pub struct ServiceBackup {
     /// What it writes, such as `sql` or `tar`: the end of the file's name.
     #[schemars(required)]
     pub suffix: Option<Spanned<String>>,
+    /// The container of its project that it runs in; the one of the service's own name unless given.
+    pub container: Option<Spanned<String>>,
 }
 
 /// A secret of a service.
@@ -198,6 +206,9 @@ pub struct ServiceSecret {
     pub owner: Option<Spanned<u32>>,
     /// Whether the service goes without it where the inventory names none.
     pub optional: Option<Spanned<bool>>,
+    /// The containers of its project that are given its file; the one of the service's own name unless given.
+    #[schemars(example = &["worker"])]
+    pub containers: Option<Vec<Spanned<String>>>,
 }
 
 /// Where a service stands between a person and a model.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use crate::process::{cargo, succeeds};
 
 /// What is generated, below `docs/`.
-const GENERATED: &[&str] = &["checks.md", "cli.md", "man", "schema"];
+const GENERATED: &[&str] = &["catalogue.md", "checks.md", "cli.md", "man", "schema"];
 
 /// Writes the documents, or with `check` says which are stale; whether all is well.
 pub fn run(check: bool) -> Result<bool> {

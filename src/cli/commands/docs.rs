@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::{Command, ValueEnum};
 
 use super::schema::Of;
+use crate::blueprint;
 use crate::checks;
 use crate::cli::{CommandError, Exit, error};
 
@@ -40,6 +41,7 @@ fn files(command_line: Command) -> Result<Vec<(String, String)>, CommandError> {
     describe(&command, "infra", &mut reference, &mut files)?;
     files.push(("cli.md".to_owned(), reference));
     files.push(("checks.md".to_owned(), checks::catalogue()));
+    files.push(("catalogue.md".to_owned(), blueprint::catalogue()));
     Ok(files)
 }
 

@@ -58,6 +58,9 @@ pub(super) fn finished(
     if !containers.contains_key(name) {
         return Err(wrong(format!("no container is called `{name}`, as the service")));
     }
+    if let Some(gone) = named(recipe).find(|own| !containers.contains_key(*own)) {
+        return Err(wrong(format!("`template.yaml` gives something to a container `{gone}`, which there is none of")));
+    }
     let own = Networks::of(blueprint, guest, service, recipe);
     let mut services = Map::new();
     for (container, said) in containers {
@@ -86,6 +89,9 @@ pub(super) fn finished(
         all.insert("pull_policy".into(), json!("missing"));
         all.insert("restart".into(), json!("unless-stopped"));
         all.append(&mut said);
+        // No program of an image needs more rights than it was started with, unless its template says so.
+        all.entry("security_opt").or_insert_with(|| json!(["no-new-privileges:true"]));
+        given(&mut all, recipe, deployment, container, main).map_err(wrong)?;
         if main {
             self::main(&mut all, service, recipe, deployment, has_environment).map_err(wrong)?;
             let ports = ports(blueprint, guest, service);
@@ -123,7 +129,7 @@ pub(super) fn finished(
         project.insert("volumes".into(), Value::Object(volumes));
     }
     let secrets: Map<String, Value> = files_of_secrets(recipe, deployment)
-        .map(|(key, _)| (key.to_owned(), json!({ "file": format!("./secrets/{key}") })))
+        .map(|(key, ..)| (key.to_owned(), json!({ "file": format!("./secrets/{key}") })))
         .collect();
     if !secrets.is_empty() {
         project.insert("secrets".into(), Value::Object(secrets));
@@ -132,9 +138,71 @@ pub(super) fn finished(
 }
 
 /// Secrets that are files, with the variable that names each.
-fn files_of_secrets<'a>(recipe: &'a Recipe, deployment: &'a Deployment) -> impl Iterator<Item = (&'a str, &'a str)> {
+fn files_of_secrets<'a>(
+    recipe: &'a Recipe,
+    deployment: &'a Deployment,
+) -> impl Iterator<Item = (&'a str, &'a str, &'a [String])> {
     let held = deployment.secrets.keys();
-    held.filter_map(|key| Some((key.as_str(), recipe.secrets.get(key)?.file.as_deref()?)))
+    held.filter_map(|key| {
+        let secret = recipe.secrets.get(key)?;
+        Some((key.as_str(), secret.file.as_deref()?, secret.containers.as_slice()))
+    })
+}
+
+/// Whether a part for `containers` is for this one.
+fn is_for(containers: &[String], container: &str, main: bool) -> bool {
+    if containers.is_empty() { main } else { containers.iter().any(|own| own == container) }
+}
+
+/// Names of containers that parts of the recipe are for.
+fn named(recipe: &Recipe) -> impl Iterator<Item = &String> {
+    let volumes = recipe.volumes.values().map(|volume| &volume.containers);
+    let files = recipe.files.values().map(|file| &file.containers);
+    let secrets = recipe.secrets.values().map(|secret| &secret.containers);
+    let backup = recipe.backup.iter().filter_map(|backup| backup.container.as_ref());
+    volumes.chain(files).chain(secrets).flatten().chain(backup)
+}
+
+/// What a container is given of secrets, volumes and files.
+fn given(
+    all: &mut Map<String, Value>,
+    recipe: &Recipe,
+    deployment: &Deployment,
+    container: &str,
+    main: bool,
+) -> Result<(), String> {
+    let secrets: Vec<(&str, &str)> = files_of_secrets(recipe, deployment)
+        .filter(|(.., containers)| is_for(containers, container, main))
+        .map(|(key, variable, _)| (key, variable))
+        .collect();
+    if !secrets.is_empty() {
+        let environment = all.entry("environment").or_insert_with(|| json!({}));
+        let environment =
+            environment.as_object_mut().ok_or("`environment` is written as a block of keys, not as a list")?;
+        for (key, variable) in &secrets {
+            environment.insert((*variable).to_owned(), json!(format!("/run/secrets/{key}")));
+        }
+        let mut own: Vec<Value> = secrets.iter().map(|(key, _)| json!(key)).collect();
+        if let Some(said) = all.remove("secrets") {
+            own.extend(said.as_array().ok_or("`secrets` is a list")?.iter().cloned());
+        }
+        all.insert("secrets".into(), Value::Array(own));
+    }
+    let mut mounts: Vec<Value> = Vec::new();
+    for (key, volume) in recipe.volumes.iter().filter(|(_, own)| is_for(&own.containers, container, main)) {
+        let from = deployment.volumes.get(key).map_or(key.as_str(), String::as_str);
+        mounts.push(json!(format!("{from}:{}", volume.mount)));
+    }
+    for (file, mount) in recipe.files.iter().filter(|(_, own)| is_for(&own.containers, container, main)) {
+        mounts.push(json!(format!("./{}:{}:ro", file.trim_end_matches(".j2"), mount.mount)));
+    }
+    if let Some(own) = all.remove("volumes") {
+        mounts.extend(own.as_array().ok_or("`volumes` is a list")?.iter().cloned());
+    }
+    if !mounts.is_empty() {
+        all.insert("volumes".into(), Value::Array(mounts));
+    }
+    Ok(())
 }
 
 /// What only the container of the service's own name has.
@@ -147,30 +215,6 @@ fn main(
 ) -> Result<(), String> {
     if has_environment {
         all.insert("env_file".into(), json!([format!(".env.{}", service.name)]));
-    }
-    let secrets: Vec<(&str, &str)> = files_of_secrets(recipe, deployment).collect();
-    if !secrets.is_empty() {
-        let environment = all.entry("environment").or_insert_with(|| json!({}));
-        let environment =
-            environment.as_object_mut().ok_or("`environment` is written as a block of keys, not as a list")?;
-        for (key, variable) in &secrets {
-            environment.insert((*variable).to_owned(), json!(format!("/run/secrets/{key}")));
-        }
-        all.insert("secrets".into(), secrets.iter().map(|(key, _)| json!(key)).collect());
-    }
-    let mut mounts: Vec<Value> = Vec::new();
-    for (key, volume) in &recipe.volumes {
-        let from = deployment.volumes.get(key).map_or(key.as_str(), String::as_str);
-        mounts.push(json!(format!("{from}:{}", volume.mount)));
-    }
-    for (file, mount) in &recipe.files {
-        mounts.push(json!(format!("./{}:{}:ro", file.trim_end_matches(".j2"), mount.mount)));
-    }
-    if let Some(own) = all.remove("volumes") {
-        mounts.extend(own.as_array().ok_or("`volumes` is a list")?.iter().cloned());
-    }
-    if !mounts.is_empty() {
-        all.insert("volumes".into(), Value::Array(mounts));
     }
     if let Some(limit) = deployment.memory_limit {
         all.insert("mem_limit".into(), json!(megabytes(limit)));

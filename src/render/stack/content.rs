@@ -25,7 +25,7 @@ pub enum SecretNotFit {
     #[error("secret `{0}` is not there")]
     Missing(String),
     /// It would have to be quoted, which differs from file to file.
-    #[error("secret `{0}` holds characters other than letters, digits and `-_.~+/=@%:,`")]
+    #[error("secret `{0}` holds characters other than letters, digits and `-_.~+/=@%:,$`")]
     Characters(String),
 }
 
@@ -91,7 +91,9 @@ impl Content {
                 Piece::Secret(name) => {
                     let secret = value(name).ok_or_else(|| SecretNotFit::Missing(name.clone()))?;
                     let secret = secret.expose_secret();
-                    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~+/=@%:,".contains(c);
+                    // `$` is in every hash of a password. No file that secrets stand in replaces it: compose files hold
+                    // none, and in environment files they are in single quotes.
+                    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~+/=@%:,$".contains(c);
                     if !alone && !secret.chars().all(plain) {
                         return Err(SecretNotFit::Characters(name.clone()));
                     }

@@ -63,6 +63,9 @@ pub(super) fn of(
         providers => all.collect::<BTreeMap<_, _>>(),
         sites => sites.map(|site| site.name.clone()).collect::<Vec<_>>(),
         scrape => scrape.collect::<Vec<_>>(),
+        users => blueprint.ingress.iter().flat_map(|ingress| &ingress.users).map(|(name, hash)| {
+            context! { name, hash => mark(&hash.name) }
+        }).collect::<Vec<_>>(),
         models => super::super::models::of(blueprint, guest),
         named => super::super::models::by_name(blueprint, guest),
     }

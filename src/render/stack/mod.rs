@@ -104,3 +104,68 @@ fn environment(
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blueprint::testing::with_services;
+
+    const TEMPLATE: &str = "description: x
+image: a/b:1
+images: { side: c/d:2 }
+files:
+  mine.conf.j2: { mount: /etc/mine.conf }
+  side.env.j2: { mount: /run/infra/env, containers: [side] }
+volumes:
+  data: { mount: /data, holds: things }
+  both: { mount: /both, holds: things, containers: [mine, side] }
+secrets:
+  own: { generate: 32, file: OWN_FILE }
+  beside: { generate: 32, file: BESIDE_FILE, containers: [side] }
+";
+    const COMPOSE: &str = "services:
+  mine: {}
+  side: { image: \"{{ images.side|text|raw }}\", mem_limit: 64m, security_opt: [], secrets: [own] }
+";
+
+    fn files(template: &str) -> Result<String, TemplateError> {
+        let services = [
+            ("mine", template),
+            ("mine/compose.yaml.j2", COMPOSE),
+            ("mine/mine.conf.j2", "a\n"),
+            ("mine/side.env.j2", "A={{ secrets.beside }}\nB={{ 'x y' }}\n"),
+        ];
+        let blueprint = with_services("guests: { plan-hq: { services: [mine] } }", &services);
+        let guest = &blueprint.guests[&"plan-hq".parse().unwrap()];
+        let files = stack(&blueprint, guest, &guest.deployments[&"mine".parse().unwrap()])?;
+        Ok(files.iter().map(|file| format!("== {} {:o}\n{}", file.path, file.mode, file.content.shown())).collect())
+    }
+
+    #[test]
+    fn a_part_is_given_to_the_containers_that_it_is_for() {
+        let text = files(TEMPLATE).unwrap();
+        let (main, side) = text.split_once("\n  side:\n").unwrap();
+        for (what, in_main, in_side) in [
+            ("- \"data:/data\"", true, false),
+            ("- \"both:/both\"", true, true),
+            ("./mine.conf:/etc/mine.conf:ro", true, false),
+            ("./side.env:/run/infra/env:ro", false, true),
+            ("OWN_FILE: \"/run/secrets/own\"", true, false),
+            ("BESIDE_FILE: \"/run/secrets/beside\"", false, true),
+            ("no-new-privileges:true", true, false),
+        ] {
+            assert_eq!((main.contains(what), side.contains(what)), (in_main, in_side), "{what}\n{text}");
+        }
+        // What a template lists itself stays beside what is made.
+        assert!(side.contains("- \"beside\"\n      - \"own\""), "{text}");
+        assert!(text.contains("== side.env 600\nA='<secret:plan-hq-mine-beside>'\nB='x y'\n"), "{text}");
+    }
+
+    #[test]
+    fn a_part_for_a_container_that_there_is_none_of_is_refused() {
+        let wrong = TEMPLATE.replace("containers: [mine, side]", "containers: [sied]");
+        assert!(files(&wrong).unwrap_err().problem.contains("`sied`"));
+        let backup = format!("{TEMPLATE}backup: {{ command: [dump], suffix: sql, container: nobody }}\n");
+        assert!(files(&backup).unwrap_err().problem.contains("`nobody`"));
+    }
+}

@@ -36,6 +36,9 @@ impl Syntax {
     pub(super) fn of(file: &str) -> Self {
         let ends = |end: &str| file.trim_end_matches(".j2").ends_with(end);
         let quoted = [".yaml", ".yml", ".json", ".toml", ".alloy"];
+        if ends(".env") {
+            return Self::Environment;
+        }
         if quoted.into_iter().any(ends) { Self::Quoted } else { Self::Plain }
     }
 
