@@ -20,6 +20,7 @@ mod drift_change;
 mod drift_fields;
 mod drift_per_field;
 mod edge_real;
+mod engine_real;
 mod facts_recorded;
 mod fault_sweep;
 mod fidelity;

@@ -1,6 +1,7 @@
 //! Chores around the code: `cargo xtask <chore>`.
 
 mod bench;
+mod engine_real;
 mod generate;
 mod layers;
 mod process;

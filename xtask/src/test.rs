@@ -21,6 +21,8 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("ip", "iproute2", "firewall_kernel (isolation against this kernel)"),
     ("iptables-restore", "iptables", "firewall_kernel (isolation against this kernel)"),
     ("ipset", "ipset", "firewall_kernel (isolation against this kernel)"),
+    ("lxc-start", "lxc", "engine_real (a real Docker engine in system containers)"),
+    ("debootstrap", "debootstrap", "engine_real (what those containers are made of)"),
 ];
 
 /// The version of cargo-deny that `deny.toml` was written for.
@@ -36,6 +38,7 @@ pub fn run(install: bool) -> Result<bool> {
     let mut not_run = prepare(install)?;
     not_run.extend(crate::real_clients::prepare(install)?);
     not_run.extend(crate::stack_real::prepare(install)?);
+    not_run.extend(crate::engine_real::prepare(install)?);
     if recordings().is_none() {
         not_run.push(format!("{}: set {} to the directory that holds pve/", RECORDINGS.1, RECORDINGS.0));
     }

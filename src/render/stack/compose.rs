@@ -330,9 +330,12 @@ impl Networks {
             .filter(|name| **name != service.name)
             .map(|name| format!("infra-{name}"))
             .collect();
+        // What another guest offers is reached by that guest's address, and an internal network leads to none.
+        let elsewhere = |name| blueprint.providers(guest, name).iter().any(|other| other.name != guest.name);
+        let leads_out = recipe.internet || recipe.depends_on.keys().any(elsewhere);
         Self {
             // Docker publishes no port of a container that is in internal networks alone.
-            default_is_internal: !recipe.internet && blueprint.published(guest, service).is_empty(),
+            default_is_internal: !leads_out && blueprint.published(guest, service).is_empty(),
             own: (!service.ports.is_empty()).then(|| format!("infra-{}", service.name)),
             joined: joined.into_iter().collect(),
         }

@@ -31,7 +31,13 @@ fn blueprint(files: &InventoryFiles) -> Blueprint {
 
 /// The inventory with every service in it.
 fn everything() -> Blueprint {
-    let text = include_str!("everything.yaml");
+    written(EVERYTHING)
+}
+
+pub(crate) const EVERYTHING: &str = include_str!("everything.yaml");
+
+/// What an inventory says that is one file.
+pub(crate) fn written(text: &str) -> Blueprint {
     let layer = Layer { path: "everything.yaml".into(), files: vec![SourceFile::new("everything.yaml", text)] };
     blueprint(&InventoryFiles { layers: vec![layer], ..InventoryFiles::default() })
 }
@@ -40,6 +46,11 @@ fn everything() -> Blueprint {
 fn vrooli() -> Blueprint {
     let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
     blueprint(&read_inventory(&[root.join("inventories/vrooli")]))
+}
+
+/// The value of every secret.
+pub(crate) fn secret() -> SecretString {
+    SecretString::from(SECRET.to_owned())
 }
 
 /// Files of every stack, by guest and service.
@@ -58,7 +69,7 @@ fn deliver(files: &[StackFile], folder: &Utf8Path) {
     for file in files {
         let path = folder.join(&file.path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let filled = file.content.filled(|_| Some(SecretString::from(SECRET.to_owned()))).unwrap();
+        let filled = file.content.filled(|_| Some(secret())).unwrap();
         std::fs::write(&path, filled.expose_secret()).unwrap();
     }
 }
