@@ -16,12 +16,13 @@ const SUITE: &str = "engine_real (a real Docker engine and servers in system con
 const PROGRAMS: [(&str, &str); 3] = [("lxc-start", "lxc"), ("debootstrap", "debootstrap"), ("nsenter", "util-linux")];
 const BASE: &str =
     "systemd,systemd-sysv,dbus,docker.io,docker-cli,docker-compose,iproute2,iptables,curl,ca-certificates";
-const SERVERS: [&str; 8] = [
+const SERVERS: [&str; 9] = [
     "postgresql-17",
     "postgresql-17-pgvector",
     "redis-server",
     "valkey-server",
     "bind9",
+    "bind9-dnsutils",
     "nats-server",
     "busybox-static",
     "bash-static",
