@@ -163,6 +163,7 @@ impl Applied {
         self.rig.clock.sleep(Duration::from_secs(1)).await;
         let now = self.rig.site.look(|world| world.now_ms).unwrap();
         let before = World { now_ms: now, ..self.world.clone() };
+        self.rig.forget_runs(&self.blueprint);
         self.rig.site.change(|world| *world = before.clone()).unwrap();
         let done = self.rig.site.change(|world| change(world, kind, field, value)).unwrap();
         if value == "=" {

@@ -241,6 +241,17 @@ impl Rig {
         })
     }
 
+    /// Forgets every run of before, so that one of hundreds is not slowed down by reading them all; what was applied
+    /// stays known.
+    pub fn forget_runs(&self, blueprint: &Blueprint) {
+        for run in journal::inventory_dir(self.state_dir(), &blueprint.name).read_dir_utf8().unwrap() {
+            let run = run.unwrap();
+            if run.file_type().unwrap().is_dir() {
+                std::fs::remove_dir_all(run.path()).unwrap();
+            }
+        }
+    }
+
     pub fn unfinished(&self, blueprint: &Blueprint) -> BTreeSet<StepId> {
         journal::unfinished(self.state_dir(), &blueprint.name).unwrap()
     }

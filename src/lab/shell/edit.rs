@@ -3,7 +3,9 @@
 //! Owns the rules of writing, above all those of `/etc/pve` (9.2.11): owner and permission bits are
 //! fixed, without quorum nothing is written, what PVE renders cannot be replaced here.
 
-use super::tree::{FileError, FileKind, Meta, in_cluster, list, meta, parent, rendered, resolve, stored, stored_mut};
+use super::tree::{
+    FileError, FileKind, Meta, in_cluster, list, meta, parent, rendered_at, resolve, stored, stored_mut,
+};
 use crate::lab::rules::{Target, scope};
 use crate::lab::world::{File, World, firewall_file};
 
@@ -21,7 +23,7 @@ fn writable(world: &World, node: &str, path: &str) -> Result<(), FileError> {
     if firewall_at(world, path).is_some() {
         return Ok(());
     }
-    if stored(world, node, path).is_none() && rendered(world, node).contains_key(path) {
+    if stored(world, node, path).is_none() && rendered_at(world, node, path).is_some() {
         return Err(FileError::NotModelled);
     }
     Ok(())

@@ -7,45 +7,71 @@ use crate::lab::world::{Grantee, Node, Task, TaskState, World, conf};
 
 /// Every such file by absolute path.
 pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
+    let mut files = those(world, node, &|_| true);
+    let versions = versions(world, &files);
+    files.insert("/etc/pve/.version".to_owned(), versions.into_bytes());
+    files
+}
+
+/// One of them: a search asks for hundreds, and needs no text but that one's.
+pub(super) fn rendered_at(world: &World, node: &str, path: &str) -> Option<Vec<u8>> {
+    let name = path.strip_prefix("/etc/pve/")?;
+    if name == ".version" {
+        return rendered(world, node).remove(path);
+    }
+    those(world, node, &|wanted| wanted == name).remove(path)
+}
+
+/// Names of those in a directory.
+pub(super) fn names_in(world: &World, node: &str, directory: &str) -> Vec<String> {
+    let Some(below) = directory.strip_prefix("/etc/pve").map(|rest| rest.trim_start_matches('/')) else {
+        return Vec::new();
+    };
+    let here = |name: &str| name.rsplit_once('/').map_or("", |(above, _)| above) == below;
+    let found = those(world, node, &here).into_keys();
+    let mut names: Vec<String> = found.filter_map(|path| Some(path.rsplit_once('/')?.1.to_owned())).collect();
+    if below.is_empty() {
+        names.push(".version".to_owned());
+    }
+    names
+}
+
+/// Those that are `wanted`, by their path below `/etc/pve`; without the versions of all others.
+fn those(world: &World, node: &str, wanted: &dyn Fn(&str) -> bool) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
-    let mut put = |path: String, text: String| files.insert(format!("/etc/pve/{path}"), text.into_bytes());
+    let mut put = |path: String, text: &dyn Fn() -> String| {
+        // PVE removes the file of a firewall that has become empty.
+        if !wanted(&path) {
+            return;
+        }
+        let text = text();
+        if !text.is_empty() || !path.ends_with(".fw") {
+            files.insert(format!("/etc/pve/{path}"), text.into_bytes());
+        }
+    };
     for (vmid, guest) in &world.guests {
-        put(format!("nodes/{}/{}/{vmid}.conf", guest.node, guest.kind.directory()), conf::guest(guest));
+        put(format!("nodes/{}/{}/{vmid}.conf", guest.node, guest.kind.directory()), &|| conf::guest(guest));
     }
-    let cluster = conf::firewall(&world.firewall);
-    if !cluster.is_empty() {
-        put("firewall/cluster.fw".to_owned(), cluster);
-    }
+    put("firewall/cluster.fw".to_owned(), &|| conf::firewall(&world.firewall));
     for (vmid, firewall) in &world.guest_firewalls {
-        let text = conf::firewall(firewall);
-        // PVE removes the file of a firewall that has become empty
-        if !text.is_empty() {
-            put(format!("firewall/{vmid}.fw"), text);
-        }
-    }
-    for (name, node) in &world.nodes {
-        let text = conf::firewall(&node.firewall);
-        if !text.is_empty() {
-            put(format!("nodes/{name}/host.fw"), text);
-        }
+        put(format!("firewall/{vmid}.fw"), &|| conf::firewall(firewall));
     }
     for (name, host) in &world.nodes {
-        put(format!("nodes/{name}/pve-ssl.pem"), certificate(host));
+        put(format!("nodes/{name}/host.fw"), &|| conf::firewall(&host.firewall));
+        put(format!("nodes/{name}/pve-ssl.pem"), &|| certificate(host));
     }
     if !world.ha.resources.is_empty() {
         let entry = |id: &String| id.replace(':', ": ") + "\n\n";
-        put("ha/resources.cfg".to_owned(), world.ha.resources.keys().map(entry).collect());
+        put("ha/resources.cfg".to_owned(), &|| world.ha.resources.keys().map(entry).collect());
     }
     if !world.mappings.is_empty() {
-        put("mapping/pci.cfg".to_owned(), conf::mappings(world));
+        put("mapping/pci.cfg".to_owned(), &|| conf::mappings(world));
     }
-    put("storage.cfg".to_owned(), conf::storages(world));
-    put("user.cfg".to_owned(), users(world));
-    put(".vmlist".to_owned(), vmlist(world));
-    put(".members".to_owned(), members(world, node));
-    put(".clusterlog".to_owned(), log(world));
-    let versions = versions(world, &files);
-    files.insert("/etc/pve/.version".to_owned(), versions.into_bytes());
+    put("storage.cfg".to_owned(), &|| conf::storages(world));
+    put("user.cfg".to_owned(), &|| users(world));
+    put(".vmlist".to_owned(), &|| vmlist(world));
+    put(".members".to_owned(), &|| members(world, node));
+    put(".clusterlog".to_owned(), &|| log(world));
     files
 }
 

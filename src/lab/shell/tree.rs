@@ -220,12 +220,17 @@ pub(super) fn stored_mut<'a>(world: &'a mut World, node: &str, path: &str) -> Op
     Some(Kept { files: &mut host.files, directories: &mut host.directories })
 }
 
-/// Files that are made up from the world.
-pub(super) fn rendered(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
+/// A file that is made up from the world.
+pub(super) fn rendered_at(world: &World, node: &str, path: &str) -> Option<Vec<u8>> {
     if let Some((_, guest)) = guest_tree::guest(world, node) {
-        return guest_tree::rendered(world, node, guest);
+        return guest_tree::rendered(world, node, guest).remove(path);
     }
-    let mut files = pmxcfs::rendered(world, node);
+    if in_cluster(path) { pmxcfs::rendered_at(world, node, path) } else { machine_files(world, node).remove(path) }
+}
+
+/// Files of a node that are its own.
+fn machine_files(world: &World, node: &str) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
     files.insert("/etc/hostname".to_owned(), format!("{node}\n").into_bytes());
     if let Some(here) = world.nodes.get(node).filter(|here| !here.networks.is_empty()) {
         let text = crate::lab::world::interfaces::text(&here.networks, here.networks_by_pve);
@@ -352,7 +357,7 @@ pub fn meta(world: &World, node: &str, path: &str) -> Result<Meta, FileError> {
     if let Some(found) = stored(world, node, &path) {
         return Ok(file(found.mode, found.uid, found.gid, found.content.len() as u64, found.modified_ms));
     }
-    if let Some(content) = rendered(world, node).get(&path) {
+    if let Some(content) = rendered_at(world, node, &path) {
         let (mode, gid) = if in_cluster(&path) { (0o640, 33) } else { (0o644, 0) };
         return Ok(file(mode, 0, gid, content.len() as u64, 0));
     }
@@ -407,7 +412,7 @@ pub fn meta(world: &World, node: &str, path: &str) -> Result<Meta, FileError> {
 }
 
 fn meta_of_file(world: &World, node: &str, path: &str) -> Option<FileKind> {
-    let is_file = stored(world, node, path).is_some() || rendered(world, node).contains_key(path);
+    let is_file = stored(world, node, path).is_some() || rendered_at(world, node, path).is_some();
     is_file.then_some(FileKind::File).or_else(|| DEVICES.contains(&path).then_some(FileKind::Device))
 }
 
@@ -426,7 +431,7 @@ pub fn read(world: &World, node: &str, path: &str) -> Result<Vec<u8>, FileError>
     if let Some(found) = stored(world, node, &path) {
         return Ok(found.content.clone());
     }
-    if let Some(content) = rendered(world, node).remove(&path) {
+    if let Some(content) = rendered_at(world, node, &path) {
         return Ok(content);
     }
     match meta(world, node, &path)?.kind {
@@ -463,17 +468,21 @@ pub fn list(world: &World, node: &str, path: &str) -> Result<Vec<String>, FileEr
         }
     }
     names.extend(kernel::more_in(world, node, &path));
+    if world.nodes.contains_key(node) {
+        names.extend(pmxcfs::names_in(world, node, &path));
+    }
     let mut add = |full: &str| {
         if parent(full) == Some(path.as_str()) {
             names.extend(full.rsplit('/').next().map(str::to_owned));
         }
     };
     directories(world, node).iter().for_each(|dir| add(dir));
-    rendered(world, node).keys().for_each(|file| add(file));
     if let Some((_, guest)) = guest_tree::guest(world, node) {
+        guest_tree::rendered(world, node, guest).keys().for_each(|file| add(file));
         guest.files.keys().for_each(|file| add(file));
         return Ok(names.into_iter().collect());
     }
+    machine_files(world, node).keys().for_each(|file| add(file));
     for (name, host) in &world.nodes {
         let here = host.files.keys().filter(|file| keeper(world, node, file) == name);
         here.for_each(|file| add(file));
