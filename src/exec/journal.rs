@@ -194,6 +194,26 @@ pub fn remember(state_dir: &Utf8Path, inventory: &EnvironmentName, memory: &Memo
     write_whole(&dir.join(MEMORY), &text)
 }
 
+/// What another room remembers in a file of its own; nothing, if there is none.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn kept<T: serde::de::DeserializeOwned>(path: &Utf8Path) -> Result<Option<T>, JournalError> {
+    read_json(path)
+}
+
+/// Keeps it, in place of what was kept before.
+///
+/// # Errors
+/// When it cannot be written; what was kept before then still is.
+pub fn keep<T: serde::Serialize>(path: &Utf8Path, value: &T) -> Result<(), JournalError> {
+    if let Some(dir) = path.parent() {
+        make_dirs(dir)?;
+    }
+    let text = serde_json::to_vec_pretty(value).expect("only values with text keys are kept");
+    write_whole(path, &text)
+}
+
 fn read_json<T: serde::de::DeserializeOwned>(path: &Utf8Path) -> Result<Option<T>, JournalError> {
     let text = match std::fs::read(path) {
         Ok(text) => text,

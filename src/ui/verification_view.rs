@@ -62,7 +62,9 @@ pub fn verification_text(verification: &Verification, full: bool, terminal: &Ter
         let line = format!("{} {addr}: {}", terminal.paint(Role::Caution, "blind"), one_line(why));
         out.push_str(&wrap(&line, terminal.width, 8));
     }
-    for verdict in [Verdict::Fail, Verdict::CouldNotRun, Verdict::Unproven, Verdict::Skipped, Verdict::Pass] {
+    let order =
+        [Verdict::Fail, Verdict::CouldNotRun, Verdict::Warning, Verdict::Unproven, Verdict::Skipped, Verdict::Pass];
+    for verdict in order {
         if !full && matches!(verdict, Verdict::Pass | Verdict::Skipped) {
             continue;
         }
@@ -96,6 +98,7 @@ pub fn verification_text(verification: &Verification, full: bool, terminal: &Ter
     for (verdict, what) in [
         (Verdict::Fail, "not"),
         (Verdict::CouldNotRun, "could not be tried"),
+        (Verdict::Warning, "worse than before"),
         (Verdict::Unproven, "cannot be proved"),
         (Verdict::Skipped, "left out"),
     ] {
@@ -111,6 +114,7 @@ fn word(verdict: Verdict) -> (&'static str, Role) {
     match verdict {
         Verdict::Fail => ("fail ", Role::Bad),
         Verdict::CouldNotRun => ("blind", Role::Caution),
+        Verdict::Warning => ("warn ", Role::Caution),
         Verdict::Unproven => ("moot ", Role::Faint),
         Verdict::Skipped => ("skip ", Role::Faint),
         Verdict::Pass => ("pass ", Role::Good),
@@ -182,6 +186,7 @@ mod tests {
             what,
             verdict: Verdict::Unproven,
             says,
+            measured: None,
         });
         assert!(verification.holds());
         let said = verification_text(&verification, false, &Terminal::plain());

@@ -170,7 +170,7 @@ pub async fn listen(
 }
 
 /// Does something with each of these guests over SSH to its host.
-async fn each<T, F>(
+pub(super) async fn each<T, F>(
     blueprint: &Blueprint,
     doors: &Doors,
     names: &[GuestName],

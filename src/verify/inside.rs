@@ -24,7 +24,15 @@ pub struct Printed {
 /// # Errors
 /// With why it did not run to its end.
 pub async fn run(shell: &Arc<dyn Shell>, guest: &Guest, script: String) -> Result<Printed, String> {
-    let command = Command::new(["sh", "-c", &script]).limit(Duration::from_secs(LIMIT_S));
+    run_for(shell, guest, script, LIMIT_S).await
+}
+
+/// The same, for so many seconds at most.
+///
+/// # Errors
+/// With why it did not run to its end.
+pub async fn run_for(shell: &Arc<dyn Shell>, guest: &Guest, script: String, seconds: u64) -> Result<Printed, String> {
+    let command = Command::new(["sh", "-c", &script]).limit(Duration::from_secs(seconds));
     let output =
         InGuest::new(Arc::clone(shell), guest.inside()).run(&command).await.map_err(|error| error.to_string())?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

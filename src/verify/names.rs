@@ -135,13 +135,7 @@ pub fn judge(
         },
         Err(why) => Err((*why).clone()),
     };
-    let proof = |of, what: String, (verdict, says): (Verdict, String)| Proof {
-        of,
-        from: guest.to_string(),
-        what,
-        verdict,
-        says,
-    };
+    let proof = |of, what: String, came: (Verdict, String)| Proof::new(of, guest, what, came);
     let mut proofs = Vec::new();
     let mut absent: BTreeSet<IpAddr> = BTreeSet::new();
     for (index, lookup) in wanted.servers.iter().enumerate() {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::Verdict;
 
 /// Something that was tried from inside a guest, and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Proof {
     /// Of what.
     pub of: ProofKind,
@@ -18,6 +18,36 @@ pub struct Proof {
     pub verdict: Verdict,
     /// Why, in a sentence.
     pub says: String,
+    /// What was measured, of what answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+}
+
+/// What was measured while a model answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Measured {
+    /// From the request to the first token, in milliseconds.
+    pub first_token_ms: u64,
+    /// Tokens a second after the first one; none, if too few came to tell.
+    pub tokens_per_s: Option<f64>,
+    /// Tokens of the answer.
+    pub tokens: u64,
+    /// The most memory of the GPU that was taken meanwhile, in MiB, as far as it was seen.
+    pub gpu_memory_mib: Option<u64>,
+    /// How busy the GPU was at most, in percent, as far as it was seen.
+    pub gpu_busy_percent: Option<u64>,
+}
+
+impl Proof {
+    /// What was tried somewhere, and what follows.
+    pub(super) fn new(
+        of: ProofKind,
+        from: impl ToString,
+        what: impl ToString,
+        (verdict, says): (Verdict, String),
+    ) -> Self {
+        Self { of, from: from.to_string(), what: what.to_string(), verdict, says, measured: None }
+    }
 }
 
 /// Of what something is a proof.
@@ -34,6 +64,42 @@ pub enum ProofKind {
     Udp,
     /// Ways over IPv6.
     Ipv6,
+    /// A service runs: its containers are up and well.
+    Service,
+    /// A container runs the image that was pinned.
+    Image,
+    /// What is published of a service is what flows ask for, and nothing else.
+    Published,
+    /// A service answers where its health is asked for.
+    Answer,
+    /// A container finds those that it uses by name.
+    ContainerName,
+    /// The disks of a guest have room.
+    Space,
+    /// The GPU of a guest is there and driven.
+    Gpu,
+    /// Nobody else takes the memory of a GPU that models need.
+    GpuRoom,
+    /// A model is where the inventory says.
+    Model,
+    /// A model answers, through its gateway where it has one.
+    Completion,
+    /// A model answers on the GPU, and not on the CPU.
+    GpuUse,
+    /// A model takes as many tokens as the inventory says.
+    Context,
+    /// A model answers as fast as it did.
+    Pace,
+    /// A model makes vectors.
+    Embedding,
+    /// A model writes down speech.
+    Transcription,
+    /// A request is recorded.
+    Record,
+    /// A request is recorded as its tenant's.
+    Tenant,
+    /// A tenant is held to its limits.
+    Limit,
 }
 
 impl ProofKind {
@@ -46,6 +112,24 @@ impl ProofKind {
             Self::Site => "site",
             Self::Udp => "udp",
             Self::Ipv6 => "ipv6",
+            Self::Service => "service",
+            Self::Image => "image",
+            Self::Published => "published",
+            Self::Answer => "answer",
+            Self::ContainerName => "container-name",
+            Self::Space => "space",
+            Self::Gpu => "gpu",
+            Self::GpuRoom => "gpu-room",
+            Self::Model => "model",
+            Self::Completion => "completion",
+            Self::GpuUse => "gpu-use",
+            Self::Context => "context",
+            Self::Pace => "pace",
+            Self::Embedding => "embedding",
+            Self::Transcription => "transcription",
+            Self::Record => "record",
+            Self::Tenant => "tenant",
+            Self::Limit => "limit",
         }
     }
 }

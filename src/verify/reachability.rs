@@ -71,7 +71,7 @@ pub enum Seen {
     NotTried(String),
 }
 
-/// Five different things, never mixed.
+/// Six different things, never mixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -79,6 +79,8 @@ pub enum Verdict {
     Fail,
     /// Nothing is known.
     CouldNotRun,
+    /// It works, and not as well as it did.
+    Warning,
     /// It was tried, or could be, and proves nothing either way.
     Unproven,
     /// There is nothing to try.

@@ -128,7 +128,7 @@ pub fn judge(
         };
         let scheme = if visit.secure { "https" } else { "http" };
         let what = format!("{scheme}://{}/", visit.site);
-        Some(Proof { of: ProofKind::Site, from: guest.to_string(), what, verdict, says })
+        Some(Proof::new(ProofKind::Site, guest, what, (verdict, says)))
     });
     proofs.collect()
 }

@@ -134,7 +134,7 @@ pub fn judge(from: &GuestName, own: &Own, tries: &[Try], printed: Result<(&str, 
             }
         };
         let what = format!("{to} over IPv6");
-        Proof { of: ProofKind::Ipv6, from: from.to_string(), what, verdict, says }
+        Proof::new(ProofKind::Ipv6, from, what, (verdict, says))
     });
     proofs.collect()
 }

@@ -56,6 +56,7 @@ mod preflight;
 mod prepare;
 mod privileges;
 mod probe_real;
+mod proof_real;
 mod quirks;
 mod random_inventory;
 mod real_clients;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
 use clap::ValueEnum;
 
 use crate::blueprint::PowerState;
@@ -10,11 +11,12 @@ use crate::cli::args::{AllowArgs, HostArgs, SelectArgs};
 use crate::cli::context::Context;
 use crate::cli::planning::{self, Intent};
 use crate::cli::{CommandError, Exit};
+use crate::exec::journal;
 use crate::model::observed::{Observed, Power};
 use crate::model::{Addr, GuestName, HostName, Kind};
 use crate::ui::reports::verification_junit;
 use crate::ui::{Verification, Writer, json, verification_text};
-use crate::verify::{self, Listening, Probe, Proof, ProofKind, Standing, Trial, Verdict};
+use crate::verify::{self, LastGood, Listening, Probe, Proof, ProofKind, StackOptions, Standing, Trial, Verdict};
 
 /// How long a firewall takes to be what its files say: pve-firewall looks at them every ten seconds.
 const SETTLES: Duration = Duration::from_secs(6);
@@ -26,8 +28,10 @@ Example: infra verify --lab -i inventories/vrooli
 
 Firewalls that are not as the inventory says are named. Connections over TCP are opened from every running guest to all \
 others and to the hosts, on the ports of their services, on those of flows, and on all on which something listens. Name \
-servers are asked from inside, and web sites visited by guests that may come to the reverse proxy. It reads only, unless \
-`--listen` has guests listen for a moment.";
+servers are asked from inside, and web sites visited by guests that may come to the reverse proxy. Services are used: \
+containers, ports, GPUs and lists of models are looked at, and every model is asked something through its gateway, as \
+the tenant `infra-verify`: whether it answers on the GPU, how fast, and whether that was recorded. It reads only, but for \
+these requests, and unless `--listen` has guests listen for a moment.";
 
 /// Try from inside every guest whether what must be reachable is, and what must not be is not
 #[derive(Debug, clap::Args)]
@@ -45,6 +49,9 @@ pub struct Args {
     /// that the silence proves something
     #[arg(long)]
     listen: bool,
+    /// Do not ask models anything: no load, no records, and no speed to compare
+    #[arg(long)]
+    skip_models: bool,
     /// Form of the answer on stdout
     #[arg(long, value_enum, value_name = "FORM", default_value_t)]
     output: Form,
@@ -101,6 +108,7 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
         trials = tried(context, args, &probes, &standing, &listening).await;
         proofs = proved(context, &askers, &listening).await;
     }
+    proofs.extend(used(context, args, &askers, &up, writer).await?);
     proofs.push(unproved_udp());
     let off = |site: &&&str| {
         let firewall = observed.sites[**site].firewall.value();
@@ -114,6 +122,9 @@ async fn within(args: &Args, context: &Context, writer: &mut Writer) -> Result<E
     }
     let (firewalls, unknown) = firewalls(context, &observed, &intent)?;
     let verification = Verification { format: Verification::FORMAT, firewalls, unknown, trials, proofs };
+    if verification.holds() {
+        remember(context, &verification)?;
+    }
     let answer = match args.output {
         Form::Human => verification_text(&verification, args.full, &writer.out()),
         Form::Json => json::pretty(&verification)?,
@@ -176,6 +187,49 @@ async fn proved(context: &Context, up: &[GuestName], listening: &BTreeMap<GuestN
     proofs
 }
 
+/// Services and models, and whether they are as fast as they were.
+async fn used(
+    context: &Context,
+    args: &Args,
+    askers: &[GuestName],
+    up: &[GuestName],
+    writer: &mut Writer,
+) -> Result<Vec<Proof>, CommandError> {
+    let (blueprint, doors) = (&context.blueprint, &context.doors);
+    // A gateway is used with its runners, and a runner is in a guest that may be beyond the limit.
+    let guests = if args.limit.is_empty() { up } else { askers };
+    if !args.skip_models && guests.iter().any(|name| has_models(context, name)) {
+        writer.tell("models are asked something; one that is not in memory is loaded first\n");
+    }
+    let options = StackOptions { use_models: !args.skip_models };
+    let mut proofs = verify::ask_services(blueprint, doors, guests, &*context.clock, options).await;
+    if let Some(before) = journal::kept::<LastGood>(&last_good(context))? {
+        proofs.extend(verify::judge_pace(&before, &proofs));
+    }
+    Ok(proofs)
+}
+
+fn has_models(context: &Context, guest: &GuestName) -> bool {
+    context.blueprint.models.values().any(|model| model.runs_on.iter().any(|(at, _)| at == guest))
+}
+
+fn last_good(context: &Context) -> Utf8PathBuf {
+    context.state.join("verify").join(context.blueprint.name.as_str()).join("last-good.json")
+}
+
+/// Keeps how fast models answered, as long as none was slower than what is kept: else each run would be measured by a
+/// slower one.
+fn remember(context: &Context, verification: &Verification) -> Result<(), CommandError> {
+    let slower = |proof: &Proof| proof.of == ProofKind::Pace && proof.verdict == Verdict::Warning;
+    if verification.proofs.iter().any(slower) {
+        return Ok(());
+    }
+    if let Some(good) = LastGood::of(&verification.proofs, context.clock.now()) {
+        journal::keep(&last_good(context), &good)?;
+    }
+    Ok(())
+}
+
 fn unproved_udp() -> Proof {
     let says = "a datagram that nobody answers tells nothing; of all ways over UDP, only name servers were asked";
     Proof {
@@ -184,6 +238,7 @@ fn unproved_udp() -> Proof {
         what: "ways over UDP".to_owned(),
         verdict: Verdict::Unproven,
         says: says.to_owned(),
+        measured: None,
     }
 }
 

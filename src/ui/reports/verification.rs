@@ -57,6 +57,8 @@ pub fn verification_junit(verification: &Verification) -> String {
             let (name, says) = (junit::escape(name), junit::escape(says));
             let body = match verdict {
                 Verdict::Pass => format!("<system-out>{says}</system-out>"),
+                // JUnit has no warnings.
+                Verdict::Warning => format!("<system-out>warning: {says}</system-out>"),
                 Verdict::Skipped => format!("<skipped message=\"{says}\"/>"),
                 Verdict::Unproven => format!("<skipped message=\"cannot be proved: {says}\"/>"),
                 Verdict::CouldNotRun => format!("<error type=\"could-not-run\" message=\"{says}\"/>"),
