@@ -38,6 +38,8 @@ pub(super) enum Command {
     Apply(commands::apply::Args),
     Rollback(commands::rollback::Args),
     Status(commands::status::Args),
+    Logs(commands::logs::Args),
+    Ssh(commands::ssh::Args),
     Graph(commands::graph::Args),
     Can(commands::can::Args),
     Destroy(commands::destroy::Args),

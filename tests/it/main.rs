@@ -68,6 +68,7 @@ mod round_trip;
 mod routes_lab;
 mod schemas;
 mod sh_real;
+mod ssh_logs;
 mod ssh_real;
 mod stack_real;
 mod tailnet;

@@ -1,6 +1,7 @@
 //! `infra status`: hosts and guests as they are.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::cli::args::{AllowArgs, HostArgs, Output, OutputArgs, SelectArgs};
 use crate::cli::context::Context;
@@ -11,23 +12,51 @@ use crate::ui::{Status, Writer, json, plural, status_text};
 
 /// Show hosts and guests of the inventory as they are, one line each
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: infra status --lab -i inventories/vrooli")]
+#[command(after_help = "Example: infra status --lab -i inventories/vrooli --watch")]
 pub struct Args {
     #[command(flatten)]
     host: HostArgs,
     /// Only this host and what is on it; may be given several times
     #[arg(long, value_name = "HOST")]
     limit: Vec<HostName>,
+    /// Look again every few seconds until interrupted; on a terminal in place of what was shown before
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "5", require_equals = true,
+        value_parser = clap::value_parser!(u64).range(1..=3600))]
+    watch: Option<u64>,
     #[command(flatten)]
     output: OutputArgs,
 }
 
+/// Moves to the upper left corner and empties the screen (ECMA-48).
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
 pub async fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError> {
     let context = Context::open(&args.host, writer).await?;
+    let ended = tokio::select! {
+        ended = watched(args, &context, writer) => ended,
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+    };
+    context.close().await;
+    ended
+}
+
+async fn watched(args: &Args, context: &Context, writer: &mut Writer) -> Result<Exit, CommandError> {
+    loop {
+        let (answer, exit) = looked(args, context, writer).await?;
+        let in_place = args.watch.is_some() && args.output.output == Output::Human && writer.is_interactive();
+        writer.answer(&if in_place { format!("{CLEAR}{answer}") } else { answer })?;
+        match args.watch {
+            None => return Ok(exit),
+            Some(seconds) => context.clock.sleep(Duration::from_secs(seconds)).await,
+        }
+    }
+}
+
+async fn looked(args: &Args, context: &Context, writer: &mut Writer) -> Result<(String, Exit), CommandError> {
     let select = SelectArgs { limit: args.limit.clone(), ..SelectArgs::default() };
     let intent = Intent::new(&select, &AllowArgs::default(), &context.blueprint)?;
     let observed = context.observe(&intent.scope).await;
-    let drifted = match planning::from_observed(&context, &observed, &intent) {
+    let drifted = match planning::from_observed(context, &observed, &intent) {
         Ok(plan) => plan.changes.into_iter().filter(|change| change.drift).map(|change| change.addr).collect(),
         Err(error) => {
             let count = plural(error.diagnostics.error_count(), "problem stands", "problems stand");
@@ -52,8 +81,6 @@ pub async fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError>
         Output::Json => json::pretty(&status)?,
         Output::Jsonl => json::line(&status)?,
     };
-    writer.answer(&answer)?;
-    context.close().await;
     let seen = status.hosts.iter().any(|host| host.state != "unknown");
-    Ok(if seen { Exit::Fine } else { Exit::Failed })
+    Ok((answer, if seen { Exit::Fine } else { Exit::Failed }))
 }

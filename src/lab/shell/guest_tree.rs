@@ -5,6 +5,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use sha2::{Digest, Sha256};
+
 use crate::lab::rules::reach;
 use crate::lab::world::{Guest, World};
 
@@ -88,6 +91,7 @@ pub(super) fn rendered(world: &World, name: &str, guest: &Guest) -> BTreeMap<Str
         ));
     }
     [
+        ("/etc/ssh/ssh_host_ed25519_key.pub", host_key(name)),
         ("/etc/hostname", format!("{name}\n")),
         ("/etc/os-release", release.to_owned()),
         ("/proc/self/uid_map", format!("{:>10} {outside:>10} {count:>10}\n", 0)),
@@ -98,6 +102,13 @@ pub(super) fn rendered(world: &World, name: &str, guest: &Guest) -> BTreeMap<Str
     .into_iter()
     .map(|(path, text)| (path.to_owned(), text.into_bytes()))
     .collect()
+}
+
+/// What sshd makes at the first boot; nobody has the private part of it.
+fn host_key(name: &str) -> String {
+    let mut key = b"\0\0\0\x0bssh-ed25519\0\0\0\x20".to_vec();
+    key.extend(Sha256::digest(name.as_bytes()));
+    format!("ssh-ed25519 {} root@{name}\n", base64::engine::general_purpose::STANDARD.encode(key))
 }
 
 /// Whether a path is a device in the guest: what every system has, and what its configuration passes on (`devN`).
