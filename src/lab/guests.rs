@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 use super::rules::reach::{self, Ended};
 use super::shell::{Call, Program, programs};
-use super::world::World;
-use super::{guest_files, guest_tailscale};
+use super::world::{GuestKind, World};
+use super::{docker, guest_files, guest_gpu, guest_packages, guest_smi, guest_tailscale, guest_units};
 
 /// The guest that answers at an address: running, and its system has come up.
 #[must_use]
@@ -18,10 +18,17 @@ pub fn at(world: &World, address: &str) -> Option<u32> {
     found.filter(|(_, guest)| guest.has_booted(world.now_ms)).map(|(vmid, _)| *vmid)
 }
 
+/// The guest whose programs run under this name.
+#[must_use]
+pub fn own(world: &World, name: &str) -> Option<u32> {
+    world.guests.iter().find(|(vmid, guest)| guest.name(**vmid) == name).map(|(vmid, _)| *vmid)
+}
+
 /// The programs inside a guest.
 #[must_use]
 pub fn find(name: &str) -> Option<Program> {
     match name {
+        "docker" => Some(docker::command::run),
         "bash" => Some(bash),
         "systemctl" => Some(systemctl),
         "timeout" => Some(timeout),
@@ -30,13 +37,23 @@ pub fn find(name: &str) -> Option<Program> {
         "[" | "cat" | "chmod" | "chown" | "cmp" | "cp" | "date" | "dd" | "echo" | "env" | "false" | "find" | "grep"
         | "head" | "hostname" | "id" | "install" | "ls" | "mkdir" | "mv" | "printf" | "readlink" | "rm" | "rmdir"
         | "sha256sum" | "sleep" | "stat" | "tee" | "test" | "touch" | "true" | "uname" => programs::program(name),
-        _ => guest_tailscale::find(name).or_else(|| guest_files::find(name)),
+        "df" => Some(df),
+        "cloud-init" => Some(cloud_init),
+        _ => guest_units::find(name)
+            .or_else(|| guest_packages::find(name))
+            .or_else(|| guest_gpu::find(name))
+            .or_else(|| guest_smi::find(name))
+            .or_else(|| guest_tailscale::find(name))
+            .or_else(|| guest_files::find(name)),
     }
 }
 
 /// `bash -c 'exec 3<>/dev/tcp/ADDRESS/PORT && echo …'`: the one script that this bash knows, a connection that is
 /// opened and, once it stands, said.
 fn bash(call: &mut Call<'_>) -> i32 {
+    if let Some(code) = published(call) {
+        return code;
+    }
     if let Some(code) = guest_files::loopback(call) {
         return code;
     }
@@ -60,6 +77,17 @@ fn bash(call: &mut Call<'_>) -> i32 {
             1
         }
     }
+}
+
+/// The same script about the guest itself, where a container publishes the port; none otherwise.
+fn published(call: &mut Call<'_>) -> Option<i32> {
+    let [flag, script] = call.args else { return None };
+    let (port, said) = script.strip_prefix("exec 3<>/dev/tcp/127.0.0.1/")?.split_once(" && echo ")?;
+    let port: u16 = port.parse().ok().filter(|_| flag == "-c")?;
+    let vmid = own(call.world, call.node)?;
+    docker::network::behind(call.world, vmid, IpAddr::from([127, 0, 0, 1]), port)?;
+    call.print(said);
+    Some(0)
 }
 
 fn connection(call: &Call<'_>, args: &[String]) -> Option<(Ended, String, String)> {
@@ -136,15 +164,70 @@ fn perl(call: &mut Call<'_>) -> i32 {
     let Some((vmid, _)) = call.world.guests.iter().find(|(vmid, guest)| guest.name(**vmid) == name) else { return 1 };
     let vmid = *vmid;
     for port in ports.iter().filter_map(|port| port.parse::<u16>().ok()) {
-        let Some(guest) = call.world.guests.get_mut(&vmid).filter(|guest| !guest.listens(port, now)) else { continue };
+        let taken =
+            call.world.guests.get(&vmid).is_none_or(|guest| {
+                guest.listens(port, now) || docker::network::listens(call.world, vmid, guest, port)
+            });
+        let Some(guest) = call.world.guests.get_mut(&vmid).filter(|_| !taken) else { continue };
         guest.listeners.insert(port, until);
         call.print(port.to_string());
     }
     0
 }
 
+/// `df [-B1] --output=FIELD,… PATH…`: every path is on the guest's one disk.
+fn df(call: &mut Call<'_>) -> i32 {
+    let fields = call.args.iter().find_map(|word| word.strip_prefix("--output="));
+    let Some(fields) = fields.filter(|_| call.args.iter().any(|word| word == "-B1")).map(str::to_owned) else {
+        return call.unknown(&call.args.join(" "));
+    };
+    let Some(guest) = own(call.world, call.node).and_then(|vmid| call.world.guests.get(&vmid)) else { return 1 };
+    let (size, used) = (super::guest_disk::size(guest), super::guest_disk::used(guest));
+    let paths: Vec<String> = call.args.iter().filter(|word| !word.starts_with('-')).cloned().collect();
+    let names = |field: &str| match field {
+        "size" => "1B-blocks",
+        "used" => "Used",
+        "avail" => "Avail",
+        "source" => "Filesystem",
+        "fstype" => "Type",
+        "pcent" => "Use%",
+        "target" => "Mounted on",
+        _ => "File",
+    };
+    let fields: Vec<&str> = fields.split(',').collect();
+    call.print(fields.iter().map(|field| names(field)).collect::<Vec<_>>().join(" "));
+    for path in paths {
+        let cell = |field: &&str| match *field {
+            "size" => size.to_string(),
+            "used" => used.to_string(),
+            "avail" => (size - used).to_string(),
+            "source" => "/dev/sda1".to_owned(),
+            "fstype" => "ext4".to_owned(),
+            "pcent" => format!("{}%", used * 100 / size.max(1)),
+            "target" => "/".to_owned(),
+            _ => path.clone(),
+        };
+        call.print(fields.iter().map(cell).collect::<Vec<_>>().join(" "));
+    }
+    0
+}
+
+/// `cloud-init status [--wait]`: done once the system has come up; containers have none.
+fn cloud_init(call: &mut Call<'_>) -> i32 {
+    let guest = own(call.world, call.node).and_then(|vmid| call.world.guests.get(&vmid));
+    if guest.is_some_and(|guest| guest.kind == GuestKind::Lxc) {
+        call.warn("sh: 1: cloud-init: not found");
+        return 127;
+    }
+    call.print("status: done");
+    0
+}
+
 /// `systemctl`: of each unit, whoever models it knows.
 fn systemctl(call: &mut Call<'_>) -> i32 {
+    if let Some(code) = guest_units::systemctl(call) {
+        return code;
+    }
     if let Some(code) = guest_tailscale::systemctl(call) {
         return code;
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::LabError;
 use super::envelope;
 use super::faults::{Fault, Faults, RequestEffect};
+use super::guest_units;
 use super::persist::Store;
 use super::power;
 use super::rules::{self, Request, host_firewall, work};
@@ -146,7 +147,7 @@ impl LiveSite {
             !over
         });
         let worked = work::advance(world);
-        let fired = power::advance(world) | units::advance(world);
+        let fired = power::advance(world) | units::advance(world) | guest_units::advance(world);
         host_firewall::follow(world);
         worked || fired
     }

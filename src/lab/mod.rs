@@ -8,13 +8,20 @@
 
 mod accept;
 pub mod broken;
+pub mod compose;
 mod direct;
+pub mod docker;
 pub mod envelope;
 pub mod faults;
+pub mod guest_disk;
 pub mod guest_edge;
 pub mod guest_files;
+pub mod guest_gpu;
 mod guest_names;
+pub mod guest_packages;
+pub mod guest_smi;
 pub mod guest_tailscale;
+pub mod guest_units;
 pub mod guests;
 pub mod hardware;
 mod intake;

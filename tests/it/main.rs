@@ -37,6 +37,7 @@ mod killed;
 mod lab;
 mod lab_alone;
 mod lab_commands;
+mod lab_docker;
 mod lab_guest_firewall;
 mod lab_host_side;
 mod lab_http;

@@ -42,7 +42,7 @@ pub fn connect(world: &World, vmid: u32, dest: IpAddr, port: u16) -> Ended {
             // A guest that is down answers nobody, not even to say no.
             _ if !guest.has_booted(world.now_ms) => Ended::Silent,
             Verdict::Drop => Ended::Silent,
-            Verdict::Accept if guest.listens(port, world.now_ms) => Ended::Open,
+            Verdict::Accept if listens(world, *vmid, guest, port) => Ended::Open,
             Verdict::Accept if lost(guest) || lost(here) => Ended::Silent,
             Verdict::Reject if lost(here) => Ended::Silent,
             Verdict::Accept | Verdict::Reject => Ended::Refused,
@@ -59,6 +59,11 @@ pub fn connect(world: &World, vmid: u32, dest: IpAddr, port: u16) -> Ended {
         Verdict::Accept if lost(here) => Ended::Silent,
         Verdict::Accept | Verdict::Reject => Ended::Refused,
     }
+}
+
+/// Whether something in a guest listens on a port: a program of its own, or a container that publishes it.
+fn listens(world: &World, vmid: u32, guest: &Guest, port: u16) -> bool {
+    guest.listens(port, world.now_ms) || crate::lab::docker::network::listens(world, vmid, guest, port)
 }
 
 /// Whether a question to a name server gets there and is answered: a node answers at each of its addresses, as the

@@ -186,6 +186,11 @@ fn run(
             };
             if let Some(guest) = world.guests.get_mut(vmid) {
                 guest.config = config;
+                // What its disk holds is told by the name of what it was made from.
+                let sources =
+                    params.values().filter(|value| value.contains("import-from=") || value.contains(":vztmpl/"));
+                guest.inside.system =
+                    sources.filter_map(|value| crate::lab::guest_packages::system_of(value)).next().unwrap_or_default();
             }
             if params.get("start").is_some_and(|s| s == "1") {
                 if made.kind == GuestKind::Qemu {

@@ -5,7 +5,16 @@
 //! to commands that are run in it. Images of no family start, are healthy, listen on every port that somebody asks for, and
 //! answer 200 with `ok` on every path: nothing is claimed of them. Entries: [`judge`], [`listens`], [`ask`], [`run`].
 
+pub mod clickhouse;
+mod common;
+pub mod door;
+pub mod litellm;
+pub mod ollama;
 mod place;
+pub mod postgres;
+pub mod qdrant;
+pub mod redis;
+pub mod tensorzero;
 mod web;
 
 pub use place::Place;
@@ -83,7 +92,16 @@ impl std::fmt::Debug for Family {
 }
 
 /// Every family, in the order of their names.
-pub const FAMILIES: &[&Family] = &[];
+pub const FAMILIES: &[&Family] = &[
+    &clickhouse::FAMILY,
+    &door::FAMILY,
+    &litellm::FAMILY,
+    &ollama::FAMILY,
+    &postgres::FAMILY,
+    &qdrant::FAMILY,
+    &redis::FAMILY,
+    &tensorzero::FAMILY,
+];
 
 /// Images of no family.
 const UNKNOWN: Family = Family {
@@ -91,7 +109,7 @@ const UNKNOWN: Family = Family {
     repositories: &[],
     bytes: 300_000_000,
     starts_ms: 2_000,
-    programs: &["bash", "curl", "python3", "sh", "wget"],
+    programs: &["bash", "cat", "curl", "getent", "ls", "python3", "sh", "wget"],
     judge: |_, _| Judged::ready(["started"]),
     listens: |world, place| {
         let container = place.container(world);
@@ -138,6 +156,12 @@ pub fn listens(world: &World, place: &Place) -> Vec<u16> {
     (of(world, place).listens)(world, place)
 }
 
+/// How long containers of an image take from their start until they answer, in milliseconds of a real machine.
+#[must_use]
+pub fn starts_ms(reference: &str) -> i64 {
+    family(reference).starts_ms
+}
+
 /// Asks a container over HTTP, whoever asks.
 pub fn ask(world: &mut World, place: &Place, request: &HttpRequest) -> HttpReply {
     (of(world, place).ask)(world, place, request)
@@ -145,7 +169,7 @@ pub fn ask(world: &mut World, place: &Place, request: &HttpRequest) -> HttpReply
 
 /// Runs a command in a container; none, if the lab does not know it.
 pub fn run(call: &mut Call<'_>, place: &Place) -> Option<i32> {
-    (of(call.world, place).run)(call, place)
+    (of(call.world, place).run)(call, place).or_else(|| common::run(call, place))
 }
 
 #[cfg(test)]

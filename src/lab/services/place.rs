@@ -47,11 +47,17 @@ impl Place {
         self.container(world)?.environment.get(name).map(String::as_str)
     }
 
-    /// A file that is mounted into it, by its path there.
+    /// A file that is mounted into it, by its path there, as it was when the container was started.
     #[must_use]
     pub fn file(&self, world: &World, path: &str) -> Option<String> {
-        let (mount, rest) = self.container(world)?.behind(path)?;
-        self.guest(world)?.text(&format!("{}{rest}", mount.source)).filter(|_| mount.kind == "bind")
+        let container = self.container(world)?;
+        if let Some(read) = container.read.get(path) {
+            return Some(String::from_utf8_lossy(&read.content).into_owned());
+        }
+        let (mount, rest) = container.behind(path)?;
+        // A mounted file that was not there at the start is a directory.
+        let inside = mount.kind == "bind" && !rest.is_empty();
+        self.guest(world)?.text(&format!("{}{rest}", mount.source)).filter(|_| inside)
     }
 
     /// What it keeps below a path in it, by key; what is in no mount goes with the container, and is in its memory here.
@@ -80,14 +86,16 @@ impl Place {
     /// Ports that its health check asks.
     pub(super) fn exposed(&self, world: &World) -> Vec<u16> {
         let check = self.container(world).and_then(|container| container.check.as_ref());
-        let words = check.iter().flat_map(|check| check.test.iter());
-        let ports = words.flat_map(|word| {
-            word.match_indices("127.0.0.1").filter_map(|(at, _)| {
-                let digits: String =
-                    word[at + 9..].trim_start_matches([':', '/']).chars().take_while(char::is_ascii_digit).collect();
-                digits.parse().ok()
-            })
-        });
-        ports.collect()
+        check.iter().flat_map(|check| check.test.iter()).flat_map(|word| Self::ports_in(word)).collect()
+    }
+
+    /// Ports of its own that a command line asks.
+    #[must_use]
+    pub fn ports_in(line: &str) -> Vec<u16> {
+        let port = |(at, host): (usize, &str)| {
+            let rest = line[at + host.len()..].strip_prefix([':', '/'])?;
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        };
+        line.match_indices("127.0.0.1").chain(line.match_indices("localhost")).filter_map(port).collect()
     }
 }

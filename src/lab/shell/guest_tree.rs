@@ -74,18 +74,16 @@ pub(super) fn rendered(world: &World, name: &str, guest: &Guest) -> BTreeMap<Str
         Some(IpAddr::V6(own)) => format!("{:032x} 02 40 20 80     eth0\n", u128::from(own)),
         _ => String::new(),
     };
-    let release = match guest.config.get("ostype").map(String::as_str) {
-        Some("ubuntu") => {
-            "PRETTY_NAME=\"Ubuntu 24.04.2 LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"24.04\"\nVERSION_CODENAME=noble\nID=ubuntu\nID_LIKE=debian\n"
-        }
-        _ => {
-            "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nVERSION_CODENAME=bookworm\nID=debian\n"
-        }
-    };
+    let release = crate::lab::guest_packages::os_release(guest);
     let mut listeners = String::from(
         "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0\n",
     );
-    for port in guest.listeners.keys().filter(|port| guest.listens(**port, world.now_ms)) {
+    let vmid = world.guests.iter().find(|(vmid, own)| own.name(**vmid) == name).map_or(0, |(vmid, _)| *vmid);
+    let containers = guest.docker.iter().flat_map(|docker| docker.containers.values());
+    let published: std::collections::BTreeSet<u16> =
+        containers.flat_map(|one| one.ports.iter().map(|port| port.here)).collect();
+    let published = published.iter().filter(|port| crate::lab::docker::network::listens(world, vmid, guest, **port));
+    for port in guest.listeners.keys().filter(|port| guest.listens(**port, world.now_ms)).chain(published) {
         listeners.push_str(&format!(
             "   1: 00000000:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0\n"
         ));
@@ -100,6 +98,7 @@ pub(super) fn rendered(world: &World, name: &str, guest: &Guest) -> BTreeMap<Str
         ("/proc/net/if_inet6", six),
     ]
     .into_iter()
+    .chain(crate::lab::guest_gpu::proc_version(world, vmid).map(|text| ("/proc/driver/nvidia/version", text)))
     .map(|(path, text)| (path.to_owned(), text.into_bytes()))
     .collect()
 }

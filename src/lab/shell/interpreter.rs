@@ -18,6 +18,7 @@ pub fn run_line(world: &mut World, node: &str, line: &str, stdin: &[u8]) -> Outp
 
 /// Runs one command line inside a guest, which has programs of its own.
 pub fn run_in_guest(world: &mut World, vmid: u32, line: &str, stdin: &[u8]) -> Output {
+    crate::lab::guest_units::settle(world, vmid);
     let name = world.guests.get(&vmid).map(|guest| guest.name(vmid)).unwrap_or_default();
     run(world, &name, guests::find, Shell::Bash, line, stdin)
 }

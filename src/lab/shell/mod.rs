@@ -20,5 +20,6 @@ pub mod units;
 
 pub use call::{Call, Program};
 pub use direct::DirectShell;
+pub(in crate::lab) use edit::write;
 pub use interpreter::{reads_input, run_in_guest, run_line};
 pub(in crate::lab) use tree::read;

@@ -155,6 +155,9 @@ pub struct Container {
     pub created_ms: i64,
     /// What became of it.
     pub state: ContainerState,
+    /// Files that are mounted into it as they were when it was started, by their path there: who replaces one on the
+    /// guest's side changes nothing for a process that has read it.
+    pub read: BTreeMap<String, super::File>,
     /// What it wrote beside what follows from its state: time in milliseconds and line.
     pub said: Vec<(i64, String)>,
     /// What its processes hold in memory: gone with a restart. Keys are those of the service's own file.

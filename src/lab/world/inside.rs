@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Inside {
+    /// What its disk was installed from, by the name of its image or template; empty, if nobody knows.
+    pub system: String,
+    /// Whether `apt-get update` has run.
+    pub updated: bool,
     /// Versions of packages that were installed, beside those that every system has.
     pub packages: BTreeMap<String, String>,
     /// What `apt-get update` found: repositories by the host and path of their address.

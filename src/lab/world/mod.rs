@@ -49,5 +49,5 @@ pub use system::{Service, System, usual_services};
 pub use task::{Task, TaskState, Work};
 pub use units::Units;
 pub use version::Version;
-pub use world::{Appliance, Download, Ha, Mapping, Pool, Sdn, World};
+pub use world::{Appliance, Download, Ha, ImageRegistry, Mapping, Pool, Sdn, World};
 pub use zfs::{Dataset, DatasetKind, Zfs, ZfsError, ZfsSnapshot, ZfsSupport, Zpool};

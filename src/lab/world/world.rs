@@ -75,11 +75,27 @@ pub struct World {
     pub operator: Option<IpAddr>,
     /// Whether everybody gets in whatever the firewall says: of a twin nobody knows the network around it.
     pub doors_open: bool,
+    /// What registries of container images have.
+    pub registry: ImageRegistry,
     /// Faults that wait for a task: type, how many of it still pass, text.
     pub dooms: Vec<(String, u32, String)>,
     /// The tailnet's control plane, as far as guests reach it.
     #[serde(skip)]
     pub uplink: Uplink,
+}
+
+/// Registries of container images: they have every image but these.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ImageRegistry {
+    /// References that they do not have.
+    pub missing: BTreeSet<String>,
+    /// References whose containers start and fail their health check, with what they write.
+    pub sick: BTreeMap<String, String>,
+    /// References whose containers end at once, with what they write.
+    pub broken: BTreeMap<String, String>,
+    /// Whether they refuse whoever is not logged in, as Docker Hub does after so many pulls.
+    pub limited: bool,
 }
 
 /// A resource pool.
