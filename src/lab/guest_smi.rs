@@ -27,10 +27,35 @@ fn holders(guest: &Guest) -> impl Iterator<Item = (&String, u64)> {
         .filter_map(|(name, one)| Some((name, one.memory_of.get(HELD)?.as_u64()?)))
 }
 
+/// Processes of no container that hold memory of the card: number, program, MiB.
+fn strangers(guest: &Guest) -> Vec<(u32, &'static str, u64)> {
+    if guest.inside.faults.contains("gpu-memory-taken") { vec![(999, "python3", 14_000)] } else { Vec::new() }
+}
+
+/// `ps -eo pid=,cgroup=`: the first process, those that hold memory of the card, and in which control group.
+pub fn ps(call: &mut Call<'_>) -> i32 {
+    if call.args != ["-eo", "pid=,cgroup="] {
+        return call.unknown(&call.args.join(" "));
+    }
+    let Some(guest) = super::guests::own(call.world, call.node).and_then(|vmid| call.world.guests.get(&vmid)).cloned()
+    else {
+        return 1;
+    };
+    call.print("      1 0::/init.scope");
+    for (n, (name, _)) in holders(&guest).enumerate() {
+        let id = guest.docker.iter().find_map(|docker| docker.containers.get(name)).map_or("", |one| one.id.as_str());
+        call.print(format!("{:>7} 0::/system.slice/docker-{id}.scope", 4200 + n));
+    }
+    for (pid, ..) in strangers(&guest) {
+        call.print(format!("{pid:>7} 0::/user.slice/user-0.slice/session-1.scope"));
+    }
+    0
+}
+
 /// MiB of the guest's first card that are held.
 #[must_use]
 pub fn used_mib(guest: &Guest) -> u64 {
-    let foreign = if guest.inside.faults.contains("gpu-memory-taken") { 14_000 } else { 0 };
+    let foreign: u64 = strangers(guest).iter().map(|(.., mib)| mib).sum();
     OWN_MIB + foreign + holders(guest).map(|(_, mib)| mib).sum::<u64>()
 }
 
@@ -124,6 +149,17 @@ pub fn smi(call: &mut Call<'_>) -> i32 {
                 call.print(fields.join(", "));
             }
             let card = cards.first().cloned();
+            for (pid, program, mib) in strangers(&guest) {
+                let cells = fields.iter().map(|field| match *field {
+                    "pid" => pid.to_string(),
+                    "process_name" | "name" => program.to_owned(),
+                    "used_memory" | "used_gpu_memory" => with(mib, "MiB", units),
+                    "gpu_uuid" => card.as_ref().map(uuid).unwrap_or_default(),
+                    _ => "[N/A]".to_owned(),
+                });
+                let line = cells.collect::<Vec<_>>().join(", ");
+                call.print(line);
+            }
             for (n, (name, mib)) in holders(&guest).enumerate() {
                 let program = if name.contains("ollama") { "/usr/bin/ollama" } else { "python3" };
                 let cells = fields.iter().map(|field| match *field {

@@ -38,6 +38,7 @@ pub fn find(name: &str) -> Option<Program> {
         | "head" | "hostname" | "id" | "install" | "ls" | "mkdir" | "mv" | "printf" | "readlink" | "rm" | "rmdir"
         | "sha256sum" | "sleep" | "stat" | "tee" | "test" | "touch" | "true" | "uname" => programs::program(name),
         "df" => Some(df),
+        "ps" => Some(guest_smi::ps),
         "cloud-init" => Some(cloud_init),
         _ => guest_units::find(name)
             .or_else(|| guest_packages::find(name))
@@ -124,6 +125,11 @@ fn timeout(call: &mut Call<'_>) -> i32 {
             call.warn("timeout: failed to run command 'curl': No such file or directory");
             127
         }
+        [seconds, program, rest @ ..] if seconds.parse::<u32>().is_ok() && program == "docker" => {
+            call.args = rest;
+            call.name = "docker";
+            docker::command::run(call)
+        }
         [seconds, program, rest @ ..] if seconds.parse::<u32>().is_ok() && program == "tailscale" => {
             call.args = rest;
             guest_tailscale::find("tailscale").map_or(127, |program| program(call))
@@ -151,8 +157,12 @@ fn getent(call: &mut Call<'_>) -> i32 {
     0
 }
 
-/// The one script that this perl knows: `SECONDS PORT…` behind it, listeners that end by themselves.
+/// The scripts that this perl knows: one that asks over HTTP, and one with `SECONDS PORT…` behind it, listeners that end
+/// by themselves.
 fn perl(call: &mut Call<'_>) -> i32 {
+    if let Some(code) = super::guest_http::perl(call) {
+        return code;
+    }
     let [socket, posix, flag, script, seconds, ports @ ..] = call.args else {
         return call.unknown(&call.args.join(" "));
     };

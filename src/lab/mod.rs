@@ -17,6 +17,7 @@ pub mod guest_disk;
 pub mod guest_edge;
 pub mod guest_files;
 pub mod guest_gpu;
+mod guest_http;
 mod guest_names;
 pub mod guest_packages;
 pub mod guest_smi;

@@ -57,6 +57,7 @@ mod preflight;
 mod prepare;
 mod privileges;
 mod probe_real;
+mod proof_faults;
 mod proof_real;
 mod quirks;
 mod random_inventory;

@@ -77,11 +77,10 @@ pub(super) fn container(world: &World, place: &Place) -> Value {
     let networks: Map<String, Value> = one
         .networks
         .iter()
-        .enumerate()
-        .map(|(n, (name, aliases))| {
+        .map(|(name, aliases)| {
             let id = docker.networks.get(name).map(|network| network.id.clone()).unwrap_or_default();
-            let address =
-                if shown.status == "running" && name != "host" { format!("172.{}.0.2", 18 + n) } else { String::new() };
+            let address = super::network::address_in(docker, name, &place.name).filter(|_| shown.status == "running");
+            let address = address.map(|address| address.to_string()).unwrap_or_default();
             (name.clone(), json!({ "Aliases": aliases, "NetworkID": id, "IPAddress": address }))
         })
         .collect();

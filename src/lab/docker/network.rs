@@ -176,6 +176,37 @@ pub fn neighbour(world: &World, own: &Place, name: &str) -> Option<Place> {
     found.map(|(full, _)| Place::new(own.vmid, full))
 }
 
+/// The address of a container in one of its networks; none in the guest's own.
+#[must_use]
+pub fn address_in(docker: &crate::lab::world::Docker, network: &str, name: &str) -> Option<IpAddr> {
+    let third = match network {
+        "host" | "none" => return None,
+        "bridge" => 17,
+        _ => 18 + docker.networks.keys().position(|own| own == network)?,
+    };
+    let last = 2 + docker.containers.keys().position(|own| own == name)?;
+    Some(IpAddr::from([172, u8::try_from(third).ok()?, 0, u8::try_from(last).ok()?]))
+}
+
+/// The address by which a container reaches another one that shares a network with it.
+#[must_use]
+pub fn address_of(world: &World, own: &Place, other: &Place) -> Option<IpAddr> {
+    let here = &own.container(world)?.networks;
+    let shared = other.container(world)?.networks.keys().find(|network| here.contains_key(*network))?;
+    address_in(own.docker(world)?, shared, &other.name)
+}
+
+/// The container that has an address on a guest's own networks.
+#[must_use]
+pub fn at(world: &World, vmid: u32, address: IpAddr) -> Option<Place> {
+    let docker = world.guests.get(&vmid)?.docker.as_ref()?;
+    let has = |name: &str, one: &Container| {
+        one.networks.keys().any(|network| address_in(docker, network, name) == Some(address))
+    };
+    let (name, _) = docker.containers.iter().find(|(name, one)| has(name, one))?;
+    Some(Place::new(vmid, name))
+}
+
 /// Whether something published by Docker listens on a guest's port, as others see it.
 #[must_use]
 pub fn listens(world: &World, vmid: u32, guest: &Guest, port: u16) -> bool {

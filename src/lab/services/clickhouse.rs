@@ -100,11 +100,10 @@ fn run(call: &mut Call<'_>, place: &Place) -> Option<i32> {
 }
 
 fn ask(world: &mut World, place: &Place, request: &HttpRequest) -> HttpReply {
-    let _ = (world, place);
     match (request.method.as_str(), request.path()) {
         ("GET" | "HEAD", "/ping") => HttpReply::text(200, "Ok.\n"),
         ("GET", "/metrics") => HttpReply::text(200, "ClickHouseMetrics_Query 1\n"),
-        _ => HttpReply::text(404, "There is no handle. Use / or /ping for health checks."),
+        _ => super::answers::clickhouse::ask(world, place, request),
     }
 }
 

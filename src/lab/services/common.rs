@@ -37,10 +37,8 @@ fn getent(call: &mut Call<'_>, place: &Place, name: &str) -> i32 {
         return 0;
     }
     if let Some(there) = network::neighbour(call.world, place, name) {
-        let number = there
-            .container(call.world)
-            .map_or(2, |one| 2 + one.id.as_bytes().first().copied().unwrap_or_default() % 200);
-        call.print(format!("{:<15} {name}", format!("172.18.0.{number}")));
+        let Some(address) = network::address_of(call.world, place, &there) else { return 2 };
+        call.print(format!("{address:<15} {name}", address = address.to_string()));
         return 0;
     }
     let local = call.world.guests.iter().find(|(vmid, other)| other.name(**vmid) == name);

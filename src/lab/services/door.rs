@@ -72,9 +72,6 @@ fn ask(world: &mut World, place: &Place, request: &HttpRequest) -> HttpReply {
                 &serde_json::json!({ "error": { "message": "the gateway does not answer", "type": "invalid_request_error", "code": null } }),
             ),
         },
-        _ => HttpReply::json(
-            404,
-            &serde_json::json!({ "error": { "message": "there is no such path", "type": "invalid_request_error", "code": null } }),
-        ),
+        _ => super::answers::tensorzero::door(world, place, request),
     }
 }

@@ -5,6 +5,7 @@
 //! to commands that are run in it. Images of no family start, are healthy, listen on every port that somebody asks for, and
 //! answer 200 with `ok` on every path: nothing is claimed of them. Entries: [`judge`], [`listens`], [`ask`], [`run`].
 
+pub mod answers;
 pub mod clickhouse;
 mod common;
 pub mod door;

@@ -465,7 +465,7 @@ fn ask(world: &mut World, place: &Place, request: &HttpRequest) -> HttpReply {
                 .collect();
             HttpReply::json(200, &json!({ "object": "list", "data": all }))
         }
-        _ => HttpReply::text(404, "404 page not found"),
+        _ => super::answers::ollama::ask(world, place, request),
     }
 }
 

@@ -133,6 +133,6 @@ fn ask(world: &mut World, place: &Place, request: &HttpRequest) -> HttpReply {
                 &serde_json::json!({ "gateway": "ok", "clickhouse": word(&database), "valkey": word(&counters) }),
             )
         }
-        _ => HttpReply::text(404, ""),
+        _ => super::answers::tensorzero::gateway(world, place, request),
     }
 }

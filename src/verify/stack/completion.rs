@@ -1,10 +1,12 @@
 //! A real completion, streamed: how soon its first token came, how fast the others, and what the GPU did meanwhile.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::asker::Reply;
 use super::asker::{Request, WAVE};
-use super::facts::{self, Look};
+use super::facts::{self, Look, gib};
 use super::models::Loaded;
 use super::uses::Use;
 use crate::verify::Verdict;
@@ -125,8 +127,9 @@ pub fn read(reply: &Reply) -> Result<Answer, String> {
     }
     let tokens = told.filter(|told| *told > 0).unwrap_or(pieces);
     let took = last - first;
-    let speed = (tokens > 4 && took > 0.04).then(|| ((tokens - 1) as f64 / took * 10.0).round() / 10.0);
-    let first_token_ms = (first * 1000.0).round() as u64;
+    let after_first = u32::try_from(tokens.saturating_sub(1)).map_or(0.0, f64::from);
+    let speed = (tokens > 4 && took > 0.04).then(|| (after_first / took * 10.0).round() / 10.0);
+    let first_token_ms = u64::try_from(Duration::from_secs_f64(first.max(0.0)).as_millis()).unwrap_or(u64::MAX);
     answer.measured = Measured { first_token_ms, tokens_per_s: speed, tokens, ..Measured::default() };
     for card in reply.samples.iter().filter_map(|(_, line)| facts::gpu(line)) {
         let seen = &mut answer.measured;
@@ -163,7 +166,6 @@ pub fn on_gpu(
     after: &Look,
     samples: usize,
 ) -> (Verdict, String) {
-    let gib = |bytes: u64| bytes as f64 / f64::from(1_u32 << 30);
     if !asked_for_gpu {
         return (
             Verdict::Fail,
@@ -178,7 +180,7 @@ pub fn on_gpu(
             return (
                 Verdict::Fail,
                 format!(
-                    "all of its {:.1} GiB are in the guest's memory: it answers on the CPU{}",
+                    "all of its {} are in the guest's memory: it answers on the CPU{}",
                     gib(own.size),
                     shown_speed(measured)
                 ),
@@ -189,7 +191,7 @@ pub fn on_gpu(
             return (
                 Verdict::Fail,
                 format!(
-                    "only {there:.1} of its {all:.1} GiB are on the GPU: the rest answers on the CPU{}",
+                    "only {there} of its {all} are on the GPU: the rest answers on the CPU{}",
                     shown_speed(measured)
                 ),
             );
@@ -207,13 +209,11 @@ pub fn on_gpu(
             (Verdict::Fail, format!("the GPU did nothing in {samples} looks: it answers on the CPU"))
         }
         (Some(used), _) => match loaded {
-            Some(Ok(own)) => (Verdict::Pass, format!("all of its {:.1} GiB are on the GPU{busy}", gib(own.size))),
+            Some(Ok(own)) => (Verdict::Pass, format!("all of its {} are on the GPU{busy}", gib(own.size))),
             _ => (Verdict::Pass, format!("{used} MiB of the GPU are taken{busy}")),
         },
         (None, _) => match loaded {
-            Some(Ok(own)) => {
-                (Verdict::Pass, format!("all of its {:.1} GiB are on the GPU, says its runner", gib(own.size)))
-            }
+            Some(Ok(own)) => (Verdict::Pass, format!("all of its {} are on the GPU, says its runner", gib(own.size))),
             _ => (Verdict::Unproven, "neither its runner nor its GPU says where it answers".to_owned()),
         },
     }

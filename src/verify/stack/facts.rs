@@ -62,6 +62,13 @@ pub struct Disk {
     pub free: u64,
 }
 
+/// Bytes as `4.6 GiB`.
+#[must_use]
+pub fn gib(bytes: u64) -> String {
+    let tenths = u128::from(bytes) * 10 / (1 << 30);
+    format!("{}.{} GiB", tenths / 10, tenths % 10)
+}
+
 /// Where Docker keeps everything, unless told otherwise.
 const DATA_ROOT: &str = "/var/lib/docker";
 

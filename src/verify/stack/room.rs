@@ -6,9 +6,10 @@ use crate::blueprint::{Blueprint, Guest, GuestShape};
 use crate::verify::Verdict;
 use crate::verify::proof::{Proof, ProofKind};
 
-/// Cards report somewhat less memory than they are sold with (ECC, firmware): a T4 of 16 GiB has 15,360 MiB.
-const AT_LEAST: f64 = 0.85;
-const AT_MOST: f64 = 1.1;
+/// Percent of what is declared: cards report somewhat less memory than they are sold with (ECC, firmware): a T4 of 16 GiB
+/// has 15,360 MiB.
+const AT_LEAST: u64 = 85;
+const AT_MOST: u64 = 110;
 
 /// What follows for a guest that was asked for its GPUs.
 #[must_use]
@@ -46,7 +47,7 @@ fn declared(blueprint: &Blueprint, guest: &Guest, cards: &[Gpu]) -> (Verdict, St
         return (Verdict::Fail, format!("{} of {} are seen: {seen}", cards.len(), gpus.len()));
     }
     let fits = |wanted: &u64, card: &Gpu| {
-        card.total_mib.is_none_or(|total| (AT_LEAST..=AT_MOST).contains(&(total as f64 / *wanted as f64)))
+        card.total_mib.is_none_or(|total| (AT_LEAST * wanted..=AT_MOST * wanted).contains(&(total * 100)))
     };
     match wanted.iter().find(|wanted| !cards.iter().any(|card| fits(wanted, card))) {
         Some(wanted) => {

@@ -159,7 +159,9 @@ impl Asking<'_> {
         for name in self.all.keys() {
             let guest = &self.blueprint.guests[name];
             let Some(Ok(look)) = self.looks.get(name) else { continue };
-            for service in guest.deployments.keys().filter(|service| self.is_well(&Node::main(name, service))) {
+            for service in
+                guest.deployments.keys().filter(|service| self.ill_service(&Node::main(name, service)).is_none())
+            {
                 let own = &self.blueprint.services[service];
                 let get = |key: String, place: Place, path: &str, headers: Vec<String>| Request {
                     key,
@@ -251,7 +253,7 @@ impl Asking<'_> {
         node: &Node,
         replies: &'r BTreeMap<GuestName, Result<BTreeMap<String, Reply>, String>>,
     ) -> Result<(Verdict, String), Option<&'r Reply>> {
-        if let Some(cause) = self.ill(node) {
+        if let Some(cause) = self.ill_service(node) {
             return Ok((Verdict::Skipped, cause));
         }
         match replies.get(&node.guest) {
@@ -261,8 +263,10 @@ impl Asking<'_> {
         }
     }
 
-    fn is_well(&self, node: &Node) -> bool {
-        matches!(self.wellness.get(node), Some(None))
+    /// Why a service cannot be used, if one of its containers cannot.
+    fn ill_service(&self, node: &Node) -> Option<String> {
+        let same = |own: &&Node| own.guest == node.guest && own.service == node.service;
+        self.ill(node).or_else(|| self.wellness.keys().filter(same).find_map(|part| self.ill(part)))
     }
 
     /// Why a container cannot be used, if it cannot.
@@ -285,14 +289,7 @@ impl Asking<'_> {
     fn spared(&self, own: &Use) -> Option<String> {
         let model = format!("{} in ", own.model);
         let of_door = format!(" from {}", own.door.service);
-        self.ill(&own.door)
-            .or_else(|| {
-                let parts = self
-                    .wellness
-                    .keys()
-                    .filter(|node| node.guest == own.door.guest && node.service == own.door.service);
-                parts.filter_map(|node| self.ill(node)).next()
-            })
+        self.ill_service(&own.door)
             .or_else(|| {
                 let reasons: Vec<String> = own
                     .runners
@@ -307,6 +304,10 @@ impl Asking<'_> {
                     })
                     .collect();
                 (reasons.len() == own.runners.len()).then(|| reasons.into_iter().next()).flatten()
+            })
+            .or_else(|| {
+                let listed = format!("{model}{}", own.door);
+                self.failed(ProofKind::Model, &own.door.guest, |what| what == listed)
             })
             .or_else(|| self.failed(ProofKind::ContainerName, &own.door.guest, |what| what.contains(&of_door)))
             .or_else(|| self.failed(ProofKind::Space, &own.door.guest, |_| true))

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::containers::Container;
 use super::expect::{Expected, Node};
-use super::facts::{Disk, Look};
+use super::facts::{Disk, Look, gib};
 use super::room;
 use crate::blueprint::{Blueprint, Guest};
 use crate::model::GuestName;
@@ -146,7 +146,6 @@ fn published(one: &Expected, container: &Container) -> Proof {
 const LEAST_FREE: u64 = 1 << 30;
 
 fn space(guest: &Guest, disk: &Disk) -> Proof {
-    let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / f64::from(1_u32 << 30));
     let least = LEAST_FREE.min(disk.size / 20);
     let says = format!("{} of {} are free", gib(disk.free), gib(disk.size));
     let came = if disk.free < least { (Verdict::Fail, says) } else { (Verdict::Pass, says) };
