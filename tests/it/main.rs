@@ -27,6 +27,7 @@ mod fidelity;
 mod firewall_kernel;
 mod firewall_verdicts;
 mod guard;
+mod held;
 mod host_firewall;
 mod https_real;
 mod interrupted;

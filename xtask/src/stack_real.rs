@@ -1,5 +1,5 @@
 //! Programs that read what is rendered for services, below `target/`: `docker compose` 2, which Debian 12 has not, and
-//! TensorZero from PyPI.
+//! TensorZero and LiteLLM from PyPI.
 
 use std::fs;
 use std::path::Path;
@@ -15,6 +15,8 @@ const SUITE: &str = "stack_real";
 const COMPOSE: &str = "usr/libexec/docker/cli-plugins/docker-compose";
 /// TensorZero, in the version of the image that `templates/tensorzero` names.
 const TENSORZERO: &str = "tensorzero==2026.6.0";
+/// LiteLLM's proxy, in the version of the image that `templates/litellm` names.
+const LITELLM: &str = "litellm[proxy]==1.83.14";
 const STAMP: &str = "installed.txt";
 /// Where Debian keeps the keys that its archive is signed with.
 const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -31,14 +33,17 @@ pub fn prepare(may_install: bool) -> Result<Vec<String>> {
     if !there() {
         missing.push(format!("{SUITE} (every compose file): install docker compose 2.26 or newer"));
     }
-    let venv = crate::root().join("target/stack-real/venv");
-    let there = || fs::read_to_string(venv.join(STAMP)).is_ok_and(|stamp| stamp == TENSORZERO);
-    if !there() && may_install {
-        timed(TENSORZERO, || environment(&venv))?;
-    }
-    if !there() {
-        missing
-            .push(format!("{SUITE} (TensorZero's loader): `cargo xtask test --install`, which takes Python and PyPI"));
+    for (what, folder, package) in
+        [("TensorZero's loader", "venv", TENSORZERO), ("LiteLLM's proxy, half a gigabyte", "litellm", LITELLM)]
+    {
+        let venv = crate::root().join("target/stack-real").join(folder);
+        let there = || fs::read_to_string(venv.join(STAMP)).is_ok_and(|stamp| stamp == package);
+        if !there() && may_install {
+            timed(package, || environment(&venv, package))?;
+        }
+        if !there() {
+            missing.push(format!("{SUITE} ({what}): `cargo xtask test --install`, which takes Python and PyPI"));
+        }
     }
     Ok(missing)
 }
@@ -82,7 +87,7 @@ fn take_apart(target: &Path) -> Result<bool> {
     succeeds(Command::new("dpkg-deb").arg("-x").arg(package).arg(target))
 }
 
-fn environment(venv: &Path) -> Result<bool> {
+fn environment(venv: &Path, package: &str) -> Result<bool> {
     if !installed("python3") {
         return Ok(false);
     }
@@ -93,10 +98,10 @@ fn environment(venv: &Path) -> Result<bool> {
         return Ok(false);
     }
     let mut pip = Command::new(venv.join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", TENSORZERO]);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]);
     let fine = succeeds(&mut pip)?;
     if fine {
-        fs::write(venv.join(STAMP), TENSORZERO)?;
+        fs::write(venv.join(STAMP), package)?;
     }
     Ok(fine)
 }

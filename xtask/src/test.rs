@@ -16,6 +16,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("named-checkzone", "bind9-utils", "edge_real (zone files against BIND)"),
     ("promtool", "prometheus", "stack_real (what is rendered for Prometheus)"),
     ("amtool", "prometheus-alertmanager", "stack_real (what is rendered for Alertmanager)"),
+    ("redis-server", "redis-server", "stack_real (Redis with LiteLLM's proxy)"),
     ("nft", "nftables", "edge_real (rulesets against nft)"),
     ("ufw", "ufw", "edge_real (commands against ufw)"),
     ("ip", "iproute2", "firewall_kernel (isolation against this kernel)"),
@@ -60,9 +61,11 @@ pub fn run(install: bool) -> Result<bool> {
         let flags = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
         succeeds(cargo().args(flags))
     })?;
+    let held = crate::root().join("target/held.tsv");
     stage("tests", &mut || {
+        let _ = std::fs::remove_file(&held);
         let mut command = cargo();
-        command.args(["test", "--workspace", "--locked"]);
+        command.args(["test", "--workspace", "--locked"]).env("INFRA_HELD", &held);
         if let Some(path) = recordings() {
             command.env(RECORDINGS.0, path);
         }
@@ -74,6 +77,10 @@ pub fn run(install: bool) -> Result<bool> {
         None => not_run.push("dependencies (deny.toml): `cargo install --locked cargo-deny`".to_owned()),
     }
 
+    println!("\nservices, and what held what is rendered for them, in this run:");
+    for (service, by) in services(&std::fs::read_to_string(&held).unwrap_or_default())? {
+        println!("  {service:<24} {}", if by.is_empty() { "nothing".to_owned() } else { by.join("; ") });
+    }
     println!();
     for line in &not_run {
         println!("not run: {line}");
@@ -83,6 +90,26 @@ pub fn run(install: bool) -> Result<bool> {
         failed => println!("FAILED: {}", failed.join(", ")),
     }
     Ok(failed.is_empty())
+}
+
+/// Every service of `templates/` with what the suites said of it (`tests/it/held.rs`).
+fn services(said: &str) -> Result<Vec<(String, Vec<String>)>> {
+    let mut names: Vec<String> = Vec::new();
+    for entry in std::fs::read_dir(crate::root().join("templates"))? {
+        let path = entry?.path();
+        if path.join("template.yaml").is_file() {
+            names.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    let by = |name: &String| {
+        let own = said.lines().filter_map(|line| line.split_once('\t')).filter(|(service, _)| service == name);
+        let mut all: Vec<String> = own.map(|(_, by)| by.to_owned()).collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    Ok(names.into_iter().map(|name| (name.clone(), by(&name))).collect())
 }
 
 /// Sees which programs are missing, installs them if it may, and gives what is still missing.

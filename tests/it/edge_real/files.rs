@@ -169,6 +169,7 @@ fn bind_takes_every_zone() {
     }
     println!("{zones} zones, {records} records");
     assert!(zones > 100);
+    crate::held::held("bind", "`named-checkzone`, `named-checkconf`");
 }
 
 /// Looks at a ruleset without loading it, in a network namespace of its own.

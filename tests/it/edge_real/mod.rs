@@ -45,3 +45,8 @@ fn blueprint(files: &InventoryFiles) -> Blueprint {
     let (blueprint, problems) = resolve(&loaded.inventory.unwrap());
     blueprint.unwrap_or_else(|| panic!("{problems:#?}"))
 }
+
+/// The inventory of this repository with zones made from a seed.
+pub(crate) fn with_zones(seed: u64) -> Blueprint {
+    blueprint(&vrooli_with(&[&random::layer(seed)]))
+}

@@ -67,6 +67,7 @@ fn each_site_leads_to_its_own_guest() {
     assert_eq!(asked.line, "GET /a?b=c HTTP/1.1");
     assert_eq!((asked.header("host"), asked.header("x-forwarded-proto")), ("one.example.com".into(), "http".into()));
     assert_eq!(two.asked()[0].header("x-forwarded-for"), "127.0.0.1", "not what the visitor says");
+    crate::held::held("caddy", "`caddy validate`, and Caddy serves its routes");
 }
 
 #[test]

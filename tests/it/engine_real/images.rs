@@ -243,6 +243,21 @@ pub const FAMILIES: &[Family] = &[
         ..NONE
     },
     Family {
+        repository: "ghcr.io/goauthentik/server",
+        listens: &["always:9000"],
+        paths: &["/-/health/live/", "/-/health/ready/"],
+        variables: &["AUTHENTIK_SECRET_KEY"],
+        ..NONE
+    },
+    Family {
+        repository: "postgres",
+        listens: &["always:5432"],
+        paths: &["/ready"],
+        variables: &["POSTGRES_PASSWORD_FILE"],
+        reads: &["/run/secrets/database"],
+        ..NONE
+    },
+    Family {
         repository: "pgvector/pgvector",
         listens: &["file:/etc/postgresql/postgresql.conf#port ="],
         paths: &["/ready"],

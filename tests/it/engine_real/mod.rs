@@ -7,7 +7,11 @@
 //!
 //! `cargo xtask test` makes the guest (`xtask/src/engine_real.rs`).
 
+mod behaviour;
 mod ground;
 mod images;
 mod projects;
 mod registry;
+mod servers;
+
+pub use projects::LEFT_OUT;

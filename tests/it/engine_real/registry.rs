@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::images::Family;
 
 /// Programs of images that the stand-in stands in for.
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 14] = [
     "curl",
     "python3",
     "ollama",
@@ -22,6 +22,7 @@ const PROGRAMS: [&str; 13] = [
     "pg_isready",
     "redis-cli",
     "valkey-cli",
+    "ak",
     "find",
     "gosu",
     "pg_basebackup",
@@ -74,7 +75,9 @@ impl Registry {
 
     /// Offers an image under a name; what it was before under that name is gone. Gives its digest.
     pub fn offer(&self, name: &str, family: &Family, more: &[(&str, &str)]) -> String {
-        let environment = family.environment(name).into_iter().chain(more.iter().map(|(a, b)| format!("{a}={b}")));
+        let said = |line: &String| more.iter().any(|(key, _)| line.starts_with(&format!("{key}=")));
+        let own = family.environment(name).into_iter().filter(|line| !said(line));
+        let environment = own.chain(more.iter().map(|(key, value)| format!("{key}={value}")));
         let config = json!({
             "architecture": "amd64",
             "os": "linux",

@@ -4,6 +4,8 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
+use crate::held::{COMPOSE, held};
+
 use super::programs::{compose, said};
 use super::{SECRET, deliver, everything, folder, stacks, vrooli};
 
@@ -46,6 +48,7 @@ fn docker_compose_takes_every_project() {
             }
             let main = &config["services"][&service];
             assert!(!main["healthcheck"]["test"].is_null(), "{guest}/{service} has no health check");
+            held(&service, COMPOSE);
             count += 1;
         }
     }

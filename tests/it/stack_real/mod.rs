@@ -1,13 +1,13 @@
 //! What is rendered for services, held against the programs that read it: `docker compose config`, `promtool`, `amtool`,
-//! TensorZero's own loader, Python.
+//! TensorZero's own loader, LiteLLM's proxy.
 //!
-//! No container runs and nothing is pulled. A program that is missing is said, and what needs it did not run. The last
-//! test says of each service what it was held against.
+//! No container runs and nothing is pulled. A program that is missing is said, and what needs it did not run. What each
+//! service is held against is one list (`held.rs`).
 
 mod compose;
+mod litellm;
 mod monitoring;
 mod programs;
-mod table;
 mod tensorzero;
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use infra::render::{StackFile, stack};
 use secrecy::{ExposeSecret, SecretString};
 
 /// What every secret of the suite is: nothing that a shell, YAML or TOML would read as more than a text.
-const SECRET: &str = "k9Canary-0123456789abcdef";
+pub(crate) const SECRET: &str = "k9Canary-0123456789abcdef";
 
 fn blueprint(files: &InventoryFiles) -> Blueprint {
     let loaded = load(files);
@@ -54,7 +54,7 @@ pub(crate) fn secret() -> SecretString {
 }
 
 /// Files of every stack, by guest and service.
-fn stacks(blueprint: &Blueprint) -> BTreeMap<(String, String), Vec<StackFile>> {
+pub(crate) fn stacks(blueprint: &Blueprint) -> BTreeMap<(String, String), Vec<StackFile>> {
     let guests = blueprint.guests.values();
     let all = guests.flat_map(|guest| guest.deployments.values().map(move |deployment| (guest, deployment)));
     all.map(|(guest, deployment)| {

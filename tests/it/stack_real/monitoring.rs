@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use crate::held::held;
+
 use super::programs::{said, there};
 use super::{deliver, everything, folder, stacks, vrooli};
 
@@ -41,6 +43,7 @@ fn alerts_fire_when_they_should_and_only_then() {
     deliver(&all[&("ops".to_owned(), "prometheus".to_owned())], &folder);
     std::fs::write(folder.join("tests.yaml"), include_str!("alerts.yaml")).unwrap();
     passes("promtool", &["test", "rules", "tests.yaml"], &folder).unwrap_or_else(|said| panic!("{said}"));
+    held("prometheus", "`promtool check config`, `check rules`, `test rules`");
 }
 
 #[test]
@@ -51,9 +54,10 @@ fn amtool_takes_the_configuration() {
     let (_kept, folder) = folder();
     let all = stacks(&everything());
     deliver(&all[&("ops".to_owned(), "alertmanager".to_owned())], &folder);
-    let held =
+    let said =
         passes("amtool", &["check-config", "alertmanager.yaml"], &folder).unwrap_or_else(|said| panic!("{said}"));
-    assert!(held.contains("1 receivers"), "{held}");
+    assert!(said.contains("1 receivers"), "{said}");
+    held("alertmanager", "`amtool check-config`");
 }
 
 #[test]

@@ -44,6 +44,19 @@ pub(super) fn tensorzero() -> Option<PathBuf> {
     found
 }
 
+/// LiteLLM's proxy in the version that its template names: made by `cargo xtask test`.
+pub(super) fn litellm() -> Option<PathBuf> {
+    let home = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/stack-real/litellm");
+    let Ok(installed) = std::fs::read_to_string(home.join("installed.txt")) else {
+        println!("not run: `cargo xtask test --install`, which takes Python 3.10 or newer and PyPI (LiteLLM)");
+        return None;
+    };
+    let template = infra::inventory::BUILT_IN.iter().find(|service| service.name == "litellm").unwrap().template;
+    let version = installed.trim().trim_start_matches("litellm[proxy]==");
+    assert!(template.contains(&format!("/litellm:v{version}-")), "LiteLLM {version} is not what the image has");
+    Some(home.join("bin/litellm"))
+}
+
 /// What a program said, for a message.
 pub(super) fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))

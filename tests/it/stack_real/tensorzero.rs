@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::held::held;
+
 use super::programs::{said, tensorzero, there};
 use super::{deliver, everything, folder, stacks};
 
@@ -49,10 +51,11 @@ fn tensorzero_loads_its_configuration() {
     assert!(said(&limits).to_lowercase().contains("valkey"), "{}", said(&limits));
     let wrong = load(&alone.replace("[gateway]", "[gateway]\nbind_adress = \"x\""));
     assert!(!wrong.status.success(), "a loader that takes anything is no check");
+    held("tensorzero", "TensorZero's own loader");
 }
 
 /// Ends the program when the test does.
-struct Running(Child);
+pub(super) struct Running(pub(super) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -83,7 +86,7 @@ fn upstream(pieces: &'static [&'static str]) -> (u16, mpsc::Receiver<(String, Va
 }
 
 /// Head and body of a message with a length.
-fn message(stream: &mut TcpStream) -> (String, Vec<u8>) {
+pub(super) fn message(stream: &mut TcpStream) -> (String, Vec<u8>) {
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut all = Vec::new();
     let mut part = [0; 4096];
@@ -104,7 +107,7 @@ fn message(stream: &mut TcpStream) -> (String, Vec<u8>) {
 }
 
 /// Sends a request and reads until the door closes.
-fn ask(port: u16, request: &str) -> String {
+pub(super) fn ask(port: u16, request: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
