@@ -113,7 +113,7 @@ pub fn has_device(world: &World, vmid: u32, path: &str) -> bool {
 
 fn has_amd(world: &World, guest: &Guest) -> bool {
     let Some(node) = world.nodes.get(&guest.node) else { return false };
-    let passed = guest.config.iter().filter(|(key, _)| key.starts_with("hostpci")).any(|(_, value)| {
+    guest.config.iter().filter(|(key, _)| key.starts_with("hostpci")).any(|(_, value)| {
         let properties = Properties::parse(value);
         let paths = properties.get("mapping").and_then(|name| world.mappings.get(name));
         let paths = paths
@@ -132,8 +132,7 @@ fn has_amd(world: &World, guest: &Guest) -> bool {
                         && path.contains(':')
             })
         })
-    });
-    passed
+    })
 }
 
 /// The version of a driver package: kernel module or libraries.

@@ -36,7 +36,9 @@ pub fn find(name: &str) -> Option<Program> {
         "perl" => Some(perl),
         "[" | "cat" | "chmod" | "chown" | "cmp" | "cp" | "date" | "dd" | "echo" | "env" | "false" | "find" | "grep"
         | "head" | "hostname" | "id" | "install" | "ls" | "mkdir" | "mv" | "printf" | "readlink" | "rm" | "rmdir"
-        | "sha256sum" | "sleep" | "stat" | "tee" | "test" | "touch" | "true" | "uname" => programs::program(name),
+        | "sha256sum" | "sleep" | "stat" | "sync" | "tail" | "tee" | "test" | "touch" | "true" | "uname" => {
+            programs::program(name)
+        }
         "df" => Some(df),
         "ps" => Some(guest_smi::ps),
         "cloud-init" => Some(cloud_init),

@@ -511,3 +511,17 @@ fn what_the_world_holds_of_docker_is_kept_on_disk() {
     assert_eq!(again.guests[&VM].inside, world.guests[&VM].inside);
     assert!(Container::default().since_ms().is_none());
 }
+
+#[test]
+fn directories_are_made_and_taken_away_whole_and_logs_end_where_they_end() {
+    let mut world = world();
+    ok(&mut world, VM, "install -d -m 0700 /opt/stacks/.infra/x /opt/stacks/.infra/x/secrets");
+    ok(&mut world, VM, "echo one > /opt/stacks/.infra/x/secrets/a");
+    ok(&mut world, VM, "echo two >> /opt/stacks/.infra/x/secrets/a");
+    assert_eq!(ok(&mut world, VM, "tail -n 1 /opt/stacks/.infra/x/secrets/a"), "two\n");
+    assert_eq!(ok(&mut world, VM, "stat -c '%a' /opt/stacks/.infra/x"), "700\n");
+    ok(&mut world, VM, "cat /opt/stacks/.infra/x/secrets/a | cmp -s - /opt/stacks/.infra/x/secrets/a");
+    ok(&mut world, VM, "rm -rf /opt/stacks/.infra/x");
+    no(&mut world, VM, "test -e /opt/stacks/.infra/x/secrets/a");
+    no(&mut world, VM, "test -e /opt/stacks/.infra/x");
+}

@@ -50,13 +50,13 @@ fn order(project: &Project, wish: &Wish) -> Vec<String> {
         true => project.services.keys().map(String::as_str).collect(),
         false => wish.services.iter().map(String::as_str).collect(),
     };
-    while !wish.no_deps {
+    loop {
         let needed: BTreeSet<&str> = wanted
             .iter()
             .filter_map(|name| project.services.get(*name))
             .flat_map(|container| container.depends_on.keys().map(String::as_str))
             .collect();
-        if needed.is_subset(&wanted) {
+        if wish.no_deps || needed.is_subset(&wanted) {
             break;
         }
         wanted.extend(needed);

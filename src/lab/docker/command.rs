@@ -304,7 +304,8 @@ pub fn exec_in(call: &mut Call<'_>, place: &Place, command: &[&str]) -> i32 {
     let image = place.container(call.world).map(|one| one.image.clone()).unwrap_or_default();
     let bare = program.rsplit('/').next().unwrap_or(program);
     let has_gpu = place.container(call.world).is_some_and(|one| one.has_gpu);
-    if !services::family(&image).programs.contains(&bare) && !(bare == "nvidia-smi" && has_gpu) {
+    let has_program = services::family(&image).programs.contains(&bare) || (bare == "nvidia-smi" && has_gpu);
+    if !has_program {
         call.print(format!("OCI runtime exec failed: exec failed: unable to start container process: exec: \"{program}\": executable file not found in $PATH: unknown"));
         return 126;
     }

@@ -8,7 +8,7 @@ use crate::lab::services::Place;
 use crate::lab::world::{Container, ContainerState, Docker, DockerVolume, File, Guest, World};
 
 /// The engine of a guest whose daemon runs.
-pub fn running<'w>(world: &'w mut World, vmid: u32) -> Option<&'w mut Docker> {
+pub fn running(world: &mut World, vmid: u32) -> Option<&mut Docker> {
     world.guests.get_mut(&vmid)?.docker.as_mut().filter(|docker| docker.daemon.is_some())
 }
 

@@ -87,7 +87,7 @@ pub(super) fn run(call: &mut Call<'_>, vmid: u32, rest: &[&str]) -> i32 {
         call.print(id);
         return 0;
     }
-    let code = match &command[..] {
+    let code = match command {
         [] if image.starts_with("hello-world") => {
             call.print(
                 "\nHello from Docker!\nThis message shows that your installation appears to be working correctly.\n",

@@ -228,7 +228,7 @@ pub fn load(world: &mut World, place: &Place, name: &str) -> Result<Loaded, (u16
     let keep = place.env(world, "OLLAMA_KEEP_ALIVE").and_then(crate::lab::compose::duration).unwrap_or(300_000);
     let weights = model["size"].as_u64().unwrap_or_default() >> 20;
     // 56 KiB a token: 28 layers, 4 heads of keys, as of a model of seven billions.
-    let mib = weights + 400 + (context * parallel * 56 >> 10);
+    let mib = weights + 400 + ((context * parallel * 56) >> 10);
     let mut others: Vec<Loaded> = loaded(world, place).into_iter().filter(|other| other.name != name).collect();
     others.sort_by_key(|other| other.until_ms);
     while others.len() as u64 >= most {
@@ -366,12 +366,12 @@ fn run(call: &mut Call<'_>, place: &Place) -> Option<i32> {
             }
         },
         ["stop", name] => {
-            if let Some(container) = place.container_mut(call.world) {
-                if let Some(all) = container.memory_of.get_mut("loaded").and_then(Value::as_object_mut) {
-                    all.remove(&full(name));
-                    let held: u64 = all.values().map(|one| one["gpu_mib"].as_u64().unwrap_or_default()).sum();
-                    container.memory_of.insert(guest_smi::HELD.to_owned(), held.into());
-                }
+            if let Some(container) = place.container_mut(call.world)
+                && let Some(all) = container.memory_of.get_mut("loaded").and_then(Value::as_object_mut)
+            {
+                all.remove(&full(name));
+                let held: u64 = all.values().map(|one| one["gpu_mib"].as_u64().unwrap_or_default()).sum();
+                container.memory_of.insert(guest_smi::HELD.to_owned(), held.into());
             }
             0
         }

@@ -1,4 +1,4 @@
-//! `cmp -s A B`: whether two files are the same.
+//! `cmp -s A B`: whether two files are the same; `-` is standard input.
 
 use crate::lab::shell::call::Call;
 use crate::lab::shell::tree::read;
@@ -8,7 +8,8 @@ pub(super) fn run(call: &mut Call<'_>) -> i32 {
     if option != "-s" {
         return call.unknown(option);
     }
-    match (read(call.world, call.node, a), read(call.world, call.node, b)) {
+    let first = if a == "-" { Ok(call.read_stdin()) } else { read(call.world, call.node, a) };
+    match (first, read(call.world, call.node, b)) {
         (Ok(a), Ok(b)) => i32::from(a != b),
         _ => 2,
     }

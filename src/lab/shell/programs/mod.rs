@@ -59,6 +59,7 @@ mod ss;
 mod stat;
 mod sysctl;
 mod systemctl;
+mod tail;
 mod tee;
 mod test;
 mod timedatectl;
@@ -131,6 +132,7 @@ pub const PROGRAMS: &[(&str, Program)] = &[
     ("sync", |_| 0),
     ("sysctl", sysctl::run),
     ("systemctl", systemctl::run),
+    ("tail", tail::run),
     ("tee", tee::run),
     ("test", test::run),
     ("timedatectl", timedatectl::run),
