@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Setting, Variable};
+use super::{Generate, Setting, Variable};
 use crate::diag::Span;
 use crate::inventory::{GpuDemand, HealthProbe, ImageRef, StackTier, TemplateText};
 use crate::model::{PartName, Period, PortName, ServiceName, Size};
@@ -127,8 +127,10 @@ pub struct Backup {
 /// A secret that a service holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
-    /// How many characters it has when it is made by itself.
-    pub generate: Option<u32>,
+    /// What it is made of when it is made by itself.
+    pub generate: Option<Generate>,
+    /// Whether the service reads it at its first start only, and keeps it from then on.
+    pub first_start: bool,
     /// The environment variable that names the file with it.
     pub file: Option<String>,
     /// The environment variable that holds it.

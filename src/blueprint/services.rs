@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 
 use super::setting::typed;
 use super::{
-    Audience, Backup, FileMount, Health, Metrics, Needs, Recipe, Secret, Service, ServicePort, Stack, Variable, Volume,
+    Audience, Backup, FileMount, Generate, Health, Metrics, Needs, Recipe, Secret, Service, ServicePort, Stack,
+    Variable, Volume,
 };
 use crate::diag::{Span, Spanned};
 use crate::inventory::{
-    AudienceName, Demand, HealthProbe, Inventory, ServiceHealth, ServiceVariable, Template, TemplateText, TransportName,
+    AudienceName, Demand, HealthProbe, Inventory, SecretKind, ServiceHealth, ServiceVariable, Template, TemplateText,
+    TransportName,
 };
 use crate::model::{PartName, Period, PortName, ServiceName, Transport};
 
@@ -137,7 +139,11 @@ fn recipe(template: &Template, texts: BTreeMap<String, TemplateText>) -> Option<
         }),
         secrets: parts(template.secrets.as_ref(), |_, secret| {
             Some(Secret {
-                generate: secret.generate.map(|length| length.value),
+                generate: secret.generate.map(|length| {
+                    let kind = secret.kind.map_or(SecretKind::Password, |kind| kind.value);
+                    Generate { length: length.value, kind }
+                }),
+                first_start: flag(secret.first_start, false),
                 file: secret.file.as_ref().map(|variable| variable.value.0.clone()),
                 env: secret.env.as_ref().map(|variable| variable.value.0.clone()),
                 owner: secret.owner.map_or(0, |owner| owner.value),

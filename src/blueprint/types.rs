@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use camino::Utf8PathBuf;
 use ipnet::IpNet;
 
-use super::{Dns, Flow, Guest, HostFirewall, Ingress, Model, SecurityGroup, Service, Tailnet};
+use super::{Dns, Flow, Guest, HostFirewall, Ingress, Model, Secrets, SecurityGroup, Service, Tailnet};
 use crate::diag::Span;
 use crate::model::{
     BridgeName, DatasetName, EnvironmentName, Fingerprint, GpuName, GroupName, GuestName, HostName, ModelName,
@@ -40,6 +40,8 @@ pub struct Blueprint {
     pub tailnet: Option<Tailnet>,
     /// Models that runners serve.
     pub models: BTreeMap<ModelName, Model>,
+    /// Where the values of secrets come from.
+    pub secrets: Secrets,
 }
 
 impl Blueprint {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::values::{Digest, PublicKey};
-use super::{Dns, FirewallSection, Guest, Host, Image, Ingress, Model, TailnetSection};
+use super::{Dns, FirewallSection, Guest, Host, Image, Ingress, Model, SecretsSection, TailnetSection};
 use crate::diag::Spanned;
 use crate::model::{EnvironmentName, GuestName, HostName, ModelName, PoolName};
 
@@ -39,6 +39,8 @@ pub struct Document {
     pub dns: Option<Spanned<Dns>>,
     /// The tailnet that guests with `access` join.
     pub tailnet: Option<Spanned<TailnetSection>>,
+    /// Where the values of secrets come from.
+    pub secrets: Option<Spanned<SecretsSection>>,
     /// Models by the name that they are asked for by. From it come pulls, routing and what is checked of memory.
     pub models: Option<BTreeMap<Spanned<ModelName>, Spanned<Model>>>,
     /// VMs and containers by name, which is also their host name.

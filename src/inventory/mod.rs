@@ -32,6 +32,7 @@ mod model;
 pub mod parse;
 mod reach;
 mod schema;
+mod secrets;
 mod service;
 mod service_entry;
 mod tailnet;
@@ -52,6 +53,7 @@ pub use mask::mask;
 pub use model::Model;
 pub use reach::{Internet, Outbound, TailnetAccess};
 pub use schema::{schema, service_schema};
+pub use secrets::{SecretEntry, SecretSource, SecretStoreSection, SecretsSection};
 pub use service::{
     ServiceBackup, ServiceFile, ServiceHealth, ServiceMetrics, ServiceNeeds, ServiceSecret, ServiceStack,
     ServiceVariable, ServiceVolume, Template, TemplatePort, TemplateText,
@@ -64,7 +66,8 @@ pub use values::{
     Digest, Direction, DnsProvider, Domain, Email, EnvironmentVariable, FileMode, GpuDemand, HealthProbe, HttpPath,
     HttpsUrl, ImageRef, InsidePath, Ip, KernelParameter, KindName, LocalPath, LocalService, LoginName, ModelKind,
     ModelSource, ModuleName, MountPath, Origin, Package, Peer, PeerList, PolicyStyle, PortSpan, Ports, Protocol,
-    ProxyName, PublicKey, RawSetting, RecordData, RecordName, SecretName, Selector, ServiceRef, Sha256, SiteName,
-    SshAction, StackTier, State, Subnet, SysctlKey, SysctlValue, TailnetName, TlsName, TokenId, TransportName,
-    UserName, VariableType, VfioBinding, Viewer, VisitorName,
+    ProviderName, ProxyName, PublicKey, RawSetting, Recipient, RecordData, RecordName, SecretKey, SecretKind,
+    SecretName, SecretPlace, Selector, ServiceRef, Sha256, SiteName, SshAction, StackTier, State, Subnet, SysctlKey,
+    SysctlValue, TailnetName, TlsName, TokenId, TransportName, UserName, VariableType, VfioBinding, Viewer,
+    VisitorName,
 };

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::values::{
     AudienceName, Demand, EnvironmentVariable, FileMode, GpuDemand, HealthProbe, HttpPath, ImageRef, InsidePath,
-    Package, PortSpan, RawSetting, StackTier, TransportName, VariableType,
+    Package, PortSpan, RawSetting, SecretKind, StackTier, TransportName, VariableType,
 };
 use crate::diag::{FileId, Spanned};
 use crate::model::{PartName, Period, PortName, ServiceName, Size};
@@ -198,6 +198,11 @@ pub struct ServiceSecret {
     /// How many characters it has when it is made by itself; without it, the operator provides it.
     #[schemars(range(min = 16, max = 128))]
     pub generate: Option<Spanned<u32>>,
+    /// Of which characters it is made then; letters and digits unless given. Of `base64`, `generate` counts bytes.
+    pub kind: Option<Spanned<SecretKind>>,
+    /// Whether the service reads it at its very first start only and keeps it from then on, as databases do with the
+    /// password of their first user: another value would be known to everybody but the service.
+    pub first_start: Option<Spanned<bool>>,
     /// The environment variable that names the file with it (`…_FILE`).
     pub file: Option<Spanned<EnvironmentVariable>>,
     /// The environment variable that holds it, where the image reads no file.

@@ -109,6 +109,7 @@ fn blueprint(hosts: Vec<Host>, guests: Vec<Guest>) -> Blueprint {
         dns: crate::blueprint::Dns::default(),
         tailnet: None,
         models: std::collections::BTreeMap::new(),
+        secrets: crate::blueprint::Secrets::default(),
     }
 }
 

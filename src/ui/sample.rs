@@ -251,6 +251,7 @@ pub fn blueprint() -> Blueprint {
         dns: crate::blueprint::Dns::default(),
         tailnet: None,
         models: std::collections::BTreeMap::new(),
+        secrets: crate::blueprint::Secrets::default(),
     }
 }
 

@@ -10,11 +10,12 @@ mod guest;
 mod host;
 mod ingress;
 mod models;
+mod secrets;
 mod tailnet;
 
 use std::collections::BTreeSet;
 
-pub(super) use deployments::gpu_maker;
+pub(super) use deployments::{gpu_maker, secret_name};
 pub(super) use guest::{centi, dataset_name, file_mode};
 pub(super) use ingress::web_ports;
 
@@ -92,6 +93,7 @@ pub(super) fn blueprint(draft: &Draft<'_>) -> Option<Blueprint> {
         dns,
         tailnet: tailnet::tailnet(draft)?,
         models: models::models(draft)?,
+        secrets: secrets::secrets(draft)?,
     };
     blueprint.give_tunnels();
     Some(blueprint)

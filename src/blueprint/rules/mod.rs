@@ -56,6 +56,7 @@ mod route_tailnet;
 mod route_target;
 mod route_unique;
 mod route_zone;
+mod secret_sources;
 mod service_capacity;
 mod service_dependency;
 mod service_gpu;
@@ -158,6 +159,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule { id: "model-reachable", check: model_reachable::check },
     Rule { id: "timeout-order", check: timeout_order::check },
     Rule { id: "gateway-limits", check: gateway_limits::check },
+    Rule { id: "secret-sources", check: secret_sources::check },
     Rule { id: "access-without-tailnet", check: access_without_tailnet::check },
 ];
 

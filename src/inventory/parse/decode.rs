@@ -18,11 +18,12 @@ use crate::diag::{Diagnostic, Diagnostics, Invalid, Span};
 const MAX_PROBLEMS: usize = 60;
 
 /// Structs that may be written as one word, and the field that the word is for.
-const SHORT_FORMS: [(&str, &str); 7] = [
+const SHORT_FORMS: [(&str, &str); 8] = [
     ("Device", "path"),
     ("Jump", "name"),
     ("Outbound", "to"),
     ("Route", "port"),
+    ("SecretSource", "provider"),
     ("ServiceEntry", "name"),
     ("TailnetAccess", "from"),
     ("Tls", "by"),

@@ -9,6 +9,7 @@ mod lists;
 mod macros;
 mod public_key;
 mod refs;
+mod secret;
 mod setting;
 mod tailnet;
 mod text;
@@ -20,6 +21,7 @@ pub use host::{KernelParameter, ModuleName, SysctlKey, SysctlValue};
 pub use lists::{PeerList, PortSpan, Ports};
 pub use public_key::PublicKey;
 pub use refs::{Destination, LocalService, Peer, ServiceRef, Viewer};
+pub use secret::{Recipient, SecretKey, SecretPlace};
 pub use setting::RawSetting;
 pub use tailnet::{Selector, TailnetName};
 pub use text::{
@@ -29,6 +31,6 @@ pub use text::{
 pub use web::{Email, LoginName, RecordData, RecordName, VisitorName};
 pub use words::{
     Action, AudienceName, AuthName, Compression, ControlPlane, Demand, Direction, DnsProvider, GpuDemand, HealthProbe,
-    KindName, ModelKind, PolicyStyle, Protocol, ProxyName, SshAction, StackTier, State, TlsName, TransportName,
-    VariableType, VfioBinding,
+    KindName, ModelKind, PolicyStyle, Protocol, ProviderName, ProxyName, SecretKind, SshAction, StackTier, State,
+    TlsName, TransportName, VariableType, VfioBinding,
 };

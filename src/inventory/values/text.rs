@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::macros::text_value;
+use super::secret::is_secret_name;
 use crate::diag::Invalid;
 
 /// A copy of `text` if `good`, else the complaint that it is no `what`.
@@ -67,10 +68,8 @@ text_value!(
 
 text_value!(
     /// The name of a secret, written as `secret:NAME`.
-    SecretName(String), "^secret:[A-Za-z0-9_.-]+$", |text| match text.strip_prefix("secret:") {
-        Some(name) if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) => {
-            Ok(name.to_owned())
-        }
+    SecretName(String), "^secret:[A-Za-z0-9_][A-Za-z0-9_.-]*$", |text| match text.strip_prefix("secret:") {
+        Some(name) if is_secret_name(name) => Ok(name.to_owned()),
         Some(_) => Err(Invalid::new("this is not the name of a secret")
             .hint("write `secret:` and letters, digits, `.`, `-`, `_`, such as `secret:hq-token`")),
         None => Err(Invalid::new("this is a secret in clear text")

@@ -208,6 +208,40 @@ words!(
 );
 
 words!(
+    /// Who is asked for secrets.
+    ProviderName {
+        /// Variables of the environment: `INFRA_SECRET_HQ_TOKEN` for `hq-token`.
+        Environment => "environment",
+        /// Files that nobody else can read, in `secrets/` beside the inventory and in the state directory.
+        Files => "files",
+        /// A map in YAML or lines `NAME=value`, encrypted with age.
+        Age => "age",
+        /// A file of SOPS.
+        Sops => "sops",
+        /// 1Password's `op`.
+        OnePassword => "op",
+        /// The password store of Unix.
+        Pass => "pass",
+        /// The key/value engine of HashiCorp Vault.
+        Vault => "vault",
+        /// A map in YAML, encrypted by ansible-vault.
+        AnsibleVault => "ansible-vault",
+        /// The person at the terminal, once per run.
+        Prompt => "prompt",
+    }
+);
+words!(
+    /// Of what a secret is made that is made by itself.
+    SecretKind {
+        /// Letters and digits.
+        Password => "password",
+        /// Hex digits.
+        Hex => "hex",
+        /// Base64 of random bytes.
+        Base64 => "base64",
+    }
+);
+words!(
     /// What a variable of a service holds.
     VariableType {
         /// Any text of one line.
