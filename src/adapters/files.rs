@@ -91,10 +91,12 @@ fn entries(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, String> {
     Ok(found.filter_map(|entry| entry.ok().map(camino::Utf8DirEntry::into_path)).collect())
 }
 
-/// YAML files of a directory, sorted; editors' hidden files are left out.
+/// YAML files of a directory, sorted; editors' hidden files are left out, and those that are encrypted.
 fn yaml_files(dir: &Utf8Path) -> Result<Vec<Utf8PathBuf>, String> {
     let is_yaml = |path: &Utf8PathBuf| {
-        matches!(path.extension(), Some("yaml" | "yml")) && !path.file_name().is_some_and(|name| name.starts_with('.'))
+        let name = path.file_name().unwrap_or_default();
+        let inner = name.strip_suffix(".yaml").or_else(|| name.strip_suffix(".yml"));
+        inner.is_some_and(|inner| !name.starts_with('.') && !inner.ends_with(".sops") && !inner.ends_with(".vault"))
     };
     let mut files: Vec<Utf8PathBuf> = entries(dir)?.into_iter().filter(is_yaml).collect();
     files.sort();
@@ -173,6 +175,8 @@ mod tests {
             "inventories/a/two.yml",
             "inventories/a/one.yaml",
             "inventories/a/.hidden.yaml",
+            "inventories/a/secrets.sops.yaml",
+            "inventories/a/secrets.vault.yml",
             "inventories/a/README.md",
             "profiles/p.yaml",
             "over.yaml",

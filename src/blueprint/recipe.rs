@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Generate, Setting, Variable};
 use crate::diag::Span;
 use crate::inventory::{GpuDemand, HealthProbe, ImageRef, StackTier, TemplateText};
-use crate::model::{PartName, Period, PortName, ServiceName, Size};
+use crate::model::{GuestName, PartName, Period, PortName, ServiceName, Size};
 
 /// How a service runs in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +181,19 @@ pub struct Deployment {
     pub span: Span,
     /// Where its variables were set, of those that were.
     pub spans: BTreeMap<PartName, Span>,
+}
+
+impl Deployment {
+    /// Whether a secret of it has the name that it has unless the inventory says otherwise.
+    #[must_use]
+    pub fn names_by_default(&self, guest: &GuestName, key: &PartName) -> bool {
+        self.secrets.get(key).is_some_and(|name| *name == secret_name(guest.as_str(), &self.service, key))
+    }
+}
+
+/// What a secret is called unless the inventory says otherwise.
+pub(super) fn secret_name(guest: &str, service: &ServiceName, key: &PartName) -> String {
+    format!("{guest}-{service}-{}", key.as_str().replace('_', "-"))
 }
 
 /// Who made a GPU: which programs drive it.

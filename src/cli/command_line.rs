@@ -44,6 +44,7 @@ pub(super) enum Command {
     Can(commands::can::Args),
     Destroy(commands::destroy::Args),
     History(commands::history::Args),
+    Secrets(commands::secrets::Args),
     Unlock(commands::unlock::Args),
     Lab(commands::lab::Args),
     Schema(commands::schema::Args),

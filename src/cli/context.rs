@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use super::args::HostArgs;
 use super::error::{door, file, opnsense_door, tailnet_door};
 use super::lab::LabWorld;
-use super::{CommandError, load};
+use super::{CommandError, load, secrets};
 use crate::adapters::hardware_lock;
 use crate::adapters::{
     Dialect, Https, HttpsTarget, OpnSenseApi, OpnSenseTarget, Ssh, SshSettings, SshTarget, SystemClock, TailnetApi,
@@ -26,9 +26,9 @@ use crate::model::observed::Observed;
 use crate::model::{HostName, Upid};
 use crate::observe::{self, Interest};
 use crate::plan::Scope;
-use crate::ports::{Clock, SecretStore, Shell};
+use crate::ports::{Clock, Shell};
 use crate::resources;
-use crate::secrets::{Secrets, StandIns};
+use crate::secrets::Secrets;
 use crate::ui::{Writer, plural};
 
 /// An inventory, where its memory is, and its hosts' doors.
@@ -41,6 +41,8 @@ pub(super) struct Context {
     /// Where its record of the hardware is; the lab has its own.
     pub hardware: Utf8PathBuf,
     pub doors: Doors,
+    /// Who gives out the secrets; the same as behind the doors.
+    pub secrets: Arc<Secrets>,
     pub clock: Arc<dyn Clock>,
     /// Keeps the lab running for as long as the doors are open.
     lab: Option<LabWorld>,
@@ -65,16 +67,20 @@ impl Context {
             lab = Some(world);
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let secrets = Arc::new(match &lab {
+            Some(lab) => secrets::of_lab(&blueprint, &lab.directory),
+            None => secrets::of(&blueprint, args, &paths, &sources, writer),
+        });
         let tokens = match &lab {
             Some(lab) => lab.tokens.clone(),
-            None => tokens(&blueprint, &secrets(args, &paths), &sources)?,
+            None => tokens(&blueprint, &secrets, &sources)?,
         };
         let ssh = if lab.is_some() { SshSettings::isolated() } else { SshSettings::from_env() };
         let mut doors = doors(&blueprint, &tokens, &ssh, &clock)?;
         if let Some(tailnet) = &blueprint.tailnet {
             let key = match &lab {
                 Some(lab) => lab.tailnet_key(),
-                None => Some(tailnet_key(tailnet, &secrets(args, &paths), &sources)?),
+                None => Some(tailnet_key(tailnet, &secrets, &sources)?),
             };
             if let Some(key) = key {
                 doors = doors.with_tailnet(Arc::new(control_plane(tailnet, key)?));
@@ -83,7 +89,7 @@ impl Context {
         if let Some(router) = &blueprint.dns.opnsense {
             let opens = match &lab {
                 Some(lab) => lab.opnsense_key(),
-                None => Some(opnsense_key(router, &secrets(args, &paths), &sources)?),
+                None => Some(opnsense_key(router, &secrets, &sources)?),
             };
             if let Some((key, secret)) = opens {
                 let trust = trust(router.trust.as_ref())?;
@@ -92,10 +98,8 @@ impl Context {
                 doors = doors.with_opnsense(Arc::new(api));
             }
         }
-        let store: Arc<dyn SecretStore> =
-            if lab.is_some() { Arc::new(StandIns) } else { Arc::new(secrets(args, &paths)) };
-        let doors = doors.with_secrets(store);
-        Ok(Self { blueprint, sources, state, hardware, doors, clock, lab })
+        let doors = doors.with_secrets(Arc::<Secrets>::clone(&secrets));
+        Ok(Self { blueprint, sources, state, hardware, doors, secrets, clock, lab })
     }
 
     /// Reads what is there now, on the sites in scope. Of the others nothing is known then.
@@ -168,16 +172,6 @@ impl Context {
             lab.leave().await;
         }
     }
-}
-
-/// Secrets are looked for beside each part of the inventory, the last one first, and in the state
-/// directory.
-fn secrets(args: &HostArgs, paths: &[Utf8PathBuf]) -> Secrets {
-    let beside = paths.iter().rev().map(|path| match path.parent() {
-        Some(parent) if !path.is_dir() => parent.to_owned(),
-        _ => path.clone(),
-    });
-    Secrets::standard(beside.chain([args.state.state_dir.clone()]))
 }
 
 /// The API tokens of all hosts; every missing one is reported.

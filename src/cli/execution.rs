@@ -10,7 +10,7 @@ use super::memory::remember;
 use super::planning::Intent;
 use super::signals::{Signals, interrupt};
 use super::verb::Verb;
-use super::{CommandError, Exit, error, lease};
+use super::{CommandError, Exit, error, lease, secrets};
 use crate::diag::Diagnostic;
 use crate::event::{Event, RunId, RunOutcome, RunState};
 use crate::exec::lease::Leases;
@@ -77,6 +77,7 @@ impl Execution<'_> {
     ) -> Result<Exit, CommandError> {
         let now = signals.or_interrupted(self.verb.plan(self.context, self.intent)).await?;
         refuse_stale(self.plan, &now)?;
+        secrets::gather(self.context, self.plan, writer)?;
 
         let context = self.context;
         let console = RefCell::new((Progress::new(writer.err(), self.lines), writer));
@@ -110,6 +111,9 @@ impl Execution<'_> {
         let left = if let Look::Left(left) = &look { Some(&**left) } else { None };
         remember(context, self.plan, &state, self.verb, left)?;
         self.say(&applied, &state, left, writer)?;
+        if matches!(look, Look::Clean) {
+            secrets::settle(context, self.intent, self.verb)?;
+        }
         if let (Ended::Interrupted, Some(why)) = (applied.ended, leases.lost()) {
             return Err(lease::lost(&why));
         }

@@ -24,6 +24,7 @@ mod planning;
 mod reboot;
 mod rehearsing;
 mod run;
+mod secrets;
 mod seen;
 mod settings;
 mod signals;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::args::{AllowArgs, SelectArgs};
 use super::context::Context;
 use super::descriptions;
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, secrets};
 use crate::blueprint::Blueprint;
 use crate::diag::{Diagnostic, Diagnostics, did_you_mean};
 use crate::event::RunId;
@@ -97,6 +97,7 @@ pub(super) async fn look_and_plan(context: &Context, intent: &Intent) -> Result<
     reachable(context, &observed, &intent.scope)?;
     let mut plan = build(context, &observed, intent, plan::build)?;
     plan.notes.extend(isolation::open_now(&context.blueprint, &observed));
+    secrets::hold(context, &mut plan)?;
     let plan = descriptions::checked(context, &observed, plan).await?;
     Ok((observed, plan))
 }

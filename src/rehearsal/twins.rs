@@ -14,6 +14,7 @@ use crate::lab::{DirectApi, LabError, LiveSite};
 use crate::model::observed::Observed;
 use crate::plan::Scope;
 use crate::ports::{Clock, Shell};
+use crate::secrets::StandIns;
 
 /// Twins of every site of a blueprint that could be looked at.
 pub(super) struct Twins {
@@ -84,7 +85,8 @@ impl Twins {
             }
         }
         // The same jitter every time: a rehearsal says the same twice.
-        let mut doors = Doors::new(doors, Arc::<TwinClock>::clone(&clock) as Arc<dyn Clock>, 1);
+        let mut doors =
+            Doors::new(doors, Arc::<TwinClock>::clone(&clock) as Arc<dyn Clock>, 1).with_secrets(Arc::new(StandIns));
         if let Some(tailnet) = tailnet {
             doors = doors.with_tailnet(Arc::new(tailnet));
         }

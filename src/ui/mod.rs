@@ -18,6 +18,7 @@ mod prompt;
 mod rehearsal_view;
 pub mod reports;
 mod run_view;
+mod secrets_view;
 mod status;
 mod status_view;
 mod terminal;
@@ -40,9 +41,12 @@ pub use plan_view::{Detail, plan_text};
 pub use preflight_view::{explain_text, preflight_text};
 pub use problem::problem_text;
 pub use progress::Progress;
-pub use prompt::{PromptError, confirm, type_name};
+pub use prompt::{PromptError, ask_secret, can_ask, confirm, type_name};
 pub use rehearsal_view::{RehearsalDocument, rehearsal_text};
 pub use run_view::run_end;
+pub use secrets_view::{
+    ReplacedDocument, SecretDocument, SecretStatus, SecretsDocument, replaced_text, secrets_schema, secrets_text,
+};
 pub use status_view::{GuestLine, HostLine, Status, status_text};
 pub use terminal::{ColourChoice, Terminal};
 pub use text::{duration, join_and, plural};

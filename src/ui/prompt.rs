@@ -2,7 +2,8 @@
 
 use std::io::ErrorKind;
 
-use dialoguer::{Confirm, Input};
+use dialoguer::{Confirm, Input, Password};
+use secrecy::SecretString;
 
 use super::Writer;
 
@@ -47,6 +48,21 @@ pub fn type_name(writer: &Writer, question: &str, name: &str, flag: &str) -> Res
     let typed: String =
         Input::new().with_prompt(format!("{question} Type `{name}` to go on")).allow_empty(true).interact_text()?;
     Ok(typed.trim() == name)
+}
+
+/// Asks for something that is not shown while it is typed. Only where [`can_ask`].
+///
+/// # Errors
+/// When nobody answers.
+pub fn ask_secret(question: &str) -> Result<SecretString, PromptError> {
+    Ok(Password::new().with_prompt(question).allow_empty_password(true).interact()?.into())
+}
+
+/// Whether a person is there to be asked: at a terminal, and not in CI, where nobody would answer.
+#[must_use]
+pub fn can_ask(writer: &Writer) -> bool {
+    let ci = std::env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false"));
+    writer.is_interactive() && !ci
 }
 
 fn interactive(writer: &Writer, flag: &str) -> Result<(), PromptError> {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::blueprint::draft::{Draft, DraftGuest};
+use crate::blueprint::recipe::secret_name;
 use crate::blueprint::{Deployment, GpuMaker, Recipe};
 use crate::diag::Spanned;
 use crate::inventory::{ImageRef, KindName, ServiceEntry};
-use crate::model::{PartName, ServiceName};
+use crate::model::ServiceName;
 
 /// Each of them.
 pub(super) fn deployments(draft: &Draft<'_>, guest: &DraftGuest<'_>) -> BTreeMap<ServiceName, Deployment> {
@@ -67,11 +68,6 @@ fn deployment(
         span: entry.name.as_ref().map_or(entry.span, |name| name.span),
         spans: entry.with.iter().flatten().map(|(name, raw)| (name.value.clone(), raw.span)).collect(),
     }
-}
-
-/// What a secret is called unless the inventory says otherwise.
-pub(in crate::blueprint) fn secret_name(guest: &str, service: &ServiceName, key: &PartName) -> String {
-    format!("{guest}-{service}-{}", key.as_str().replace('_', "-"))
 }
 
 fn locked(draft: &Draft<'_>, image: &ImageRef) -> ImageRef {

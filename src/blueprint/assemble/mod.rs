@@ -15,7 +15,7 @@ mod tailnet;
 
 use std::collections::BTreeSet;
 
-pub(super) use deployments::{gpu_maker, secret_name};
+pub(super) use deployments::gpu_maker;
 pub(super) use guest::{centi, dataset_name, file_mode};
 pub(super) use ingress::web_ports;
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::blueprint::assemble::secret_name;
 use crate::blueprint::draft::Draft;
+use crate::blueprint::recipe::secret_name;
 use crate::diag::{Diagnostic, Diagnostics, Span, Spanned, did_you_mean};
 use crate::inventory::{ProviderName, SecretEntry, SecretKey, SecretSource, SecretsSection};
 

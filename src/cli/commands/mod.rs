@@ -15,6 +15,7 @@ pub mod prepare;
 pub mod render;
 pub mod rollback;
 pub mod schema;
+pub mod secrets;
 pub mod ssh;
 pub mod status;
 pub mod unlock;

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use crate::cli::{CommandError, Exit};
 use crate::inventory;
-use crate::ui::{Writer, can_schema, flows_schema, json, matrix_schema, reports, verification_schema};
+use crate::ui::{Writer, can_schema, flows_schema, json, matrix_schema, reports, secrets_schema, verification_schema};
 
 /// Print the JSON Schema of an inventory, or of an answer in JSON
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,8 @@ pub enum Of {
     Can,
     /// What `verify --output json` answers
     Verify,
+    /// What `secrets list` and `secrets check` answer with `--output json`
+    Secrets,
 }
 
 impl Of {
@@ -51,6 +53,7 @@ impl Of {
             Self::Matrix => matrix_schema(),
             Self::Can => can_schema(),
             Self::Verify => verification_schema(),
+            Self::Secrets => secrets_schema(),
         })
     }
 }

@@ -2,7 +2,8 @@
 
 use secrecy::SecretString;
 
-use super::{Provider, SecretError, usable};
+use super::provider::{usable, variable};
+use super::{Provider, SecretError};
 
 type Lookup = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
@@ -28,16 +29,13 @@ impl Environment {
     }
 }
 
-fn variable(name: &str) -> String {
-    format!("INFRA_SECRET_{}", name.to_ascii_uppercase().replace('-', "_"))
-}
-
 impl Provider for Environment {
-    fn place(&self, name: &str) -> String {
-        format!("the variable {}", variable(name))
+    fn place(&self, name: &str, at: Option<&str>) -> String {
+        format!("the variable {}", at.map_or_else(|| variable(name), str::to_owned))
     }
 
-    fn get(&self, name: &str) -> Result<Option<SecretString>, SecretError> {
-        (self.0)(&variable(name)).map(|text| usable(name, &self.place(name), text)).transpose()
+    fn get(&self, name: &str, at: Option<&str>) -> Result<Option<SecretString>, SecretError> {
+        let found = (self.0)(&at.map_or_else(|| variable(name), str::to_owned));
+        found.map(|text| usable(name, &self.place(name, at), text)).transpose()
     }
 }
