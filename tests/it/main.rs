@@ -70,6 +70,7 @@ mod rig;
 mod round_trip;
 mod routes_lab;
 mod schemas;
+mod secrets_cli;
 mod sh_real;
 mod ssh_logs;
 mod ssh_real;
