@@ -143,6 +143,12 @@ fn unknown_target(addr: &Addr, blueprint: &Blueprint) -> Option<Diagnostic> {
                 unknown("selection.target", "guest in the tailnet", &addr.name, known.iter().map(String::as_str))
             })
         }
+        Kind::DockerEngine | Kind::Service | Kind::Model => {
+            let known: Vec<String> = deployed(blueprint).iter().map(ToString::to_string).collect();
+            let typed = addr.to_string();
+            let there = known.contains(&typed);
+            (!there).then(|| unknown("selection.target", "resource", &typed, known.iter().map(String::as_str)))
+        }
         Kind::TailnetPolicy | Kind::DnsRecords => {
             let declared = match addr.kind {
                 Kind::TailnetPolicy => blueprint.tailnet.is_some(),
@@ -176,6 +182,20 @@ fn unknown_target(addr: &Addr, blueprint: &Blueprint) -> Option<Diagnostic> {
             })
         }
     }
+}
+
+/// What is put into guests.
+fn deployed(blueprint: &Blueprint) -> Vec<Addr> {
+    let mut all = Vec::new();
+    for guest in blueprint.guests.values().filter(|guest| !guest.deployments.is_empty()) {
+        all.push(Addr::new(Kind::DockerEngine, &guest.name));
+        all.extend(guest.deployments.keys().map(|own| Addr::new(Kind::Service, format!("{}/{own}", guest.name))));
+        for model in blueprint.models.values() {
+            let here = model.runs_on.iter().filter(|(own, _)| *own == guest.name);
+            all.extend(here.map(|(_, own)| Addr::new(Kind::Model, format!("{}/{own}/{}", guest.name, model.name))));
+        }
+    }
+    all
 }
 
 fn unknown<'a>(

@@ -94,9 +94,9 @@ pub(super) struct RunArgs {
     /// How many steps run at once
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PARALLELISM, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub parallelism: u8,
-    /// What happens to what was done when a step fails
-    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
-    pub on_failure: OnFailure,
+    /// What happens to what was done when a step fails: keep unless given, and rollback with `deploy`
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub on_failure: Option<OnFailure>,
     /// How many seconds to wait for somebody else's run to end
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub lock_wait: u64,
@@ -105,10 +105,9 @@ pub(super) struct RunArgs {
 }
 
 /// What happens to what was done when a step fails.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum OnFailure {
     /// It stands; applying again goes on from there
-    #[default]
     Keep,
     /// It is taken back, the last step first
     Rollback,

@@ -36,6 +36,7 @@ pub(super) enum Command {
     Prepare(commands::prepare::Args),
     Plan(commands::plan::Args),
     Apply(commands::apply::Args),
+    Deploy(commands::deploy::Args),
     Rollback(commands::rollback::Args),
     Status(commands::status::Args),
     Logs(commands::logs::Args),

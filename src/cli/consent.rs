@@ -17,7 +17,7 @@ pub(super) fn given(plan: &Plan, verb: Verb, writer: &Writer) -> Result<bool, Co
             type_name(writer, &question, name, "--yes")?
         }
         Verb::Destroy => type_name(writer, "All this is removed.", name, "--yes")?,
-        Verb::Apply | Verb::Prepare => confirm(writer, "Apply this?", "--yes")?,
+        Verb::Apply | Verb::Deploy | Verb::Prepare => confirm(writer, "Apply this?", "--yes")?,
         Verb::Rollback => confirm(writer, "Take this back?", "--yes")?,
     })
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{Output, RunArgs};
+use super::args::{OnFailure, Output, RunArgs};
 use super::context::Context;
 use super::memory::remember;
 use super::planning::Intent;
@@ -133,7 +133,12 @@ impl Execution<'_> {
             let (progress, writer) = &mut *console.borrow_mut();
             progress.print(text, writer);
         };
-        let options = Options { parallelism: self.args.parallelism.into(), on_failure: self.args.on_failure.into() };
+        let on_failure = self.args.on_failure.unwrap_or(match self.verb {
+            // What is new and not healthy is of no use to anybody.
+            Verb::Deploy => OnFailure::Rollback,
+            Verb::Apply | Verb::Destroy | Verb::Prepare | Verb::Rollback => OnFailure::Keep,
+        });
+        let options = Options { parallelism: self.args.parallelism.into(), on_failure: on_failure.into() };
         let running = exec::apply(self.plan, &self.context.doors, record, stop, &options);
         tokio::pin!(running);
         let mut stopping = false;

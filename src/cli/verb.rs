@@ -10,6 +10,8 @@ use crate::plan::Plan;
 pub(super) enum Verb {
     /// Make the hosts be what the inventory says.
     Apply,
+    /// Bring services into guests.
+    Deploy,
     /// Remove what is ours.
     Destroy,
     /// Make the hosts themselves be what the inventory says.
@@ -22,6 +24,7 @@ impl Verb {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Apply => "apply",
+            Self::Deploy => "deploy",
             Self::Destroy => "destroy",
             Self::Prepare => "prepare",
             Self::Rollback => "rollback",
@@ -31,7 +34,7 @@ impl Verb {
     /// What is still to be done by this verb.
     pub async fn plan(self, context: &Context, intent: &Intent) -> Result<Plan, CommandError> {
         match self {
-            Self::Apply | Self::Prepare => planning::plan(context, intent).await,
+            Self::Apply | Self::Deploy | Self::Prepare => planning::plan(context, intent).await,
             Self::Destroy => planning::teardown(context, intent).await,
             Self::Rollback => planning::take_back(context, intent).await,
         }
@@ -40,7 +43,7 @@ impl Verb {
     /// What is still to be done by this verb after `done` was carried out.
     pub async fn plan_left(self, context: &Context, intent: &Intent, done: &Plan) -> Result<Plan, CommandError> {
         match self {
-            Self::Apply | Self::Prepare => planning::plan(context, intent).await,
+            Self::Apply | Self::Deploy | Self::Prepare => planning::plan(context, intent).await,
             Self::Destroy => planning::teardown_left(context, intent, done).await,
             Self::Rollback => planning::take_back(context, intent).await,
         }

@@ -60,6 +60,18 @@ impl<'a> Hands<'a> {
                     let store = self.secrets.ok_or_else(|| refused(format!("nobody gives out the secret `{name}`")))?;
                     filled.push_str(store.reveal(name).map_err(refused)?.expose_secret());
                 }
+                Piece::PlainSecret(name) => {
+                    let store = self.secrets.ok_or_else(|| refused(format!("nobody gives out the secret `{name}`")))?;
+                    let value = store.reveal(name).map_err(refused)?;
+                    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.~+/=@%:,".contains(c);
+                    if !value.expose_secret().chars().all(plain) {
+                        return Err(refused(format!(
+                            "secret `{name}` holds characters other than letters, digits and `-_.~+/=@%:,`, which the \
+                             file that it goes into could not hold"
+                        )));
+                    }
+                    filled.push_str(value.expose_secret());
+                }
                 Piece::Kept(name) => {
                     let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
                     let value =

@@ -42,6 +42,12 @@ pub enum Kind {
     DnsRecords,
     /// A guest's place in the tailnet.
     TailnetDevice,
+    /// Docker in a guest that services are deployed to.
+    DockerEngine,
+    /// A service in a guest.
+    Service,
+    /// A model that a service of a guest has.
+    Model,
     /// Debian packages of a host.
     Packages,
     /// The kernel's command line of a host, where its boot loader takes it from.
@@ -62,7 +68,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::Pool,
         Self::PciMapping,
         Self::Image,
@@ -79,6 +85,9 @@ impl Kind {
         Self::TailnetPolicy,
         Self::DnsRecords,
         Self::TailnetDevice,
+        Self::DockerEngine,
+        Self::Service,
+        Self::Model,
         Self::Packages,
         Self::KernelCommandLine,
         Self::Modules,
@@ -115,6 +124,9 @@ impl Kind {
             Self::TailnetPolicy => "tailnet_policy",
             Self::DnsRecords => "dns_records",
             Self::TailnetDevice => "tailnet_device",
+            Self::DockerEngine => "docker_engine",
+            Self::Service => "service",
+            Self::Model => "model",
             Self::HostFirewall => "host_firewall",
             Self::DatacenterFirewall => "datacenter_firewall",
         }

@@ -10,6 +10,9 @@ pub enum Piece {
     Text(String),
     /// A secret of the inventory, by its name; its value is put in on the way out.
     Secret(String),
+    /// A secret beside text whose syntax would have to quote it: letters, digits and `-_.~+/=@%:,` alone, or it is
+    /// refused.
+    PlainSecret(String),
     /// What an earlier call of the same step answered, by the name that it was kept under ([`Keep`]); put in on the way
     /// out, and gone with the step.
     Kept(String),
@@ -54,7 +57,10 @@ impl Content {
 
     /// Names of the inventory's secrets that are in it.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|piece| if let Piece::Secret(name) = piece { Some(name.as_str()) } else { None })
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Secret(name) | Piece::PlainSecret(name) => Some(name.as_str()),
+            Piece::Text(_) | Piece::Kept(_) => None,
+        })
     }
 
     /// The content with each hole said by name: `<secret hq-token>`.
@@ -62,7 +68,7 @@ impl Content {
     pub fn shown(&self) -> String {
         let show = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),
-            Piece::Secret(name) => format!("<secret {name}>"),
+            Piece::Secret(name) | Piece::PlainSecret(name) => format!("<secret {name}>"),
             Piece::Kept(name) => format!("<{name}>"),
         };
         self.0.iter().map(show).collect()

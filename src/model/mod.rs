@@ -7,6 +7,7 @@
 mod addr;
 pub mod change;
 mod content;
+pub mod docker;
 pub mod entrance;
 pub mod guard;
 pub mod guest_look;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::docker::GuestDocker;
 use super::entrance::Entrance;
 use super::guest_look::GuestLook;
 use super::machine::Machine;
@@ -351,6 +352,9 @@ pub struct Host {
     /// Tailscale in its guests that are to be in the tailnet; those that were not asked are not in it.
     #[serde(default)]
     pub tailscale: BTreeMap<Vmid, Fact<GuestTailscale>>,
+    /// Docker in its guests that services are deployed to; those that were not asked are not in it.
+    #[serde(default)]
+    pub docker: BTreeMap<Vmid, Fact<GuestDocker>>,
 }
 
 /// A device on the PCI bus.

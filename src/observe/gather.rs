@@ -116,6 +116,7 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
             appliances: node.appliances,
             looks: shell.looks,
             tailscale: shell.tailscale,
+            docker: shell.docker,
         };
         observed.hosts.insert(host.name.clone(), read);
     }
@@ -167,6 +168,9 @@ pub async fn observe(blueprint: &Blueprint, doors: &Doors, interest: &Interest) 
         if site.firewall.value().is_none() {
             elsewhere(site, &name, (blueprint, hosts.as_slice()), doors, &leads, &managed).await;
         }
+    }
+    if interest.services && !interest.in_one_go {
+        super::secret_files::compare(blueprint, doors, &mut observed).await;
     }
     observed.tailnet = tailnet.join().await;
     observed.opnsense = opnsense.join().await;
@@ -293,6 +297,10 @@ fn shell_reads(
         datasets: interest.datasets.get(&host.name).cloned().unwrap_or_default(),
         looks: crate::resources::guest_questions(blueprint, &host.name),
         tailscale: members.map(Guest::inside).collect(),
+        docker: match interest.services {
+            true => crate::resources::docker_questions(blueprint, &host.name),
+            false => Vec::new(),
+        },
         in_one_go: interest.in_one_go,
     })
 }

@@ -19,6 +19,8 @@ pub struct Interest {
     pub machines: BTreeMap<HostName, Question>,
     /// Datasets whose directory's owner is needed.
     pub datasets: BTreeMap<HostName, BTreeSet<DatasetName>>,
+    /// Whether Docker is looked at in guests that services are deployed to.
+    pub services: bool,
     /// Whether each host is read in one round trip at any rate. Where a dataset or a storage is not where it
     /// usually is, owners are not known then, and files are unavailable.
     pub in_one_go: bool,

@@ -11,6 +11,7 @@ mod guests;
 mod host;
 mod interest;
 mod reason;
+mod secret_files;
 mod shell;
 mod sight;
 mod site;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::facts::machine::{Asked, Probe, Question};
 use super::{facts, reason};
 use crate::client::CallError;
+use crate::model::docker::{DockerQuestion, GuestDocker};
 use crate::model::entrance::Entrance;
 use crate::model::guest_look::{GuestLook, GuestQuestion};
 use crate::model::machine::Machine;
@@ -33,6 +34,8 @@ pub(super) struct ShellReads {
     pub looks: Vec<(Inside, GuestQuestion)>,
     /// Guests that are to be in the tailnet.
     pub tailscale: BTreeSet<Inside>,
+    /// Guests that services are deployed to.
+    pub docker: Vec<(Inside, DockerQuestion)>,
     /// Whether there is no second batch.
     pub in_one_go: bool,
 }
@@ -48,6 +51,7 @@ pub(super) struct ShellFacts {
     pub entrance: Entrance,
     pub looks: BTreeMap<Vmid, Fact<GuestLook>>,
     pub tailscale: BTreeMap<Vmid, Fact<GuestTailscale>>,
+    pub docker: BTreeMap<Vmid, Fact<GuestDocker>>,
 }
 
 /// Firewall files of a site.
@@ -78,6 +82,7 @@ impl ShellFacts {
             machine: Machine::unavailable(why),
             looks: BTreeMap::new(),
             tailscale: BTreeMap::new(),
+            docker: BTreeMap::new(),
             entrance: Entrance {
                 operator: Fact::unavailable(why),
                 firewall: Fact::unavailable(why),
@@ -135,6 +140,11 @@ impl ShellReads {
             .tailscale
             .iter()
             .map(|inside| (*inside, batch.push(facts::guest_tailscale::command(*inside))))
+            .collect();
+        let docker: Vec<usize> = self
+            .docker
+            .iter()
+            .map(|(inside, question)| batch.push(facts::guest_docker::command(*inside, question)))
             .collect();
         let (outputs, asked) = match self.run(&batch).await {
             Ok(answer) => answer,
@@ -209,6 +219,14 @@ impl ShellReads {
             tailscale: tailscale
                 .into_iter()
                 .map(|(inside, at)| (inside.vmid(), fact(facts::guest_tailscale::read(inside, &outputs[at]))))
+                .collect(),
+            docker: self
+                .docker
+                .iter()
+                .zip(docker)
+                .map(|((inside, question), at)| {
+                    (inside.vmid(), fact(facts::guest_docker::read(*inside, question, &outputs[at])))
+                })
                 .collect(),
         }
     }

@@ -41,7 +41,9 @@ impl Scope {
                     Kind::Snippet | Kind::GuestFirewall | Kind::Routes | Kind::Zones | Kind::TailnetDevice
                 )
                 && addr.name == target.name;
-            target == addr || of_guest
+            let in_guest =
+                matches!(target.kind, Kind::Vm | Kind::Container) && resources::is_in_guest(addr, &target.name);
+            target == addr || of_guest || in_guest
         };
         placed && (self.targets.is_empty() || self.targets.iter().any(meant))
     }
@@ -79,6 +81,7 @@ impl<'a> Request<'a> {
             allowed: self.allowed,
             unfinished: self.unfinished,
             together: self.scope.is_everything() && self.scope.part == Part::Guests,
+            part: self.scope.part,
         }
     }
 
@@ -108,7 +111,9 @@ impl<'a> Request<'a> {
                 .collect();
             let mut grew = false;
             for (taken, addr, finding) in &mut found {
-                if !*taken && needed.contains(addr) && !matches!(finding, Finding::Unchanged { .. }) {
+                // Who deploys one service means that one, and what it cannot be without.
+                let own = self.scope.part == Part::Services && matches!(addr.kind, Kind::Service | Kind::Model);
+                if !*taken && !own && needed.contains(addr) && !matches!(finding, Finding::Unchanged { .. }) {
                     (*taken, grew) = (true, true);
                 }
             }

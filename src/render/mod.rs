@@ -27,7 +27,10 @@ pub use fill::Unwritable;
 pub use host_ruleset::{Admission, HostRuleset};
 pub use nftables::nftables;
 pub use serial::{next_serial, serial_of};
-pub use stack::{Content, SecretNotFit, StackFile, TemplateError, stack, stack_directory};
+pub use stack::{
+    Content, SecretNotFit, StackFile, TemplateError, note_of, project, stack, stack_directory, staged_directory,
+    staged_note_of,
+};
 pub use traefik::{TraefikPlace, traefik_dynamic, traefik_static};
 pub use ufw::{Ufw, ufw};
 pub use yaml::yaml;

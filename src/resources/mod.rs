@@ -7,6 +7,7 @@
 mod container;
 mod datacenter_firewall;
 mod dataset;
+mod deploy;
 mod difference;
 mod dns_records;
 mod firewall_alias;
@@ -49,6 +50,7 @@ mod zones;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use dataset::datasets_of_interest;
+pub use deploy::{docker_questions, is_in_guest, secret_files};
 pub use difference::Fields;
 pub use flow_firewall::{PREFIX as FIREWALL_PREFIX, alias as firewall_alias_name, site_firewall};
 pub use guest::may_hold;
@@ -103,6 +105,8 @@ pub struct Context<'a> {
     pub unfinished: &'a BTreeSet<StepId>,
     /// Whether everything of the inventory is planned together, and not a part that somebody named.
     pub together: bool,
+    /// Which part is planned.
+    pub part: Part,
 }
 
 /// Objects that the operator named, each for what may become of it: one licence is not the other.
@@ -207,6 +211,13 @@ pub const KINDS: [(Kind, Desired); 16] = [
     (Kind::TailnetDevice, tailnet_device::desired),
 ];
 
+/// Every kind of what is put into guests that run, in dependency order: what `deploy` plans.
+pub const SERVICE_KINDS: [(Kind, Desired); 3] = [
+    (Kind::DockerEngine, deploy::docker_engine::desired),
+    (Kind::Service, deploy::service::desired),
+    (Kind::Model, deploy::model::desired),
+];
+
 /// Every kind of what is of a host itself, in dependency order: what `prepare` plans, and no other verb. The parent
 /// of all datasets is of both.
 pub const HOST_KINDS: [(Kind, Desired); 9] = [
@@ -233,6 +244,7 @@ pub fn of(part: Part, blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
     let kinds: &[(Kind, Desired)] = match part {
         Part::Guests => &KINDS,
         Part::Hosts => &HOST_KINDS,
+        Part::Services => &SERVICE_KINDS,
     };
     kinds.iter().flat_map(|(_, desired)| desired(blueprint)).collect()
 }
@@ -246,6 +258,8 @@ pub enum Part {
     Guests,
     /// The hosts themselves.
     Hosts,
+    /// What is put into guests that run.
+    Services,
 }
 
 #[cfg(test)]
@@ -255,7 +269,7 @@ mod tests {
     #[test]
     fn every_kind_is_listed_once_and_in_order() {
         let hosts = HOST_KINDS.iter().filter(|(kind, _)| *kind != Kind::Dataset);
-        let listed: Vec<Kind> = KINDS.iter().chain(hosts).map(|(kind, _)| *kind).collect();
+        let listed: Vec<Kind> = KINDS.iter().chain(&SERVICE_KINDS).chain(hosts).map(|(kind, _)| *kind).collect();
         assert_eq!(listed, Kind::ALL);
     }
 }

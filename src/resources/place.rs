@@ -63,7 +63,17 @@ pub fn place_of(blueprint: &Blueprint, addr: &Addr, parameter: Option<&str>) -> 
         }
         Kind::TailnetPolicy => whole(blueprint.tailnet.as_ref()?.span),
         Kind::DnsRecords => whole(blueprint.dns.opnsense.as_ref()?.span),
-        Kind::TailnetDevice => whole(guest(name)?.span),
+        Kind::TailnetDevice | Kind::DockerEngine => whole(guest(name)?.span),
+        Kind::Service => {
+            let (own, service) = name.split_once('/')?;
+            let mut deployments = guest(own)?.deployments.iter();
+            whole(deployments.find(|(key, _)| key.as_str() == service)?.1.span)
+        }
+        Kind::Model => {
+            // Names of models hold colons, and slashes, too.
+            let model = addr.name.splitn(3, '/').nth(2)?;
+            whole(blueprint.models.values().find(|own| own.name.as_str() == model)?.span)
+        }
         Kind::Pool => whole(of_site()?.span),
         Kind::Dataset => {
             let mounts = blueprint.guests.values().filter(|guest| guest.host.as_str() == place);

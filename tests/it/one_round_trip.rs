@@ -134,6 +134,7 @@ async fn one_command_per_host_arrives_after_one_login() {
 
         let blueprint = blueprint(&inventory(files)).unwrap_or_else(|problems| panic!("{problems:#?}"));
         let interest = Interest {
+            services: false,
             machines: BTreeMap::from([(hq.clone(), Question::about(&blueprint, &blueprint.hosts[&hq]))]),
             snippets: snippets_of_interest(&blueprint),
             datasets: datasets_of_interest(&blueprint),

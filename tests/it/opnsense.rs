@@ -234,6 +234,7 @@ async fn found(api: &OpnSenseApi, blueprint: &Blueprint) -> Finding {
         allowed: &allowed,
         unfinished: &unfinished,
         together: true,
+        part: Part::Guests,
     };
     let all = resources::of(Part::Guests, blueprint);
     let names = all.iter().find(|resource| resource.addr().kind == Kind::DnsRecords).unwrap();

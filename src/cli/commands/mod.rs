@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod can;
 pub mod completions;
+pub mod deploy;
 pub mod destroy;
 pub mod docs;
 pub mod graph;

@@ -11,6 +11,7 @@ pub mod files;
 pub mod firewall_files;
 pub mod guards;
 pub mod guest_config;
+pub mod guest_docker;
 pub mod guest_firewalls;
 pub mod guest_looks;
 pub mod guest_tailscale;

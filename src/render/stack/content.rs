@@ -70,6 +70,17 @@ impl Content {
         })
     }
 
+    /// As a plan holds it: with holes where secrets go.
+    #[must_use]
+    pub fn pieces(&self) -> crate::model::Content {
+        let alone = self.0.len() == 1;
+        crate::model::Content::new(self.0.iter().map(|piece| match piece {
+            Piece::Text(text) => crate::model::Piece::Text(text.clone()),
+            Piece::Secret(name) if alone => crate::model::Piece::Secret(name.clone()),
+            Piece::Secret(name) => crate::model::Piece::PlainSecret(name.clone()),
+        }))
+    }
+
     /// Names of the secrets in it.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {

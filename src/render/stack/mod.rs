@@ -40,6 +40,49 @@ pub fn stack_directory(service: &crate::model::ServiceName) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("/opt/stacks/{service}"))
 }
 
+/// Where new files of a stack wait beside the ones that are in use.
+#[must_use]
+pub fn staged_directory(service: &crate::model::ServiceName) -> Utf8PathBuf {
+    Utf8PathBuf::from(format!("/opt/stacks/.infra/{service}/new"))
+}
+
+/// What we leave beside a stack: whose it is and what it was made of.
+#[must_use]
+pub fn note_of(service: &crate::model::ServiceName) -> Utf8PathBuf {
+    stack_directory(service).join(".infra")
+}
+
+/// The same of files that wait.
+#[must_use]
+pub fn staged_note_of(service: &crate::model::ServiceName) -> Utf8PathBuf {
+    staged_directory(service).join(".infra")
+}
+
+/// The compose project of a service in a guest as values: what `compose.yaml` says.
+///
+/// # Errors
+/// As [`stack`].
+///
+/// # Panics
+/// As [`stack`].
+pub fn project(
+    blueprint: &Blueprint,
+    guest: &Guest,
+    deployment: &Deployment,
+) -> Result<serde_json::Value, TemplateError> {
+    let service = &blueprint.services[&deployment.service];
+    let recipe = service.recipe.as_ref().expect("only what runs in a container is deployed");
+    let values = context::of(blueprint, guest, service, recipe, deployment);
+    let filled = |file: &str, syntax| {
+        let text = recipe.texts.get(file);
+        text.map(|text| fill(service.name.as_str(), file, &text.text, &values, syntax)).transpose()
+    };
+    let has_environment = environment(service, recipe, deployment, &filled)?.is_some();
+    let written = filled(COMPOSE, Syntax::Compose)?.unwrap_or_default();
+    let written = compose::parsed(service.name.as_str(), COMPOSE, &written)?;
+    compose::finished(blueprint, guest, service, recipe, deployment, (&written, has_environment))
+}
+
 /// Every file of a service in a guest, sorted by path.
 ///
 /// # Errors
@@ -58,9 +101,7 @@ pub fn stack(blueprint: &Blueprint, guest: &Guest, deployment: &Deployment) -> R
     };
     let mut files = Vec::new();
     let environment = environment(service, recipe, deployment, &filled)?;
-    let written = filled(COMPOSE, Syntax::Compose)?.unwrap_or_default();
-    let written = compose::parsed(service.name.as_str(), COMPOSE, &written)?;
-    let composed = compose::finished(blueprint, guest, service, recipe, deployment, (&written, environment.is_some()))?;
+    let composed = project(blueprint, guest, deployment)?;
     let head =
         format!("# Written by infra for {}: change the inventory or templates/{}.\n", blueprint.name, service.name);
     let composed = Content::of(&format!("{head}{}", super::yaml(&composed)));
