@@ -143,7 +143,7 @@ fn unknown_target(addr: &Addr, blueprint: &Blueprint) -> Option<Diagnostic> {
                 unknown("selection.target", "guest in the tailnet", &addr.name, known.iter().map(String::as_str))
             })
         }
-        Kind::DockerEngine | Kind::Service | Kind::Model => {
+        Kind::GpuDriver | Kind::DockerEngine | Kind::Service | Kind::Model => {
             let known: Vec<String> = deployed(blueprint).iter().map(ToString::to_string).collect();
             let typed = addr.to_string();
             let there = known.contains(&typed);
@@ -188,7 +188,7 @@ fn unknown_target(addr: &Addr, blueprint: &Blueprint) -> Option<Diagnostic> {
 fn deployed(blueprint: &Blueprint) -> Vec<Addr> {
     let mut all = Vec::new();
     for guest in blueprint.guests.values().filter(|guest| !guest.deployments.is_empty()) {
-        all.push(Addr::new(Kind::DockerEngine, &guest.name));
+        all.extend([Kind::GpuDriver, Kind::DockerEngine].map(|kind| Addr::new(kind, &guest.name)));
         all.extend(guest.deployments.keys().map(|own| Addr::new(Kind::Service, format!("{}/{own}", guest.name))));
         for model in blueprint.models.values() {
             let here = model.runs_on.iter().filter(|(own, _)| *own == guest.name);

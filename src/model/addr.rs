@@ -42,6 +42,8 @@ pub enum Kind {
     DnsRecords,
     /// A guest's place in the tailnet.
     TailnetDevice,
+    /// The driver of a guest's GPU, and what hands it to containers.
+    GpuDriver,
     /// Docker in a guest that services are deployed to.
     DockerEngine,
     /// A service in a guest.
@@ -68,7 +70,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in dependency order.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::Pool,
         Self::PciMapping,
         Self::Image,
@@ -85,6 +87,7 @@ impl Kind {
         Self::TailnetPolicy,
         Self::DnsRecords,
         Self::TailnetDevice,
+        Self::GpuDriver,
         Self::DockerEngine,
         Self::Service,
         Self::Model,
@@ -124,6 +127,7 @@ impl Kind {
             Self::TailnetPolicy => "tailnet_policy",
             Self::DnsRecords => "dns_records",
             Self::TailnetDevice => "tailnet_device",
+            Self::GpuDriver => "gpu_driver",
             Self::DockerEngine => "docker_engine",
             Self::Service => "service",
             Self::Model => "model",

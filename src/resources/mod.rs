@@ -212,7 +212,8 @@ pub const KINDS: [(Kind, Desired); 16] = [
 ];
 
 /// Every kind of what is put into guests that run, in dependency order: what `deploy` plans.
-pub const SERVICE_KINDS: [(Kind, Desired); 3] = [
+pub const SERVICE_KINDS: [(Kind, Desired); 4] = [
+    (Kind::GpuDriver, deploy::gpu_driver::desired),
     (Kind::DockerEngine, deploy::docker_engine::desired),
     (Kind::Service, deploy::service::desired),
     (Kind::Model, deploy::model::desired),
@@ -246,7 +247,8 @@ pub fn of(part: Part, blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
         Part::Hosts => &HOST_KINDS,
         Part::Services => &SERVICE_KINDS,
     };
-    kinds.iter().flat_map(|(_, desired)| desired(blueprint)).collect()
+    let inside: &[(Kind, Desired)] = if part == Part::Guests { &SERVICE_KINDS } else { &[] };
+    kinds.iter().chain(inside).flat_map(|(_, desired)| desired(blueprint)).collect()
 }
 
 /// What is planned together.

@@ -63,7 +63,7 @@ pub fn place_of(blueprint: &Blueprint, addr: &Addr, parameter: Option<&str>) -> 
         }
         Kind::TailnetPolicy => whole(blueprint.tailnet.as_ref()?.span),
         Kind::DnsRecords => whole(blueprint.dns.opnsense.as_ref()?.span),
-        Kind::TailnetDevice | Kind::DockerEngine => whole(guest(name)?.span),
+        Kind::TailnetDevice | Kind::GpuDriver | Kind::DockerEngine => whole(guest(name)?.span),
         Kind::Service => {
             let (own, service) = name.split_once('/')?;
             let mut deployments = guest(own)?.deployments.iter();

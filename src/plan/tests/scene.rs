@@ -102,6 +102,7 @@ pub(in crate::plan) fn bare() -> Observed {
         appliances: Fact::default(),
         looks: BTreeMap::new(),
         tailscale: BTreeMap::new(),
+        docker: BTreeMap::new(),
     };
     let site = Site {
         version: Fact::complete("9.2.11".into()),

@@ -307,6 +307,10 @@ fn ports(blueprint: &Blueprint, guest: &Guest, service: &Service) -> Vec<String>
 
 /// Networks of a project. Each service has one of its own that leads nowhere else, and joins those of the services
 /// that it uses: two that do not use one another do not meet.
+///
+/// Those between services are made before any project is (`docker network create --internal`) and belong to none: a
+/// monitor joins what it asks, and what it asks may depend on the monitor, so that no order of projects would do, and
+/// Compose refuses a network of its project that somebody else has made.
 struct Networks {
     default_is_internal: bool,
     own: Option<String>,
@@ -351,7 +355,7 @@ impl Networks {
         let mut all = Map::new();
         all.insert("default".into(), if self.default_is_internal { json!({ "internal": true }) } else { json!({}) });
         if let Some(own) = &self.own {
-            all.insert(own.clone(), json!({ "name": own, "internal": true }));
+            all.insert(own.clone(), json!({ "name": own, "external": true }));
         }
         for network in &self.joined {
             all.insert(network.clone(), json!({ "name": network, "external": true }));

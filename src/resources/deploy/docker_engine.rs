@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Place, Seen, places};
-use crate::blueprint::{Blueprint, Guest, ImageSource};
+use crate::blueprint::{Blueprint, Guest};
 use crate::diag::Diagnostic;
 use crate::model::change::{Action, Risk, Via};
 use crate::model::docker::GuestDocker;
@@ -78,26 +78,6 @@ fn script(text: &str) -> Op {
 }
 
 impl Docker<'_> {
-    /// The distribution that the guest has or will have, as far as its image tells.
-    fn system(&self, there: &GuestDocker) -> String {
-        if !there.system.is_empty() {
-            return there.system.clone();
-        }
-        let image = self.place.blueprint.images.get(&self.place.guest.image);
-        let source = image.map(|image| match &image.source {
-            ImageSource::Cloud { url, .. } => url.as_str(),
-            ImageSource::Template { file } => file.as_str(),
-        });
-        let source = source.unwrap_or_default().to_ascii_lowercase();
-        let has = |words: &[&str]| words.iter().any(|word| source.contains(word));
-        let known = match () {
-            () if has(&["ubuntu"]) => "ubuntu of-its-image",
-            () if has(&["debian-13", "trixie"]) => "debian trixie",
-            () => "",
-        };
-        known.to_owned()
-    }
-
     fn problem(&self, summary: String) -> Diagnostic {
         Diagnostic::error("plan.docker-engine", summary).at(self.place.guest.span, "")
     }
@@ -163,7 +143,7 @@ impl Docker<'_> {
 
     fn install(&self, there: &GuestDocker) -> Step {
         let guest = &self.place.guest.name;
-        let system = self.system(there);
+        let system = self.place.system(there);
         let has_engine = there.packages.contains_key("docker.io") || there.packages.contains_key("docker-ce");
         let mut ops = vec![
             // Packages that cloud-init installs at the first boot come first.

@@ -4,6 +4,7 @@
 //! ([`questions`]), and work that takes longer than a connection may last ([`long_work`]).
 
 pub mod docker_engine;
+pub mod gpu_driver;
 mod long_work;
 pub mod model;
 mod questions;
@@ -14,7 +15,7 @@ pub use questions::{docker_questions, secret_files};
 
 use super::guest::{guest_addr, locate};
 use super::{Context, Finding, Part, guest_firewall};
-use crate::blueprint::{Blueprint, Guest, GuestShape, Host, PowerState};
+use crate::blueprint::{Blueprint, Guest, GuestShape, Host, ImageSource, PowerState};
 use crate::model::docker::GuestDocker;
 use crate::model::observed::Fact;
 use crate::model::step::{Op, Step, StepId};
@@ -84,6 +85,26 @@ impl Place<'_> {
         step
     }
 
+    /// The distribution that the guest has or will have, as far as its image tells.
+    fn system(&self, there: &GuestDocker) -> String {
+        if !there.system.is_empty() {
+            return there.system.clone();
+        }
+        let image = self.blueprint.images.get(&self.guest.image);
+        let source = image.map(|image| match &image.source {
+            ImageSource::Cloud { url, .. } => url.as_str(),
+            ImageSource::Template { file } => file.as_str(),
+        });
+        let source = source.unwrap_or_default().to_ascii_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| source.contains(word));
+        let known = match () {
+            () if has(&["ubuntu"]) => "ubuntu of-its-image",
+            () if has(&["debian-13", "trixie"]) => "debian trixie",
+            () => "",
+        };
+        known.to_owned()
+    }
+
     /// What no two steps do at once in the guest.
     fn lock(&self) -> String {
         format!("{}/guest/{}", self.host.site, self.guest.vmid)
@@ -94,7 +115,7 @@ impl Place<'_> {
 #[must_use]
 pub fn is_in_guest(addr: &Addr, guest: &str) -> bool {
     match addr.kind {
-        Kind::DockerEngine => addr.name == guest,
+        Kind::GpuDriver | Kind::DockerEngine => addr.name == guest,
         Kind::Service | Kind::Model => addr.name.strip_prefix(guest).is_some_and(|rest| rest.starts_with('/')),
         _ => false,
     }

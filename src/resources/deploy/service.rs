@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::service_steps::{File, Files, Work};
-use super::{Place, Seen, docker_engine, places};
+use super::{Place, Seen, docker_engine, gpu_driver, places};
 use crate::blueprint::{Blueprint, Deployment, Guest};
 use crate::diag::Diagnostic;
 use crate::model::change::{Action, Change, Risk, Via};
@@ -268,6 +268,7 @@ impl Resource for Deployed<'_> {
         let before = self.before();
         for step in &mut steps {
             step.needs.extend(docker_engine::ready_steps(guest));
+            step.needs.extend(gpu_driver::ready_steps(guest));
             step.needs.push(StepId::new(&docker_engine::addr(guest), "start"));
         }
         if let Some(last) = steps.last_mut() {
