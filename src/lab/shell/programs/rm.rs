@@ -1,4 +1,4 @@
-//! `rm [-f] [-r]`: files, and directories with all that is in them.
+//! `rm [-f] [-r]`: files, and in guests directories with all that is in them.
 
 use crate::lab::shell::call::Call;
 use crate::lab::shell::edit::{remove, remove_directory};
@@ -12,6 +12,10 @@ pub(super) fn run(call: &mut Call<'_>) -> i32 {
     }
     let force = options.iter().any(|option| option.contains('f'));
     let deep = options.iter().any(|option| option.contains('r'));
+    // Nothing of ours removes a directory of a host with all that is in it.
+    if deep && call.world.nodes.contains_key(call.node) {
+        return call.unknown("-r on a host");
+    }
     let mut code = 0;
     for path in paths {
         if deep && meta(call.world, call.node, path).is_ok_and(|meta| meta.kind == FileKind::Directory) {
