@@ -90,8 +90,9 @@ fn own_inventory(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError>
     let node = given(("--node", args.node.as_ref()), "What `hostname` prints on it", Some("pve"), writer)?;
     let bridge = given(("--bridge", args.bridge.as_ref()), "Bridge of the guests", Some("vmbr0"), writer)?;
     let subnet = given(("--subnet", args.subnet.as_ref()), "Network of the guests", Some("10.0.0.0/24"), writer)?;
-    let first = first_address(&subnet);
-    let gateway = given(("--gateway", args.gateway.as_ref()), "Address of the host in it", first.as_deref(), writer)?;
+    // What is no network is told with its place when the whole is looked at.
+    let first = first_address(&subnet).unwrap_or_else(|| subnet.clone());
+    let gateway = given(("--gateway", args.gateway.as_ref()), "Address of the host in it", Some(&first), writer)?;
     let guest = guest_address(&subnet).unwrap_or_else(|| gateway.clone());
     let key = ssh_key(args)?;
     let values = Values { name, address, host, node, bridge, subnet, gateway, guest, key };
