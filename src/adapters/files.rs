@@ -61,6 +61,24 @@ pub fn inventories(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
     found
 }
 
+/// Replaces the text of a file as a whole or not at all; who may read it stays as it was.
+///
+/// # Errors
+/// When it cannot be written; what was there before is there still.
+pub fn replace(path: &Utf8Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    // What a link leads to is replaced, and not the link.
+    let path = path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned());
+    let new = path.with_file_name(format!(".{}.new", path.file_name().unwrap_or("file")));
+    let mut file = std::fs::File::create(&new)?;
+    if let Ok(before) = std::fs::metadata(&path) {
+        file.set_permissions(before.permissions())?;
+    }
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&new, &path)
+}
+
 fn layer(path: &Utf8Path) -> Vec<SourceFile> {
     if !path.is_dir() {
         return vec![read(path)];

@@ -29,6 +29,7 @@ Example: infra apply --lab -i inventories/vrooli --yes";
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    Init(commands::init::Args),
     Validate(commands::validate::Args),
     Render(commands::render::Args),
     Preflight(commands::preflight::Args),
@@ -47,6 +48,7 @@ pub(super) enum Command {
     History(commands::history::Args),
     Secrets(commands::secrets::Args),
     Unlock(commands::unlock::Args),
+    Images(commands::images::Args),
     Lab(commands::lab::Args),
     Schema(commands::schema::Args),
     Completions(commands::completions::Args),

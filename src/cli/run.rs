@@ -31,6 +31,8 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command, verbose: u8, writer: &mut Writer) -> Result<Exit, CommandError> {
     match command {
+        Command::Init(args) => commands::init::run(&args, writer),
+        Command::Images(args) => block_on(commands::images::run(&args, writer)),
         Command::Validate(args) => commands::validate::run(&args, writer),
         Command::Render(args) => commands::render::run(&args, writer),
         Command::Prepare(args) => block_on(commands::prepare::run(&args, verbose, writer)),

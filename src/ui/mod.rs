@@ -41,7 +41,7 @@ pub use plan_view::{Detail, plan_text};
 pub use preflight_view::{explain_text, preflight_text};
 pub use problem::problem_text;
 pub use progress::Progress;
-pub use prompt::{PromptError, ask_secret, can_ask, confirm, type_name};
+pub use prompt::{PromptError, ask, ask_secret, can_ask, confirm, type_name};
 pub use rehearsal_view::{RehearsalDocument, rehearsal_text};
 pub use run_view::run_end;
 pub use secrets_view::{

@@ -65,6 +65,20 @@ pub fn can_ask(writer: &Writer) -> bool {
     writer.is_interactive() && !ci
 }
 
+/// Asks for a line of text; Enter alone means `default`. `flag` is what answers it without asking.
+///
+/// # Errors
+/// When nobody can be asked, or nobody answers.
+pub fn ask(writer: &Writer, question: &str, default: Option<&str>, flag: &str) -> Result<String, PromptError> {
+    interactive(writer, flag)?;
+    let input = Input::<String>::new().with_prompt(question);
+    let input = match default {
+        Some(own) => input.default(own.to_owned()),
+        None => input,
+    };
+    Ok(input.interact_text()?.trim().to_owned())
+}
+
 fn interactive(writer: &Writer, flag: &str) -> Result<(), PromptError> {
     if writer.is_interactive() { Ok(()) } else { Err(PromptError::NotInteractive { flag: flag.to_owned() }) }
 }

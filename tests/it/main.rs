@@ -30,6 +30,8 @@ mod guard;
 mod held;
 mod host_firewall;
 mod https_real;
+mod images_lock;
+mod init;
 mod interrupted;
 mod inventories;
 mod isolation_cli;

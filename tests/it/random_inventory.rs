@@ -43,7 +43,7 @@ pub struct RandomFlows {
 
 /// Services with ports for guests, those of people first.
 // None that runs in Docker: what a random guest has may be too little for it.
-pub const SERVICES: [&str; 4] = ["authelia", "ssh", "node-exporter", "traefik"];
+pub const SERVICES: [&str; 4] = ["bind", "ssh", "node-exporter", "traefik"];
 const VIEWERS: [&str; 4] = ["192.168.10.0/24", "10.0.0.0/24", "internet", "2001:db8::/32"];
 const INTERNET: usize = 4;
 

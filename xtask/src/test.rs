@@ -17,6 +17,7 @@ const PROGRAMS: &[(&str, &str, &str)] = &[
     ("promtool", "prometheus", "stack_real (what is rendered for Prometheus)"),
     ("amtool", "prometheus-alertmanager", "stack_real (what is rendered for Alertmanager)"),
     ("redis-server", "redis-server", "stack_real (Redis with LiteLLM's proxy)"),
+    ("docker-registry", "docker-registry", "images_lock (digests asked of a real registry)"),
     ("nft", "nftables", "edge_real (rulesets against nft)"),
     ("ufw", "ufw", "edge_real (commands against ufw)"),
     ("age", "age", "secrets_cli (files encrypted with age)"),

@@ -4,10 +4,18 @@ use crate::blueprint::draft::Draft;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::inventory::AuthName;
 
-/// Reports logins that nobody can pass: basic auth without users, a provider that was not named, a portal that is no
+/// Reports logins that nobody can pass: basic auth or an Authelia of ours without users, a provider that was not named, a portal that is no
 /// site or asks for a login itself.
 pub(super) fn check(draft: &Draft<'_>, report: &mut Diagnostics) {
     const CODE: &str = "inventory.route-auth";
+    let users = draft.inventory.document.ingress.as_ref().and_then(|ingress| ingress.users.as_ref());
+    for service in draft.guests.iter().flat_map(|guest| guest.listed()).filter(|own| own.as_str() == "authelia") {
+        let broken = draft.inventory.document.ingress.as_ref().is_some_and(|own| draft.broken.key(own.span, "users"));
+        if users.is_none_or(std::collections::BTreeMap::is_empty) && !broken {
+            let problem = Diagnostic::error(CODE, "Authelia knows nobody: there are no users").at(service.span, "");
+            report.push(problem.hint("name them: `ingress: { users: { alice: secret:alice-hash } }`"));
+        }
+    }
     let Some(ingress) = &draft.inventory.document.ingress else { return };
     let auth_of = |route: &crate::inventory::Route| route.auth.or(ingress.auth);
     for (_, site, route) in draft.all_routes() {
@@ -79,6 +87,14 @@ mod tests {
         assert_eq!(with(authelia, "auth.example.com: 9091"), [own], "the portal asks for a login");
         assert_eq!(with(authelia, "a.example.com: 80, auth.example.com: { port: 9091, auth: none }"), [""; 0]);
         assert_eq!(with("auth: authentik", "a.example.com: 80"), [own]);
+        let ours = |users: &str| {
+            codes(&format!(
+                "ingress: {{ guest: plan-hq, from: [internet], tls: internal, {users} }}\n\
+                 guests: {{ plan-hq: {{ services: [authelia], routes: {{ auth.example.com: {{ service: authelia/http }} }} }} }}"
+            ))
+        };
+        assert_eq!(ours(""), [own]);
+        assert_eq!(ours("users: { alice: \"secret:alice-hash\" }"), [""; 0]);
         assert_eq!(with("auth: authentik, authentik: { guest: proj-x }", "a.example.com: 80"), [""; 0]);
     }
 }

@@ -8,6 +8,8 @@ pub mod destroy;
 pub mod docs;
 pub mod graph;
 pub mod history;
+pub mod images;
+pub mod init;
 pub mod lab;
 pub mod logs;
 pub mod plan;
