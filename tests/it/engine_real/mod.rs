@@ -3,7 +3,7 @@
 //!
 //! No registry is reached from where this runs, and the catalogue's images are gigabytes. So images of their names are
 //! made, whose programs a small one of the suite's own stands in for ([`images`] says what it does); engine, compose,
-//! networks, health checks, files and their owners are the real thing. Health checks are asked every second here.
+//! networks, health checks, files and their owners are the real thing. Until there is health, it is asked for every second here.
 //!
 //! `cargo xtask test` makes the guest (`xtask/src/engine_real.rs`).
 
