@@ -47,7 +47,8 @@ pub const PACKAGES: [&str; 14] = [
 #[must_use]
 pub fn command(inside: Inside, question: &DockerQuestion) -> Vec<String> {
     let mut script = String::from("cat /etc/os-release");
-    let mut ask = |mark: &str, what: &str| script.push_str(&format!("; echo '{MARK}{mark}'; {what}"));
+    // A file may end without a line's end.
+    let mut ask = |mark: &str, what: &str| script.push_str(&format!("; echo; echo '{MARK}{mark}'; {what}"));
     for package in PACKAGES {
         ask(&format!("package {package}"), &format!("dpkg-query -W -f='${{Status}}\\t${{Version}}\\n' {package}"));
     }
@@ -86,7 +87,7 @@ pub fn command(inside: Inside, question: &DockerQuestion) -> Vec<String> {
         ask("boot", "mokutil --sb-state");
         ask("rocm", "ls -1 /dev/kfd /dev/dri");
     }
-    script.push_str(&format!("; echo '{MARK}end'"));
+    script.push_str(&format!("; echo; echo '{MARK}end'"));
     inside.argv(&["sh".to_owned(), "-c".to_owned(), script], SECONDS, false)
 }
 
@@ -140,7 +141,7 @@ pub fn read(inside: Inside, question: &DockerQuestion, output: &Output) -> Resul
             false => Fact::unavailable(unknown()),
         },
         networks: match answers {
-            true => Fact::complete(lines("networks").iter().map(|line| line.trim().to_owned()).collect()),
+            true => Fact::complete(lines("networks").iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()),
             false => Fact::unavailable(unknown()),
         },
         files: files(question, modes, digests),
