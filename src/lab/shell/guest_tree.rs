@@ -124,5 +124,12 @@ pub(super) fn is_device(guest: &Guest, path: &str) -> bool {
 /// Who else is up on a guest's node; a kernel knows those that it asked for lately.
 fn neighbours(world: &World, name: &str, own: &Guest) -> Vec<IpAddr> {
     let others = world.guests.iter().filter(|(vmid, other)| other.name(**vmid) != name && other.node == own.node);
-    others.filter(|(_, other)| other.has_booted(world.now_ms)).filter_map(|(_, other)| reach::address(other)).collect()
+    let up = others.filter(|(_, other)| other.has_booted(world.now_ms));
+    up.filter_map(|(_, other)| reach::address(other)).chain(gateway(own)).collect()
+}
+
+/// Its way out: whatever it looked up or loaded down, it asked for that one's address first.
+fn gateway(guest: &Guest) -> Option<IpAddr> {
+    let settings = ["net0", "ipconfig0"].into_iter().filter_map(|key| guest.config.get(key));
+    settings.flat_map(|value| value.split(',')).find_map(|part| part.strip_prefix("gw=")?.parse().ok())
 }
