@@ -18,8 +18,13 @@ impl Desk {
     }
 
     pub fn new() -> Self {
+        Self::with("inventories/vrooli")
+    }
+
+    /// With this inventory of the project's.
+    pub fn with(inventory: &str) -> Self {
         let Self { directory } = Self::empty();
-        for from in ["inventories/vrooli", "profiles"] {
+        for from in [inventory, "profiles"] {
             let to = directory.path().join(from);
             std::fs::create_dir_all(&to).expect("a directory");
             for entry in std::fs::read_dir(original(from)).expect("the project's own inventory") {

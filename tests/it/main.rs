@@ -15,6 +15,7 @@ mod cluster;
 mod cluster_lab;
 mod contract;
 mod converge;
+mod deploy;
 mod desk;
 mod drift_change;
 mod drift_fields;

@@ -141,7 +141,9 @@ pub fn read(inside: Inside, question: &DockerQuestion, output: &Output) -> Resul
             false => Fact::unavailable(unknown()),
         },
         networks: match answers {
-            true => Fact::complete(lines("networks").iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()),
+            true => Fact::complete(
+                lines("networks").iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect(),
+            ),
             false => Fact::unavailable(unknown()),
         },
         files: files(question, modes, digests),

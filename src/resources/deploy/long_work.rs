@@ -10,7 +10,7 @@ pub(super) fn long_work(unit: &str, script: &str, limit_s: u32, otherwise: &str)
     let at_it = format!("systemctl is-active --quiet {unit}");
     let begun = format!("{at_it} && echo begun && exit 0; test -e {ended} && echo begun");
     let over = format!("{at_it} && tail -n 1 {said} && exit 0; echo ended");
-    let well = format!("grep -qx done {ended} && echo done && exit 0; tail -n 8 {said}");
+    let well = format!("grep -qx done {ended} && echo done && exit 0; tail -n 24 {said}");
     let work = format!("rm -f {said}; {script}");
     let sh = |script: &str| ["sh".to_owned(), "-c".to_owned(), script.to_owned()];
     vec![

@@ -255,13 +255,15 @@ impl Work<'_> {
         }
         let tidy = format!("rm -rf {new} {old}/.switching");
         let up = self.up_command(self.anew);
+        // Why it did not is in the log of one of its containers.
+        let why = format!("{} >>{said} 2>&1", compose(&directory, "logs --no-color --tail 6"));
         let taken = format!("{} && {up} >{said} 2>&1 && {tidy} && echo done >{ended} && exit 0", put.join(" && "));
         let work = match self.was_there {
             true => format!(
-                "{taken}; {} >/dev/null 2>&1 && echo 'the old version is back and healthy' >>{said}; {tidy}; echo failed >{ended}",
+                "{taken}; {why}; {} >/dev/null 2>&1 && echo 'the old version is back and healthy' >>{said}; {tidy}; echo failed >{ended}",
                 self.back()
             ),
-            false => format!("{taken}; {tidy}; echo failed >{ended}"),
+            false => format!("{taken}; {why}; {tidy}; echo failed >{ended}"),
         };
         let otherwise = format!("{} did not become healthy with what is new", self.service());
         ops.extend(long_work(&unit, &work, self.limit_s(), &otherwise));

@@ -111,7 +111,9 @@ fn containers(blueprint: &Blueprint, guest: &Guest, name: &ServiceName, project:
             let mut knows: BTreeMap<String, Node> =
                 siblings.iter().map(|part| ((*part).to_owned(), node(part))).collect();
             for key in &own_networks {
-                if let Some(other) = external.get(key).and_then(|other| other.parse::<ServiceName>().ok()) {
+                if let Some(other) = external.get(key).and_then(|other| other.parse::<ServiceName>().ok())
+                    && other != *name
+                {
                     knows.insert(other.to_string(), Node::main(&guest.name, &other));
                 }
             }
