@@ -122,7 +122,7 @@ impl Context {
                 .collect(),
             snippets: resources::snippets_of_interest(&part),
             datasets: resources::datasets_of_interest(&part),
-            services: scope.part != resources::Part::Hosts,
+            services: matches!(scope.part, resources::Part::Services | resources::Part::Everything),
             in_one_go,
         };
         let mut observed = observe::observe(&part, &self.doors, &interest).await;

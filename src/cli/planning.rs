@@ -78,6 +78,16 @@ impl Intent {
     }
 }
 
+impl Intent {
+    /// With what is put into guests, or without.
+    pub fn deploying(mut self, deploys: bool) -> Self {
+        if deploys {
+            self.scope.part = resources::Part::Everything;
+        }
+        self
+    }
+}
+
 /// Reads what is there and plans what makes it be as the inventory says.
 pub(super) async fn plan(context: &Context, intent: &Intent) -> Result<Plan, CommandError> {
     Ok(look_and_plan(context, intent).await?.1)

@@ -80,9 +80,14 @@ impl<'a> Request<'a> {
             memory: self.memory,
             allowed: self.allowed,
             unfinished: self.unfinished,
-            together: self.scope.is_everything() && self.scope.part == Part::Guests,
+            together: self.scope.is_everything() && self.has_guests(),
             part: self.scope.part,
         }
+    }
+
+    /// Whether guests themselves are planned.
+    fn has_guests(&self) -> bool {
+        matches!(self.scope.part, Part::Guests | Part::Everything)
     }
 
     fn resources(&self) -> Vec<Box<dyn Resource + 'a>> {
@@ -189,13 +194,13 @@ pub fn build(request: &Request<'_>) -> Result<Plan, Diagnostics> {
         return Err(with_the_rest(refused, &plan));
     }
     drop_what_hangs_on_gaps(&mut plan);
-    if request.scope.is_everything() && request.scope.part == Part::Guests {
+    if request.scope.is_everything() && request.has_guests() {
         let orphans = resources::orphans(request.blueprint, request.observed).into_iter();
         plan.orphans = orphans
             .map(|orphan| Orphan { addr: orphan.addr, host: orphan.host, description: orphan.description })
             .collect();
     }
-    if request.scope.part == Part::Guests {
+    if request.has_guests() {
         plan.notes.extend(firewall_notes(request));
         plan.notes.extend(cluster::misplaced(request));
         plan.notes.extend(resources::tailnet_strangers(request.blueprint, request.observed));

@@ -243,11 +243,11 @@ pub fn all(blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
 #[must_use]
 pub fn of(part: Part, blueprint: &Blueprint) -> Vec<Box<dyn Resource + '_>> {
     let kinds: &[(Kind, Desired)] = match part {
-        Part::Guests => &KINDS,
+        Part::Guests | Part::Everything => &KINDS,
         Part::Hosts => &HOST_KINDS,
         Part::Services => &SERVICE_KINDS,
     };
-    let inside: &[(Kind, Desired)] = if part == Part::Guests { &SERVICE_KINDS } else { &[] };
+    let inside: &[(Kind, Desired)] = if part == Part::Everything { &SERVICE_KINDS } else { &[] };
     kinds.iter().chain(inside).flat_map(|(_, desired)| desired(blueprint)).collect()
 }
 
@@ -262,6 +262,8 @@ pub enum Part {
     Hosts,
     /// What is put into guests that run.
     Services,
+    /// Guests, all that they are made of, and what is put into them.
+    Everything,
 }
 
 #[cfg(test)]

@@ -12,8 +12,7 @@ const PRIVAXAI: &str = "inventories/privaxai";
 
 fn applied() -> Desk {
     let desk = Desk::with("inventories/privaxai");
-    desk.run(0, &["prepare", "--lab", "-i", PRIVAXAI, "--yes"]);
-    desk.run(0, &["apply", "--lab", "-i", PRIVAXAI, "--yes"]);
+    desk.run(0, &["apply", "--deploy", "--lab", "-i", PRIVAXAI, "--yes"]);
     desk
 }
 
@@ -44,8 +43,10 @@ fn containers(desk: &Desk) -> BTreeMap<String, String> {
 
 #[test]
 fn a_stack_is_deployed_once_and_proved_by_use() {
-    let desk = applied();
-    let again = desk.run(0, &["apply", "--lab", "-i", PRIVAXAI, "--yes"]);
+    let desk = Desk::with("inventories/privaxai");
+    desk.run(0, &["prepare", "--lab", "-i", PRIVAXAI, "--yes"]);
+    desk.run(0, &["apply", "--deploy", "--lab", "-i", PRIVAXAI, "--yes"]);
+    let again = desk.run(0, &["apply", "--deploy", "--lab", "-i", PRIVAXAI, "--yes"]);
     assert!(again.starts_with("No changes."), "{again}");
     let deployed = desk.run(0, &["deploy", "--lab", "-i", PRIVAXAI, "--yes"]);
     assert!(deployed.starts_with("No changes."), "{deployed}");
@@ -122,9 +123,8 @@ fn a_secret_is_in_its_file_in_the_guest_and_nowhere_else() {
         format!("{verb:?}\n{out}\n{err}")
     };
     let mut all = vec![
-        said(0, &["prepare", "--yes"]),
-        said(0, &["plan", "--out", "plan.json", "--full"]),
-        said(0, &["apply", "--yes", "--full"]),
+        said(0, &["plan", "--deploy", "--out", "plan.json", "--full"]),
+        said(0, &["apply", "--deploy", "--yes", "--full"]),
     ];
     let store = desk.path(".infra/lab/privaxai/store");
     let made = files(&store).into_iter().find(|path| path.to_string_lossy().contains("inference-clickhouse-password"));
@@ -133,7 +133,7 @@ fn a_secret_is_in_its_file_in_the_guest_and_nowhere_else() {
     let secret = std::fs::read_to_string(&made).unwrap().trim().to_owned();
     assert!(secret.len() >= 16, "{} characters", secret.len());
     all.extend([
-        said(0, &["plan", "--output", "json", "--full"]),
+        said(0, &["plan", "--deploy", "--output", "json", "--full"]),
         said(0, &["deploy", "--yes", "--output", "jsonl"]),
         said(0, &["verify", "--output", "json"]),
         said(0, &["status"]),

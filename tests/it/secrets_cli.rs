@@ -169,7 +169,7 @@ fn the_password_store_gives_the_first_line_of_an_entry() {
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success(), "{program} {args:?}");
     };
-    assert!(status(&room.check_with(&with)).1.contains("nowhere to be found"));
+    assert!(status(&room.check_with(with)).1.contains("nowhere to be found"));
     run(
         "gpg",
         &["--batch", "--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key", "ann@example.com"],
@@ -177,14 +177,14 @@ fn the_password_store_gives_the_first_line_of_an_entry() {
     );
     run("pass", &["init", "ann@example.com"], "");
     run("pass", &["insert", "--multiline", "infra/vrooli/hq-token"], &format!("{CANARY}\nlogin: ann\n"));
-    let own = room.check_with(&with);
+    let own = room.check_with(with);
     assert_eq!(status(&own), ("there", ""), "{own}");
     assert_eq!(own["place"], "`pass show infra/vrooli/hq-token`");
 
     room.section("secrets: { from: [pass], names: { hq-token: { from: pass, at: infra/vrooli } } }\n");
-    assert!(status(&room.check_with(&with)).1.contains("a directory of the password store"));
+    assert!(status(&room.check_with(with)).1.contains("a directory of the password store"));
     room.section("secrets: { from: [pass], names: { hq-token: { from: pass, at: infra/none } } }\n");
-    assert!(status(&room.check_with(&with)).1.contains("nowhere to be found"));
+    assert!(status(&room.check_with(with)).1.contains("nowhere to be found"));
     room.section("secrets: { from: [pass], names: { hq-token: { from: pass, at: infra/vrooli/hq-token } } }\n");
     let elsewhere = tempfile::Builder::new().prefix("gpg").tempdir_in("/tmp").unwrap();
     std::fs::set_permissions(elsewhere.path(), std::fs::Permissions::from_mode(0o700)).unwrap();

@@ -31,6 +31,9 @@ pub struct Args {
     host: HostArgs,
     #[command(flatten)]
     select: SelectArgs,
+    /// Put services and models into the guests as well, as `infra deploy` does into those that run
+    #[arg(long, conflicts_with = "plan")]
+    deploy: bool,
     #[command(flatten)]
     allow: AllowArgs,
     #[command(flatten)]
@@ -67,7 +70,7 @@ fn allowed_by(plan: &Plan) -> Allowed {
 async fn within(args: &Args, verbose: u8, context: &Context, writer: &mut Writer) -> Result<Exit, CommandError> {
     let saved = args.plan.as_deref().map(|path| read(path, context)).transpose()?;
     let intent = match &saved {
-        None => Intent::new(&args.select, &args.allow, &context.blueprint)?,
+        None => Intent::new(&args.select, &args.allow, &context.blueprint)?.deploying(args.deploy),
         // What a saved plan destroys or replaces was allowed when it was made, and it is of that part only.
         Some(plan) => Intent { scope: plan.scope.clone(), allowed: allowed_by(plan), run: None },
     };

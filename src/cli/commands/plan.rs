@@ -23,6 +23,9 @@ pub struct Args {
     host: HostArgs,
     #[command(flatten)]
     select: SelectArgs,
+    /// Put services and models into the guests as well, as `infra deploy` does into those that run
+    #[arg(long)]
+    deploy: bool,
     #[command(flatten)]
     allow: AllowArgs,
     #[command(flatten)]
@@ -46,7 +49,7 @@ pub struct Args {
 
 pub async fn run(args: &Args, writer: &mut Writer) -> Result<Exit, CommandError> {
     let context = Context::open(&args.host, writer).await?;
-    let intent = Intent::new(&args.select, &args.allow, &context.blueprint)?;
+    let intent = Intent::new(&args.select, &args.allow, &context.blueprint)?.deploying(args.deploy);
     let (observed, mut plan) = planning::look_and_plan(&context, &intent).await?;
     judging::hold(&context, &observed, &intent, &mut plan, &args.checks)?;
     if let Some(path) = &args.out {

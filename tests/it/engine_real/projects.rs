@@ -77,7 +77,7 @@ pub fn deliver(guest: &Guest, service: &str, files: &[StackFile], change: impl F
 }
 
 /// `docker compose` on a stack.
-pub fn compose<'a>(service: &str, words: &[&'a str]) -> Vec<String> {
+pub fn compose(service: &str, words: &[&str]) -> Vec<String> {
     let folder = format!("/opt/stacks/{service}");
     let start = ["docker", "compose", "--project-directory", &folder, "--file"].map(str::to_owned);
     let words = words.iter().map(|word| (*word).to_owned());

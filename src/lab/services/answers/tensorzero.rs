@@ -71,11 +71,14 @@ fn door_models(program: &str) -> Vec<(String, String, String)> {
     program.lines().filter_map(line).collect()
 }
 
+/// Of each provider of a model its base and the model's name there.
+type Providers = Vec<(String, String)>;
+
 /// What a gateway is configured to do, as far as it matters here.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Config {
-    /// Models by table and name, with the base and the name of each provider.
-    models: Vec<(String, String, Vec<(String, String)>)>,
+    /// Models by table and name.
+    models: Vec<(String, String, Providers)>,
     records: bool,
     limited: bool,
     requests: Option<u64>,
