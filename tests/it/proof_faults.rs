@@ -151,6 +151,7 @@ async fn well() -> World {
     stack.run("nvidia-ctk runtime configure --runtime=docker").await;
     stack.run("systemctl restart docker").await;
     for service in ["clickhouse", "ollama", "tensorzero"] {
+        stack.run(&format!("docker network create --internal infra-{service}")).await;
         stack.deliver(service);
         stack.up(service).await;
     }
