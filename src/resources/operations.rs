@@ -50,6 +50,16 @@ pub fn exec<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Op {
     Op::Exec { argv: argv.into_iter().map(Into::into).collect() }
 }
 
+/// A line for a shell, over SSH.
+pub fn script(text: impl Into<String>) -> Op {
+    exec(["sh".to_owned(), "-c".to_owned(), text.into()])
+}
+
+/// `apt-get` without questions, in the words of a shell; another one that runs is waited for.
+pub fn apt_get(what: &str) -> String {
+    format!("DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 {what}")
+}
+
 /// Looks once whether it is so.
 pub fn check(condition: Condition, otherwise: impl Into<String>) -> Op {
     within(0, condition, otherwise)

@@ -14,7 +14,7 @@ use crate::model::docker::GuestDocker;
 use crate::model::step::{Op, Step, StepId, Undo};
 use crate::model::{Addr, HostName, Kind};
 use crate::resources::difference::{Fields, between, change};
-use crate::resources::operations::{check, exec, output, within};
+use crate::resources::operations::{apt_get, check, exec, output, script, within};
 use crate::resources::{Changed, Context, Finding, Removal, Resource};
 
 /// Where Docker's packages are.
@@ -67,14 +67,6 @@ fn daemon_keys() -> Map<String, Value> {
         "log-opts": { "max-file": "3", "max-size": "10m" },
     });
     keys.as_object().cloned().unwrap_or_default()
-}
-
-fn apt_get(what: &str) -> Op {
-    script(&format!("DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 {what}"))
-}
-
-fn script(text: &str) -> Op {
-    exec(["sh", "-c", text])
 }
 
 impl Docker<'_> {
@@ -148,12 +140,12 @@ impl Docker<'_> {
         let mut ops = vec![
             // Packages that cloud-init installs at the first boot come first.
             script("cloud-init status --wait >/dev/null 2>&1 || true"),
-            apt_get("update"),
+            script(apt_get("update")),
         ];
         let mut keys = Vec::new();
         match of_distribution(&system) {
             Some(packages) if !there.packages.contains_key("docker-ce") => {
-                ops.push(apt_get(&format!("install {}", packages.join(" "))));
+                ops.push(script(apt_get(&format!("install {}", packages.join(" ")))));
             }
             _ => {
                 let resolved =
@@ -165,17 +157,17 @@ impl Docker<'_> {
                     false => "docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin",
                 };
                 ops.extend([
-                    apt_get("install --no-install-recommends ca-certificates"),
+                    script(apt_get("install --no-install-recommends ca-certificates")),
                     exec(["mkdir", "-p", "/etc/apt/keyrings"]),
                     // `apt` reads the key as its own user.
-                    script(&format!(
+                    script(format!(
                         ". /etc/os-release && /usr/lib/apt/apt-helper download-file \"{url}/gpg\" {KEY} SHA256:{KEY_SHA256} && chmod 0644 {KEY}"
                     )),
-                    script(&format!(
+                    script(format!(
                         ". /etc/os-release && printf 'deb [signed-by={KEY}] https://{PACKAGES_HOST}/linux/%s %s stable\\n' \"$ID\" \"$VERSION_CODENAME\" >{LIST}"
                     )),
-                    apt_get("update"),
-                    apt_get(&format!("install {packages}")),
+                    script(apt_get("update")),
+                    script(apt_get(&format!("install {packages}"))),
                 ]);
                 keys.extend([LIST, KEY]);
             }
@@ -225,7 +217,7 @@ impl Docker<'_> {
         if was_there {
             ops.push(exec(["cp", "-p", DAEMON_FILE, &old]));
         }
-        ops.push(script(&format!(
+        ops.push(script(format!(
             "cp -p {new} {DAEMON_FILE} && {load} && rm -f {new} && exit 0; {back}; {load}; rm -f {new}; exit 1"
         )));
         let sum = format!("{}  {DAEMON_FILE}", crate::resources::switch::sha256(&text));
@@ -236,7 +228,7 @@ impl Docker<'_> {
         let title = format!("configure Docker in {}", self.place.guest.name);
         let mut step = self.place.step(&addr(self.place.guest), "configure", title, ops);
         step.exclusive = vec![self.place.lock()];
-        step.undo = Undo::Ops { ops: vec![script(&format!("{back} && {load}"))] };
+        step.undo = Undo::Ops { ops: vec![script(format!("{back} && {load}"))] };
         step.risk = Risk::Downtime;
         step
     }

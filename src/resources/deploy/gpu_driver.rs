@@ -10,11 +10,11 @@ use super::{Place, Seen, docker_engine, places};
 use crate::blueprint::{Blueprint, GpuMaker, Guest, GuestShape};
 use crate::model::change::{Action, Risk, Via};
 use crate::model::docker::GuestDocker;
-use crate::model::step::{Op, Step, StepId, Undo};
+use crate::model::step::{Step, StepId, Undo};
 use crate::model::{Addr, GuestName, HostName, Kind};
 use crate::ports::quote;
 use crate::resources::difference::{Fields, between, change};
-use crate::resources::operations::{check, exec, output, within};
+use crate::resources::operations::{apt_get, check, exec, output, script, within};
 use crate::resources::{Changed, Context, Finding, Removal, Resource};
 
 /// The branch of Ubuntu's that is installed where none is.
@@ -53,15 +53,6 @@ pub fn ready_steps(guest: &Guest) -> [StepId; 2] {
 /// Who made the GPU that services of a guest use.
 pub fn gpu(guest: &Guest) -> Option<GpuMaker> {
     guest.deployments.values().find_map(|deployment| deployment.gpu)
-}
-
-fn script(text: impl Into<String>) -> Op {
-    exec(["sh".to_owned(), "-c".to_owned(), text.into()])
-}
-
-/// `apt-get` without questions; another one that runs is waited for.
-fn apt_get(what: &str) -> String {
-    format!("DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 {what}")
 }
 
 impl Driver<'_> {

@@ -12,7 +12,7 @@ use crate::model::step::{Op, Step, Undo};
 use crate::model::{Content, ServiceName};
 use crate::render::{StackFile, stack_directory, staged_directory};
 use crate::resources::Resource as _;
-use crate::resources::operations::{check, exec, output, within};
+use crate::resources::operations::{check, exec, output, script, within};
 use crate::resources::switch::sha256;
 
 /// How long pulling images may take, in seconds: tens of gigabytes over a slow line.
@@ -76,10 +76,6 @@ fn old_directory(service: &ServiceName) -> String {
 
 fn compose(directory: &str, what: &str) -> String {
     format!("docker compose --project-directory {directory} --file {directory}/compose.yaml {what}")
-}
-
-fn script(text: &str) -> Op {
-    exec(["sh", "-c", text])
 }
 
 impl Work<'_> {
@@ -165,7 +161,7 @@ impl Work<'_> {
             }
         }
         for network in &self.networks {
-            ops.push(script(&format!(
+            ops.push(script(format!(
                 "docker network ls --format '{{{{.Name}}}}' | grep -qx {network} || docker network create --internal {network}"
             )));
         }
@@ -233,7 +229,7 @@ impl Work<'_> {
             let keep: Vec<String> =
                 self.in_use().iter().map(|path| format!("cp -p {directory}/{path} {old}/{path}")).collect();
             // Once: in the middle of a switch, what is there is not what was before.
-            ops.push(script(&format!(
+            ops.push(script(format!(
                 "test -e {old}/.switching && exit 0; rm -rf {old} && install -d -m 0700 {old}{below} && {} && touch {old}/.switching",
                 keep.join(" && ")
             )));

@@ -12,7 +12,7 @@ use crate::model::step::{Expect, Matcher, Op, Step, Undo};
 use crate::model::tailnet::{TailnetDevice, Tailscaled};
 use crate::model::{Content, Keep, Piece};
 use crate::resources::Resource as _;
-use crate::resources::operations::{answer, call, call_until, check, exec, output, step, within};
+use crate::resources::operations::{answer, apt_get, call, call_until, check, exec, output, script, step, within};
 use crate::tailnet::{has_terminals, requests};
 
 /// Where Tailscale's packages are.
@@ -47,15 +47,6 @@ pub(super) enum State {
     New,
     /// It was this device, and may be it again; its id may be empty.
     Known(String),
-}
-
-fn script(text: impl Into<String>) -> Op {
-    exec(["sh".to_owned(), "-c".to_owned(), text.into()])
-}
-
-/// `apt-get` without questions; another one that runs is waited for.
-fn apt_get(what: &str) -> String {
-    format!("DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 {what}")
 }
 
 impl Device<'_> {
